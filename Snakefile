@@ -1,0 +1,22 @@
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/pretrain.smk"
+include: "rules/finetune.smk"
+include: "rules/saliency.smk"
+include: "rules/tables.smk"
+include: "rules/plots.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        PLOTS,

@@ -1,0 +1,104 @@
+# Configuration, wildcard constraints, paths, targets and code fingerprints.
+
+import os
+import re
+import sys
+from itertools import product
+
+sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+
+from snakemake.exceptions import WorkflowError
+from thetascope import angles, config as configuration
+from thetascope.errors import UserError
+from thetascope.provenance import fingerprint
+
+try:
+    config = configuration.resolve(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+# -- wildcards: built from the configuration, so that a mistyped target fails at once --------------
+
+
+def one_of(names):
+    return "|".join(re.escape(str(name)) for name in names)
+
+
+TRAIN_ANGLES = angles.expand(config["angles"])
+EVAL_ANGLES = {a: configuration.eval_angles_for(config, a) for a in TRAIN_ANGLES}
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    view=one_of(config["views"]),
+    encoder=one_of(config["encoders"]),
+    init=config["pretrain"]["init"],
+    method=one_of(config["methods"]),
+    angle=one_of(TRAIN_ANGLES),
+    seed=one_of(config["seeds"]),
+    eval_angle=one_of(sorted({e for grid in EVAL_ANGLES.values() for e in grid})),
+
+
+# -- paths ------------------------------------------------------------------------------------------
+
+# a run is one (data set, view, encoder, method, θ, seed); logs/ and benchmarks/ mirror its place
+RUN_NAME = (
+    "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
+)
+RUN = f"results/{RUN_NAME}"
+
+RUNS = [
+    dict(zip(("dataset", "view", "encoder", "method", "angle", "seed"), values))
+    for values in product(
+        config["datasets"],
+        config["views"],
+        config["encoders"],
+        config["methods"],
+        TRAIN_ANGLES,
+        config["seeds"],
+    )
+]
+EVALUATIONS = [{**run, "eval_angle": e} for run in RUNS for e in EVAL_ANGLES[run["angle"]]]
+
+
+def per_run(name, dataset=None):
+    """The file of this name in every run (of one data set)."""
+    return [
+        f"{RUN}/{name}".format(**run) for run in RUNS if dataset in (None, run["dataset"])
+    ]
+
+
+def per_evaluation(name):
+    """The file of this name in every evaluation of every run."""
+    return [f"{RUN}/eval-{{eval_angle}}/{name}".format(**e) for e in EVALUATIONS]
+
+
+TABLES = expand(
+    "results/tables/{table}",
+    table=[
+        "dice.csv",
+        "dice_per_item.parquet",
+        "peaks.csv",
+        "oscillation.csv",
+        "segmentation.csv",
+        "benchmarks.csv",
+    ],
+)
+PLOTS = expand(
+    ["results/plots/oscillation-{dataset}.svg", "results/plots/saliency-{dataset}.png"],
+    dataset=config["datasets"],
+)
+
+
+# -- resources --------------------------------------------------------------------------------------
+
+
+def torch_threads(wildcards):
+    """Cores that a torch job claims, so that no more of them run at once than the machine holds.
+
+    `--cores 8` on two real cores would start eight processes with 0.7 GB each and gain nothing; a
+    job then claims four, and computes with `threads` all the same.
+    """
+    cores = workflow.global_resources["_cores"].value  # None where a cluster schedules
+    return config["threads"] * max(1, (cores or 1) // os.cpu_count())

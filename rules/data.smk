@@ -1,0 +1,51 @@
+# What every run starts from: image sets as arrays, and backbone weights.
+#
+# inputs   a data set's own files, or pictures that come with the dependencies
+# outputs  results/data/{dataset}/…, results/backbones/{encoder}-{init}.pt
+
+
+rule data:
+    """Decode, resize and split one data set, once."""
+    output:
+        images="results/data/{dataset}/images.npy",
+        masks="results/data/{dataset}/masks.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+    params:
+        options=lambda wildcards: config["datasets"][wildcards.dataset],
+        image_size=config["image_size"],
+        split=config["split"],
+        code=lambda wildcards: fingerprint(
+            "prepare_data.py",
+            f"thetascope/datasets/{config['datasets'][wildcards.dataset]['adapter']}.py",
+        ),
+    log:
+        "logs/data/{dataset}.log",
+    benchmark:
+        "benchmarks/data/{dataset}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/prepare_data.py"
+
+
+rule backbone:
+    """Write the weights that every θ starts afresh from."""
+    input:
+        weights=lambda wildcards: (
+            config["pretrain"]["weights"] if wildcards.init == "file" else []
+        ),
+    output:
+        "results/backbones/{encoder}-{init}.pt",
+    params:
+        code=fingerprint("backbone.py"),
+    log:
+        "logs/backbones/{encoder}-{init}.log",
+    benchmark:
+        "benchmarks/backbones/{encoder}-{init}.tsv"
+    threads: torch_threads
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/backbone.py"

@@ -1,0 +1,32 @@
+# Supervised fine-tuning of the pretrained encoder.
+#
+# inputs   {RUN}/pretrained.pt, a data set's images, masks and manifest
+# outputs  {RUN}/finetuned.pt, finetune.csv (per epoch), segmentation.csv (per test item and class)
+
+
+rule finetune:
+    """Train a U-Net on the pretrained encoder and score it on the test split."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        masks="results/data/{dataset}/masks.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+        pretrained=f"{RUN}/pretrained.pt",
+    output:
+        checkpoint=f"{RUN}/finetuned.pt",
+        epochs=f"{RUN}/finetune.csv",
+        segmentation=f"{RUN}/segmentation.csv",
+    params:
+        settings=config["finetune"],
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("finetune.py"),
+    log:
+        f"logs/{RUN_NAME}/finetune.log",
+    benchmark:
+        f"benchmarks/{RUN_NAME}/finetune.tsv"
+    threads: torch_threads
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    script:
+        "../workflow_scripts/finetune.py"

@@ -1,0 +1,53 @@
+# Figures, each from tables or maps by one rule.
+#
+# inputs   results/tables/dice.csv, saliency.npz of a few angles
+# outputs  results/plots/oscillation-{dataset}.svg, saliency-{dataset}.png
+
+
+rule plot_oscillation:
+    """Draw the metrics over θ, with intervals and the footprint null."""
+    input:
+        "results/tables/dice.csv",
+    output:
+        "results/plots/oscillation-{dataset}.svg",
+    params:
+        code=fingerprint("plot_oscillation.py"),
+    log:
+        "logs/plots/oscillation-{dataset}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../workflow_scripts/plot_oscillation.py"
+
+
+def shown_evaluations(wildcards):
+    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
+    of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
+    arm = ("view", "encoder", "method", "seed")
+    first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
+    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
+    return diagonal[:: max(1, len(diagonal) // 4)][:4]
+
+
+rule plot_saliency:
+    """Show image, mask, map and binarised map, the original above the rotated view."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        saliency=lambda wildcards: [
+            f"{RUN}/eval-{{eval_angle}}/saliency.npz".format(**e)
+            for e in shown_evaluations(wildcards)
+        ],
+    output:
+        "results/plots/saliency-{dataset}.png",
+    params:
+        evaluations=shown_evaluations,
+        view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],
+        code=fingerprint("plot_saliency.py"),
+    log:
+        "logs/plots/saliency-{dataset}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../workflow_scripts/plot_saliency.py"

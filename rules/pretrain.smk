@@ -1,0 +1,32 @@
+# Self-supervised pre-training at one θ.
+#
+# inputs   a data set's images and manifest, a backbone
+# outputs  {RUN}/pretrained.pt, pretrain.csv (one row per epoch)
+
+
+rule pretrain:
+    """Train the encoder on pairs (x, R_θ x); `angle-none` passes the backbone through."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+        backbone=f"results/backbones/{{encoder}}-{config['pretrain']['init']}.pt",
+    output:
+        checkpoint=f"{RUN}/pretrained.pt",
+        epochs=f"{RUN}/pretrain.csv",
+    params:
+        settings={
+            k: v for k, v in config["pretrain"].items() if k not in ("init", "weights")
+        },
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("pretrain.py"),
+    log:
+        f"logs/{RUN_NAME}/pretrain.log",
+    benchmark:
+        f"benchmarks/{RUN_NAME}/pretrain.tsv"
+    threads: torch_threads
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    script:
+        "../workflow_scripts/pretrain.py"

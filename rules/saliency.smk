@@ -1,0 +1,52 @@
+# What both models look at, and how well that meets the mask.
+#
+# inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
+# outputs  {RUN}/eval-{eval_angle}/saliency.npz, dice.csv (per item × model × orientation × map)
+
+
+rule saliency:
+    """Map x and R_θ x for the pretrained and the fine-tuned model, rotated back."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        masks="results/data/{dataset}/masks.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+        pretrained=f"{RUN}/pretrained.pt",
+        finetuned=f"{RUN}/finetuned.pt",
+    output:
+        f"{RUN}/eval-{{eval_angle}}/saliency.npz",
+    params:
+        settings={k: v for k, v in config["saliency"].items() if k != "quantile"},
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("saliency.py"),
+    log:
+        f"logs/{RUN_NAME}/eval-{{eval_angle}}/saliency.log",
+    benchmark:
+        f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/saliency.tsv"
+    threads: torch_threads
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    script:
+        "../workflow_scripts/saliency.py"
+
+
+rule score:
+    """Score every map against the mask, the footprint null beside it."""
+    input:
+        saliency=f"{RUN}/eval-{{eval_angle}}/saliency.npz",
+        manifest="results/data/{dataset}/manifest.csv",
+    output:
+        f"{RUN}/eval-{{eval_angle}}/dice.csv",
+    params:
+        quantile=config["saliency"]["quantile"],
+        code=fingerprint("score.py"),
+    log:
+        f"logs/{RUN_NAME}/eval-{{eval_angle}}/score.log",
+    benchmark:
+        f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/score.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../workflow_scripts/score.py"

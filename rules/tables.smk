@@ -1,0 +1,99 @@
+# From scores per item to tables over θ.
+#
+# inputs   every dice.csv and segmentation.csv, benchmark files
+# outputs  results/tables/*.csv, dice_per_item.parquet
+
+
+rule dice_per_item:
+    """Put the scores of all evaluations into one columnar file."""
+    input:
+        per_evaluation("dice.csv"),
+    output:
+        "results/tables/dice_per_item.parquet",
+    params:
+        wildcards=EVALUATIONS,
+        code=fingerprint("dice_per_item.py"),
+    log:
+        "logs/tables/dice_per_item.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/dice_per_item.py"
+
+
+rule dice_table:
+    """Mean and bootstrap interval per data set, θ, model and metric, the null beside it."""
+    input:
+        "results/tables/dice_per_item.parquet",
+    output:
+        "results/tables/dice.csv",
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("dice_table.py"),
+    log:
+        "logs/tables/dice.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/dice_table.py"
+
+
+rule oscillation_tables:
+    """Peaks, and amplitude and share of power at the declared periods, of every curve over θ."""
+    input:
+        "results/tables/dice_per_item.parquet",
+    output:
+        peaks="results/tables/peaks.csv",
+        oscillation="results/tables/oscillation.csv",
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("oscillation_tables.py"),
+    log:
+        "logs/tables/oscillation.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/oscillation_tables.py"
+
+
+rule segmentation_table:
+    """Test Dice of the fine-tuned models per θ, beside the Dice of calling everything foreground."""
+    input:
+        per_run("segmentation.csv"),
+    output:
+        "results/tables/segmentation.csv",
+    params:
+        wildcards=RUNS,
+        analysis=config["analysis"],
+        code=fingerprint("segmentation_table.py"),
+    log:
+        "logs/tables/segmentation.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow_scripts/segmentation_table.py"
+
+
+rule benchmarks_table:
+    """Merge what Snakemake measured of every job, once all of them are done."""
+    input:
+        # benchmark files are no outputs that a rule could ask for; the last table comes after them
+        "results/tables/dice_per_item.parquet",
+    output:
+        "results/tables/benchmarks.csv",
+    params:
+        runs=RUNS,
+        evaluations=EVALUATIONS,
+        run_name=lambda wildcards: RUN_NAME,
+        code=fingerprint("benchmarks_table.py"),
+    log:
+        "logs/tables/benchmarks.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../workflow_scripts/benchmarks_table.py"

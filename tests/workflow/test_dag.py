@@ -1,0 +1,72 @@
+"""Targets, wildcards and configuration errors, asked of real dry-runs."""
+
+import pytest
+
+SMOKE_EVALUATIONS = 8  # 4 angles on the diagonal, and `none` evaluated at each of them
+
+
+def test_smoke_dag_has_every_stage(fresh):
+    plan = fresh.snakemake("--dry-run", "--quiet").stdout + fresh.snakemake("--dry-run").stdout
+    for stage, count in {
+        "data": 1,
+        "backbone": 1,
+        "pretrain": 5,
+        "finetune": 5,
+        "saliency": SMOKE_EVALUATIONS,
+        "score": SMOKE_EVALUATIONS,
+        "dice_table": 1,
+        "plot_oscillation": 1,
+    }.items():
+        assert f"\n{stage} {count:>{24 - len(stage)}}" in plan or any(
+            line.split() == [stage, str(count)] for line in plan.splitlines()
+        ), plan
+
+
+def test_default_config_plans_every_angle(fresh):
+    plan = fresh.snakemake("--dry-run", configfile=None).stdout
+    assert "angle-330.0" in plan
+    assert "angle-360.0" not in plan
+
+
+def test_360_is_distinct_from_0(fresh):
+    plan = fresh.snakemake("--dry-run", "--config", "angles={start: 0, stop: 360, step: 90}").stdout
+    assert "angle-000.0" in plan
+    assert "angle-360.0" in plan
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/runs/ihc/plain/efficientnet_lite0/moco/angle-045.0/seed-0/pretrained.pt",
+        "results/runs/ihd/plain/efficientnet_lite0/moco/angle-090.0/seed-0/pretrained.pt",
+        "results/runs/ihc/plain/efficientnet_lite0/moco/angle-90/seed-0/pretrained.pt",
+        "results/runs/ihc/plain/efficientnet_lite0/moco/angle-090.0/seed-7/pretrained.pt",
+        "results/plots/oscillation-nothing.svg",
+    ],
+)
+def test_a_target_outside_the_configuration_fails_when_the_dag_is_built(fresh, target):
+    done = fresh.snakemake("--dry-run", target, check=False)
+    assert done.returncode != 0
+    assert "MissingRuleException" in done.stderr
+    assert target in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("pretrain={temprature: 0.2}", "pretrain.temprature"),
+        ("pretrain={batch_size: 0}", "pretrain.batch_size"),
+        ("saliency={samples: many}", "saliency.samples"),
+        ("angles={start: 0, stop: 400, step: 30}", "angles"),
+        ("datasets={ihc: {adapter: ich}}", "ich"),
+        ("methods=[byol]", "methods"),
+        ("views={plain: {canvas: round}}", "views.plain.canvas"),
+        ("colour=red", "colour"),
+    ],
+)
+def test_a_bad_setting_is_named_before_anything_runs(fresh, setting, message):
+    done = fresh.snakemake("--dry-run", "--config", setting, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert message in said
+    assert "Traceback" not in said

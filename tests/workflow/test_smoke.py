@@ -1,0 +1,107 @@
+"""The smoke experiment end to end: files, tables and figures as documented."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+RUN = "results/runs/ihc/plain/efficientnet_lite0/moco/angle-{}/seed-0"
+METRICS = {
+    "dice_otsu",
+    "dice_area",
+    "dice_quantile",
+    "auroc",
+    "auprc",
+    "relevance_mass",
+    "pointing_game",
+}
+
+
+def read(project, name):
+    return pd.read_csv(project.folder / name, comment="#", dtype={"angle": str, "eval_angle": str})
+
+
+def test_every_documented_file_is_there(finished):
+    for angle in ("000.0", "090.0", "180.0", "270.0", "none"):
+        run = finished.folder / RUN.format(angle)
+        names = {path.name for path in run.iterdir() if path.is_file()}
+        assert names == {
+            "pretrained.pt",
+            "pretrain.csv",
+            "finetuned.pt",
+            "finetune.csv",
+            "segmentation.csv",
+        }
+        evaluations = {path.name for path in run.glob("eval-*")}
+        assert len(evaluations) == (4 if angle == "none" else 1)
+    for name in ("dice", "peaks", "oscillation", "segmentation", "benchmarks"):
+        assert (finished.folder / f"results/tables/{name}.csv").stat().st_size
+    for name in ("oscillation-ihc.svg", "saliency-ihc.png"):
+        assert (finished.folder / f"results/plots/{name}").stat().st_size > 10_000
+
+
+def test_logs_and_benchmarks_mirror_the_runs(finished):
+    run = RUN.format("090.0").removeprefix("results/")
+    log = (finished.folder / "logs" / run / "pretrain.log").read_text()
+    assert "epoch 1/" in log
+    assert (finished.folder / "benchmarks" / run / "eval-090.0/saliency.tsv").exists()
+
+
+def test_dice_table_is_complete_and_holds_the_null(finished):
+    table = read(finished, "results/tables/dice.csv")
+    keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
+    assert not table.duplicated(keys).any()
+    assert len(table) == 8 * 2 * 2 * 2 * len(METRICS)
+    assert set(table["metric"]) == METRICS
+    assert table[["mean", "ci_low", "ci_high", "null_mean", "excess_mean"]].notna().all().all()
+    assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
+    assert np.allclose(table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5)
+
+
+def test_scores_follow_from_the_maps(finished):
+    """Relevance mass of one row, recomputed from the saliency file by hand."""
+    evaluation = finished.folder / RUN.format("090.0") / "eval-090.0"
+    scores = pd.read_csv(evaluation / "dice.csv", comment="#")
+    maps = np.load(evaluation / "saliency.npz")
+    row = scores.query(
+        "model == 'finetuned' and orientation == 'rotated' and map == 'smoothgrad' "
+        "and metric == 'relevance_mass'"
+    ).iloc[0]
+    saliency, mask = maps["finetuned.rotated.smoothgrad"][0], maps["masks"][0] > 0
+    assert row["value"] == pytest.approx(saliency[mask].sum() / saliency.sum(), rel=1e-4)
+    assert row["null"] == pytest.approx(mask.mean(), rel=1e-4)
+
+
+def test_every_result_names_what_made_it(finished):
+    run = finished.folder / RUN.format("090.0")
+    with np.load(run / "eval-090.0/saliency.npz") as maps:
+        records = [json.loads(str(maps["record"]))]
+    for path in (run / "pretrain.csv", run / "segmentation.csv", run / "eval-090.0/dice.csv"):
+        records.append(json.loads(path.read_text().split("\n", 1)[0].removeprefix("# ")))
+    for made_by in records:
+        assert made_by["params"]["code"]
+        assert made_by["wildcards"]["angle"] == "090.0"
+        assert made_by["versions"]["numpy"]
+
+
+def test_same_seed_same_bytes(finished, fresh):
+    """A second folder, another number of cores: every file of a run has the same bytes."""
+    run = RUN.format("090.0")
+    fresh.snakemake(f"{run}/eval-090.0/dice.csv", f"{run}/segmentation.csv", "--cores", "1")
+    names = [
+        "pretrained.pt",
+        "pretrain.csv",
+        "finetuned.pt",
+        "finetune.csv",
+        "segmentation.csv",
+        "eval-090.0/saliency.npz",
+        "eval-090.0/dice.csv",
+    ]
+    for name in names:
+        digests = {
+            hashlib.sha256((p.folder / run / name).read_bytes()).hexdigest()
+            for p in (finished, fresh)
+        }
+        assert len(digests) == 1, name

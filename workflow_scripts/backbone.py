@@ -1,0 +1,11 @@
+"""Rule backbone: → results/backbones/{encoder}-{init}.pt."""
+
+from thetascope import checkpoints
+from thetascope.job import job
+from thetascope.provenance import record
+
+with job(snakemake):
+    encoder, init = snakemake.wildcards.encoder, snakemake.wildcards.init
+    weights = snakemake.input.get("weights")
+    state = checkpoints.initial_backbone(encoder, init, weights, seed=0)
+    checkpoints.save(snakemake.output[0], record(snakemake), encoder=state)

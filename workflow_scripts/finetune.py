@@ -1,0 +1,34 @@
+"""Rule finetune: pretrained.pt + masks → finetuned.pt, finetune.csv, segmentation.csv."""
+
+import numpy as np
+from thetascope import checkpoints, runtime, segmentation
+from thetascope.job import job
+from thetascope.provenance import read_csv, record, write_csv
+from thetascope.rotation import View
+
+with job(snakemake):
+    wildcards, settings = snakemake.wildcards, snakemake.params.settings
+    device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
+    manifest = read_csv(snakemake.input.manifest)
+    rows = {part: list(group.index) for part, group in manifest.groupby("split")}
+    view = View(**snakemake.params.view)
+    images = view.original(runtime.to_images(np.load(snakemake.input.images), device))
+    masks = view.masks(runtime.to_tensor(np.load(snakemake.input.masks), device))
+    generator = runtime.generator(
+        wildcards.seed, wildcards.dataset, wildcards.angle, "finetune"
+    )
+    encoder = checkpoints.load_encoder(
+        wildcards.encoder, images.shape[1], snakemake.input.pretrained
+    )
+    model = segmentation.build_unet(encoder, int(masks.max()) + 1, settings, generator).to(device)
+    table = segmentation.finetune(
+        model, images, masks, rows["train"], rows["validation"], settings, generator
+    )
+    test = rows["test"]
+    scores = segmentation.segmentation_scores(
+        model, images[test], masks[test], manifest.loc[test], settings["batch_size"]
+    )
+    made_by = record(snakemake, device=str(device))
+    segmentation.save_unet(model, snakemake.output.checkpoint, made_by)
+    write_csv(table, snakemake.output.epochs, made_by)
+    write_csv(scores, snakemake.output.segmentation, made_by)

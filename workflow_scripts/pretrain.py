@@ -1,0 +1,33 @@
+"""Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
+
+import numpy as np
+from thetascope import angles, checkpoints, contrastive, runtime
+from thetascope.job import job
+from thetascope.provenance import read_csv, record, write_csv
+from thetascope.rotation import View
+
+with job(snakemake):
+    wildcards, params = snakemake.wildcards, snakemake.params
+    device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
+    manifest = read_csv(snakemake.input.manifest)
+    rows = manifest.index[manifest["split"] == "train"]
+    images = runtime.to_images(np.load(snakemake.input.images)[rows], device)
+    encoder = checkpoints.load_encoder(
+        wildcards.encoder, images.shape[1], snakemake.input.backbone
+    ).to(device)
+    # no self-supervised training is training for no epoch: the backbone passes through
+    epochs = {"epochs": 0} if wildcards.angle == "none" else {}
+    table = contrastive.pretrain(
+        encoder,
+        images,
+        angles.degrees(wildcards.angle) if angles.is_fixed(wildcards.angle) else None,
+        View(**params.view),
+        wildcards.method,
+        {**params.settings, **epochs},
+        runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "pretrain"),
+    )
+    made_by = record(snakemake, device=str(device))
+    checkpoints.save(
+        snakemake.output.checkpoint, made_by, encoder=checkpoints.to_cpu(encoder.network)
+    )
+    write_csv(table, snakemake.output.epochs, made_by)

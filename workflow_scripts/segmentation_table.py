@@ -1,0 +1,17 @@
+"""Rule segmentation_table: every segmentation.csv → results/tables/segmentation.csv."""
+
+from thetascope import tables
+from thetascope.job import job
+from thetascope.provenance import record, write_csv
+
+with job(snakemake):
+    analysis = snakemake.params.analysis
+    table = tables.segmentation_table(
+        tables.per_item(snakemake.input, snakemake.params.wildcards),
+        analysis["bootstrap"],
+        analysis["confidence"],
+        analysis["seed"],
+    )
+    made_by = record(snakemake)
+    del made_by["params"]["wildcards"]  # one entry per run: they are in the rows
+    write_csv(table, snakemake.output[0], made_by)

@@ -1,0 +1,59 @@
+"""Angles as they stand in paths: degrees with three digits and one decimal, or a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from thetascope.errors import UserError
+
+RANDOM, NONE = "random", "none"  # trained with random rotation; not trained at all
+
+
+def label(degrees: float) -> str:
+    """Write degrees as in paths: 30 → '030.0'. 360 stays apart from 0.
+
+    Raises
+    ------
+    UserError
+        If it is outside 0–360 or finer than a tenth of a degree.
+    """
+    tenths = Decimal(str(degrees)) * 10
+    if not 0 <= tenths <= 3600 or tenths != int(tenths):
+        raise UserError(
+            f"angles: {degrees} is not an angle from 0 to 360 in steps of 0.1; change it"
+        )
+    return f"{tenths / 10:05.1f}"
+
+
+def degrees(label: str) -> float:
+    """Read degrees from a path's angle: '030.0' → 30.0."""
+    return float(label)
+
+
+def is_fixed(label: str) -> bool:
+    """Whether this is an angle in degrees rather than `random` or `none`."""
+    return label not in (RANDOM, NONE)
+
+
+def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
+    """Angles of a grid {start, stop, step}, stop included, or of a list, as path labels.
+
+    Raises
+    ------
+    UserError
+        If an angle is out of range or stands there twice.
+    """
+    values: list[float | str]
+    if isinstance(spec, Mapping):
+        start, stop, step = (Decimal(str(spec[key])) for key in ("start", "stop", "step"))
+        if step <= 0 or stop < start:
+            raise UserError(f"angles: {dict(spec)} is empty; `step` must be above 0, `stop` ≥ `start`")
+        values = [float(start + i * step) for i in range(int((stop - start) / step) + 1)]
+    else:
+        values = list(spec)
+    labels = [v if v in (RANDOM, NONE) else label(float(v)) for v in values]
+    twice = sorted({x for x in labels if labels.count(x) > 1}) if len(set(labels)) < len(labels) else []
+    if twice:
+        raise UserError(f"angles: {', '.join(twice)} stands there more than once; leave one")
+    return [str(x) for x in labels]

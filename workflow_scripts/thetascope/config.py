@@ -1,0 +1,197 @@
+"""The configuration: checked as a whole before anything runs.
+
+Snakemake merges `config.yaml`, the files after `--configfile` and `--config` before the workflow
+sees them: mappings key by key at every depth, anything else replaced. `resolve` takes away what an
+overlay set to null, and refuses what cannot work.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from thetascope import angles, datasets
+from thetascope.errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+ADAPTERS = Path(__file__).parent / "datasets"
+
+Config = dict[str, Any]
+
+# keywords whose value in the schema says all there is to say
+BOUNDS = {
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be above {}",
+    "exclusiveMaximum": "must be below {}",
+    "minItems": "needs at least {} entries",
+    "maxItems": "may have at most {} entries",
+    "minProperties": "needs at least {} entry",
+    "pattern": "must match {}",
+}
+
+
+def resolve(config: Mapping[str, Any]) -> Config:
+    """Take away entries set to null and check the rest.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake merged it; not changed.
+
+    Returns
+    -------
+    dict
+        The configuration that the rules use; resolving it again changes nothing.
+
+    Raises
+    ------
+    UserError
+        With one line per problem: key, value, remedy.
+    """
+    resolved: Config = _read_text(config)
+    for section in ("datasets", "views"):  # mappings to which an overlay adds
+        if isinstance(resolved.get(section), Mapping):
+            resolved[section] = {k: v for k, v in resolved[section].items() if v is not None}
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text("utf-8")))
+    errors = sorted(validator.iter_errors(resolved), key=lambda error: [*map(str, error.path)])
+    problems = [line for error in errors for line in _explain(error)]
+    if not problems:  # cross-field checks may rely on types
+        problems = list(_contradictions(resolved))
+    if problems:
+        raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
+    return resolved
+
+
+def eval_angles_for(config: Config, angle: str) -> list[str]:
+    """Angles at which a run trained at `angle` is evaluated, as path labels.
+
+    `same` means the run's own angle; `random` and `none` have none of their own and are evaluated
+    at every number of `angles`, as `all` does for every run.
+    """
+    spec = config["eval_angles"]
+    if spec == "same" and angles.is_fixed(angle):
+        return [angle]
+    if spec in ("same", "all"):
+        return [label for label in angles.expand(config["angles"]) if angles.is_fixed(label)]
+    return angles.expand(spec)
+
+
+def _read_text(value: Any) -> Any:
+    """Copy, with numbers, booleans and null read: `--config` hands nested ones over as text."""
+    if isinstance(value, Mapping):
+        return {key: _read_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_read_text(inner) for inner in value]
+    if isinstance(value, str):
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        return read if read is None or isinstance(read, bool | int | float) else value
+    return value
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
+    """Lines of `key: value: what to change` for one finding of the schema."""
+    where = ".".join(map(str, error.absolute_path)) or "top level"
+    value, keyword, limit = error.instance, error.validator, error.validator_value
+    if keyword == "additionalProperties":
+        known = error.schema["properties"]
+        for key in sorted(set(value) - set(known)):
+            full = key if where == "top level" else f"{where}.{key}"
+            close = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
+            yield f"{full}: unknown key; {hint}"
+    elif keyword == "required":
+        missing = [key for key in limit if key not in value]
+        yield f"{where}: lacks {', '.join(missing)}; add it"
+    elif keyword == "enum":
+        yield f"{where}: {value!r}: must be one of {', '.join(map(str, limit))}"
+    elif keyword == "oneOf":
+        yield f"{where}: {value!r}: must be {_describe(error.schema, value)}"
+    elif keyword == "type":
+        wanted = limit if isinstance(limit, str) else " or ".join(limit)
+        hint = ""
+        if isinstance(value, str) and wanted in ("number", "integer"):
+            hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
+        yield f"{where}: {value!r}: must be of type {wanted}{hint}"
+    elif keyword == "uniqueItems":
+        yield f"{where}: {value!r}: holds an entry twice; leave one"
+    elif keyword in BOUNDS:
+        yield f"{where}: {value!r}: {BOUNDS[keyword].format(limit)}"
+    else:
+        yield f"{where}: {error.message}"
+
+
+def _describe(schema: Mapping[str, Any], value: object) -> str:
+    """What an angle specification may be, in words."""
+    words = [word for way in schema["oneOf"] for word in way.get("enum", [])]
+    if words and not isinstance(value, list | Mapping):
+        options = " or ".join(map(str, words))
+        return f"{options}, or angles from 0 to 360 ({{start, stop, step}} or a list)"
+    return (
+        "{start, stop, step} or a list, with angles from 0 to 360 and a step of at least 0.1"
+        " (in `angles` the list may also hold random and none)"
+    )
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """What the schema cannot see: keys that do not fit each other."""
+    adapters = sorted(p.stem for p in ADAPTERS.glob("*.py") if "load" in _functions(p))
+    for name, dataset in config["datasets"].items():
+        if dataset["adapter"] not in adapters:
+            close = difflib.get_close_matches(dataset["adapter"], adapters, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(adapters)}"
+            yield f"datasets.{name}.adapter: {dataset['adapter']!r}: no such adapter; {hint}"
+            continue
+        try:
+            options = {key: value for key, value in dataset.items() if key != "adapter"}
+            datasets.check_options(name, dataset["adapter"], options)
+        except UserError as error:
+            yield str(error)
+    for key in ("angles", "eval_angles"):
+        if not isinstance(config[key], str):
+            try:
+                labels = angles.expand(config[key])
+            except UserError as error:
+                yield str(error).replace("angles:", f"{key}:", 1)
+            else:
+                if key == "angles" and config["eval_angles"] in ("same", "all"):
+                    if not any(map(angles.is_fixed, labels)):
+                        yield (
+                            f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to "
+                            "evaluate at; give a grid"
+                        )
+    shares = [config["split"][part] for part in ("train", "validation", "test")]
+    if abs(sum(shares) - 1) > 1e-6:
+        yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"
+    init, weights = config["pretrain"]["init"], config["pretrain"]["weights"]
+    if init == "file" and not (weights and Path(weights).is_file()):
+        yield f"pretrain.weights: {weights!r}: `init: file` needs a checkpoint that exists"
+    if init != "file" and weights:
+        yield f"pretrain.weights: {weights!r}: is read only with `init: file`; set it or null"
+    if "vit_base_patch16_224" in config["encoders"] and config["image_size"] % 16:
+        yield (
+            f"image_size: {config['image_size']}: vit_base_patch16_224 cuts images into patches of "
+            "16 pixels; take a multiple of 16"
+        )
+    others = {"convnext_tiny", "vit_base_patch16_224"} & set(config["encoders"])
+    if config["saliency"]["guided"] and others:
+        yield (
+            f"saliency.guided: true: defined for ReLU networks only, not for {', '.join(others)}; "
+            "set it to false or take other encoders"
+        )
+
+
+def _functions(path: Path) -> set[str]:
+    """Names of a module's top-level functions, found without importing it."""
+    import ast
+
+    tree = ast.parse(path.read_bytes())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -1,0 +1,173 @@
+"""Image sets: one adapter module each, and what turns any of them into arrays on disk.
+
+An adapter is a module of this package with a function `load(**options)` that yields an `Item` per
+picture. It imports what it needs to read files inside that function, so that its options can be
+checked at no cost. It is imported by name, so that editing one adapter leaves the other sets alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thetascope.datasets import splits
+from thetascope.errors import UserError
+from thetascope.provenance import atomic, write_csv
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture with its mask, as the adapter found it.
+
+    Attributes
+    ----------
+    id : str
+        Unique within the data set.
+    case : str
+        What must not be divided between train, validation and test: a patient, a block of tiles.
+    image : ndarray
+        uint8 [C, H, W].
+    mask : ndarray
+        uint8 [H, W]; 0 is background, 1, 2, … are the classes of the foreground.
+    source : str
+        Where it comes from, for the manifest and for messages.
+    """
+
+    id: str
+    case: str
+    image: Image
+    mask: Image
+    source: str
+
+
+def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
+    """Hold a data set's options against its adapter's.
+
+    Raises
+    ------
+    UserError
+        If one is unknown to the adapter or one that it needs is missing.
+    """
+    parameters = inspect.signature(_adapter(adapter).load).parameters
+    for option in options.keys() - parameters.keys():
+        raise UserError(
+            f"datasets.{name}.{option}: unknown to the adapter {adapter}; "
+            f"known are {', '.join(parameters) or 'none'}"
+        )
+    for option, parameter in parameters.items():
+        if parameter.default is parameter.empty and option not in options:
+            raise UserError(f"datasets.{name}.{option}: the adapter {adapter} needs it; add it")
+
+
+def load_items(adapter: str, options: Mapping[str, Any]) -> Iterator[Item]:
+    """Items of a data set, one at a time, at their own resolution."""
+    items: Iterator[Item] = _adapter(adapter).load(**options)
+    return items
+
+
+def _adapter(name: str) -> Any:
+    return importlib.import_module(f"thetascope.datasets.{name}")
+
+
+def prepare(
+    items: Iterable[Item],
+    image_size: int,
+    split: Mapping[str, float],
+    images_path: str | Path,
+    masks_path: str | Path,
+    manifest_path: str | Path,
+    record: Mapping[str, Any],
+) -> None:
+    """Bring items to one size, divide their cases, and write arrays and manifest.
+
+    Pictures that are not square are padded with black to a square first: a rotation of a squeezed
+    picture would be no rotation of what it shows.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        Read one at a time.
+    image_size : int
+        Side S in pixels.
+    split : mapping
+        The configuration's `split` section.
+    images_path, masks_path, manifest_path : path
+        Written atomically: uint8 [N, C, S, S], uint8 [N, S, S], and one row per item with `id`,
+        `case`, `split`, `source`, `sha256` (of the stored image and mask).
+    record : mapping
+        What made them, for the manifest.
+
+    Raises
+    ------
+    UserError
+        If there are no items, two share an id, an image and its mask differ in size, the number of
+        channels differs, or a part of the split has no foreground at all.
+    """
+    import pandas as pd
+
+    images: list[Image] = []
+    masks: list[Image] = []
+    rows: list[dict[str, str]] = []
+    for item in items:
+        _check(item, images, {row["id"] for row in rows})
+        image, mask = resize(item.image, image_size), resize(item.mask, image_size, labels=True)
+        digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
+        images.append(image)
+        masks.append(mask)
+        rows.append({"id": item.id, "case": item.case, "source": item.source, "sha256": digest})
+    if not rows:
+        raise UserError("the data set holds no items; check its path and options in `datasets`")
+    manifest = pd.DataFrame(rows)
+    parts = splits.assign(manifest["case"].unique(), **split)
+    manifest.insert(2, "split", manifest["case"].map(parts))
+    for part, group in manifest.groupby("split"):
+        if not any(masks[i].any() for i in group.index):
+            raise UserError(
+                f"none of the {len(group)} {part} items has any foreground "
+                f"(first: {group['source'].iloc[0]}); check the masks or change `split.seed`"
+            )
+    for path, arrays in (images_path, images), (masks_path, masks):
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, np.stack(arrays))
+    write_csv(manifest, manifest_path, record)
+
+
+def resize(array: Image, size: int, *, labels: bool = False) -> Image:
+    """Pad to a square with zeros and resample: uint8 [..., H, W] → uint8 [..., size, size].
+
+    Images are smoothed against aliasing; labels take the nearest pixel's value and never blend.
+    """
+    from skimage.transform import resize as resample
+
+    height, width = array.shape[-2:]
+    missing = np.array([max(height, width)] * 2) - (height, width)
+    edges = [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in missing]
+    shape = (*array.shape[:-2], size, size)
+    options = {"order": 0, "anti_aliasing": False} if labels else {"anti_aliasing": True}
+    resampled = resample(np.pad(array, edges), shape, preserve_range=True, **options)
+    return resampled.round().astype(np.uint8)
+
+
+def _check(item: Item, images: list[Image], ids: set[str]) -> None:
+    if item.id in ids:
+        raise UserError(f"{item.source}: the id {item.id!r} stands for two items; rename a file")
+    if item.image.ndim != 3 or item.image.shape[1:] != item.mask.shape:
+        raise UserError(
+            f"{item.source}: image {item.image.shape} and mask {item.mask.shape} do not fit; "
+            "expected [C, H, W] and [H, W]"
+        )
+    if images and len(item.image) != len(images[0]):
+        raise UserError(
+            f"{item.source}: {len(item.image)} channels where the items before have "
+            f"{len(images[0])}; convert it"
+        )

@@ -1,0 +1,50 @@
+"""Division of cases into train, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from thetascope.errors import UserError
+
+
+def assign(
+    cases: Iterable[str], train: float, validation: float, test: float, seed: int
+) -> dict[str, str]:
+    """Assign each case to a part, at random but always in the same way.
+
+    Cases are ordered by a hash of seed and name, so neither their order nor the platform matters,
+    and a case that is added leaves most others where they are.
+
+    Parameters
+    ----------
+    cases : iterable of str
+        Names of the cases, each once.
+    train, validation, test : float
+        Shares, adding up to 1. Sizes are rounded, with at least one case in each part.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    dict
+        Case → "train", "validation" or "test".
+
+    Raises
+    ------
+    UserError
+        If there are fewer than three cases.
+    """
+    order = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
+    if len(order) < 3:
+        raise UserError(
+            f"{len(order)} cases ({', '.join(order)}) cannot make train, validation and test parts; "
+            "at least 3 are needed"
+        )
+    n_test = max(1, round(test * len(order)))
+    n_validation = max(1, round(validation * len(order)))
+    n_test = min(n_test, len(order) - 2)
+    n_validation = min(n_validation, len(order) - n_test - 1)
+    parts = ["test"] * n_test + ["validation"] * n_validation
+    parts += ["train"] * (len(order) - len(parts))
+    return dict(zip(order, parts, strict=True))

@@ -1,0 +1,5 @@
+"""The one error that is the user's to mend."""
+
+
+class UserError(ValueError):
+    """A mistake in the configuration or in input data; the message says what to change."""

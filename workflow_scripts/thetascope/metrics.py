@@ -1,0 +1,181 @@
+"""Scoring of saliency maps against ground-truth masks.
+
+A map is an array [S, S], finite and ≥ 0; a mask is bool [S, S]. A larger value claims more
+relevance. What holds for every metric:
+
+- An empty or full mask leaves nothing to find: all metrics are NaN.
+- Pixels whose map is 0 are never foreground, so an all-zero map has Dice 0, and 0 / 0 = NaN
+  relevance mass. The rank metrics and the pointing game see it as any constant map.
+- A map that is constant where it is not 0 (the footprint null) is binarised to exactly the pixels
+  where it is not 0, by every rule.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from thetascope.errors import UserError
+
+Map = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+logger = logging.getLogger(__name__)
+
+
+def dice(a: Mask, b: Mask) -> float:
+    """Dice coefficient 2 |a ∩ b| / (|a| + |b|) of two masks (Dice 1945); NaN if both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else np.nan
+
+
+def binarise_otsu(saliency: Map) -> Mask:
+    """Foreground by Otsu's threshold (1979) over the whole canvas, 256 bins."""
+    # float64, since 256 bins do not fit between float32 values that nearly agree
+    threshold = threshold_otsu(saliency.astype(np.float64))
+    return (saliency >= threshold) & (saliency > 0)
+
+
+def binarise_area(saliency: Map, area: int) -> Mask:
+    """Foreground as the `area` largest values; values tied with the smallest of them all count."""
+    threshold = -np.partition(-saliency, area - 1, axis=None)[area - 1] if area else np.inf
+    return (saliency >= threshold) & (saliency > 0)
+
+
+def binarise_quantile(saliency: Map, quantile: float) -> Mask:
+    """Foreground as the values above this quantile of the canvas: 0.9 marks its top tenth."""
+    return binarise_area(saliency, round((1 - quantile) * saliency.size))
+
+
+def _tally(saliency: Map, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count mask and other pixels at each distinct value of the map, largest first."""
+    _, level, count = np.unique(saliency, return_inverse=True, return_counts=True)
+    inside = np.bincount(level.ravel(), weights=mask.ravel()).astype(np.int64)
+    return inside[::-1], (count - inside)[::-1]
+
+
+def auroc(saliency: Map, mask: Mask) -> float:
+    """Chance that a pixel of the mask outranks one outside it, ties counting half.
+
+    The area under the ROC curve, as the Mann-Whitney statistic with midranks (Hanley & McNeil
+    1982); NaN for an empty or full mask.
+    """
+    inside, outside = _tally(saliency, mask)
+    pairs = inside.sum() * outside.sum()
+    outranked = outside.sum() - outside.cumsum() + outside / 2
+    return float(inside @ outranked / pairs) if pairs else np.nan
+
+
+def auprc(saliency: Map, mask: Mask) -> float:
+    """Average precision: precision at each distinct value, weighted by the recall it adds.
+
+    The step-wise area under the precision-recall curve, without interpolation; NaN for an empty
+    or full mask.
+    """
+    inside, outside = _tally(saliency, mask)
+    if not inside.any() or not outside.any():
+        return np.nan
+    precision = inside.cumsum() / (inside + outside).cumsum()
+    return float(inside @ precision / inside.sum())
+
+
+def relevance_mass(saliency: Map, mask: Mask) -> float:
+    """Share of the map's sum that lies in the mask (Arras et al. 2022); NaN for an all-zero map."""
+    total = saliency.sum(dtype=np.float64)
+    return float(saliency[mask].sum(dtype=np.float64) / total) if total else np.nan
+
+
+def pointing_game(saliency: Map, mask: Mask) -> float:
+    """Whether the map's maximum lies in the mask (Zhang et al. 2018): 0 or 1.
+
+    With several maximal pixels it is the share of them in the mask, the expected score of a random
+    choice among them.
+    """
+    return float(mask[saliency == saliency.max()].mean())
+
+
+def score(saliency: Map, mask: Mask, quantile: float) -> dict[str, float]:
+    """Score one map by every metric.
+
+    Parameters
+    ----------
+    saliency : ndarray
+        Float [S, S], finite and ≥ 0.
+    mask : ndarray
+        Bool [S, S].
+    quantile : float
+        For `binarise_quantile`, in (0, 1).
+
+    Returns
+    -------
+    dict
+        Metric → value in [0, 1], or NaN by the module's rules.
+    """
+    scores = {
+        "dice_otsu": dice(binarise_otsu(saliency), mask),
+        "dice_area": dice(binarise_area(saliency, int(mask.sum())), mask),
+        "dice_quantile": dice(binarise_quantile(saliency, quantile), mask),
+        "auroc": auroc(saliency, mask),
+        "auprc": auprc(saliency, mask),
+        "relevance_mass": relevance_mass(saliency, mask),
+        "pointing_game": pointing_game(saliency, mask),
+    }
+    return scores if mask.any() and not mask.all() else dict.fromkeys(scores, np.nan)
+
+
+def score_maps(
+    saliency: Mapping[str, NDArray], ids: Sequence[str], cases: Sequence[str], quantile: float
+) -> pd.DataFrame:
+    """Score all maps of one evaluation, each beside the footprint null.
+
+    Parameters
+    ----------
+    saliency : mapping
+        The contents of a `saliency.npz`: `{model}.{orientation}.{map}` float [n, S, S],
+        `valid.{orientation}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
+    ids, cases : sequence of str
+        Of the n items.
+    quantile : float
+        For `binarise_quantile`, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        Long format: `item`, `case`, `model`, `orientation`, `map`, `metric`, `value`, and `null`,
+        the same metric of the map that is 1 on the valid pixels and 0 elsewhere.
+
+    Raises
+    ------
+    UserError
+        If a map holds a value that is negative or not finite; names the item.
+    """
+    masks = saliency["masks"] > 0
+    if undefined := int((masks.all((1, 2)) | ~masks.any((1, 2))).sum()):
+        logger.warning("%d of %d items have an empty or full mask: no score", undefined, len(masks))
+    nulls: dict[str, list[dict[str, float]]] = {}
+    rows = []
+    for key in (key for key in saliency if key.count(".") == 2):
+        model, orientation, name = key.split(".")
+        maps = saliency[key]
+        if orientation not in nulls:
+            footprint = saliency[f"valid.{orientation}"].astype(np.float32)
+            nulls[orientation] = [score(footprint, mask, quantile) for mask in masks]
+        for item, case, values, mask, null in zip(
+            ids, cases, maps, masks, nulls[orientation], strict=True
+        ):
+            if not (np.isfinite(values).all() and values.min() >= 0):
+                raise UserError(
+                    f"saliency map {key} of item {item} holds values that are negative or not "
+                    "finite; the model has probably diverged: check its losses and lower `lr`"
+                )
+            if not values.any():
+                logger.warning("saliency map %s of item %s is zero everywhere", key, item)
+            for metric, value in score(values, mask, quantile).items():
+                rows.append((item, case, model, orientation, name, metric, value, null[metric]))
+    columns = ["item", "case", "model", "orientation", "map", "metric", "value", "null"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,152 @@
+"""How results are written: atomically, with a record of what made them, and reproducibly."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thetascope import __version__
+
+if TYPE_CHECKING:  # both are slow to import, and most users of this module need neither
+    import numpy as np
+    import pandas as pd
+
+LIBRARY = Path(__file__).parent
+# packages whose version can change a number
+VERSIONED = ("numpy", "scipy", "pandas", "scikit-image", "torch", "torchvision", "timm")
+TEXT_COLUMNS = ("item", "id", "case", "dataset", "view", "angle", "eval_angle", "at", "seed")
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its place only when the block succeeds.
+
+    Yields
+    ------
+    Path
+        Temporary file with the suffix of `path`, in the same folder, which is made if need be.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
+    """Digest of code: of files and of every thetascope module that they import, transitively.
+
+    Snakemake sees a change of a rule's script only; with this among the rule's params it sees a
+    change of the library too, and only where it matters.
+
+    Parameters
+    ----------
+    *files : str
+        Python files, relative to `root`.
+    root : Path
+        The folder that holds the scripts and the package.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    waiting = [root / file for file in files]
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imported(path, root)
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _imported(path: Path, root: Path) -> list[Path]:
+    """Files of the package that a file imports, anywhere in it, found without running it."""
+    package = path.relative_to(root).parent.parts
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    # importing a.b.c runs a and a.b too
+    parts = [name.split(".") for name in names if name.split(".")[0] == LIBRARY.name]
+    modules = {"/".join(p[:n]) for p in parts for n in range(1, len(p) + 1)}
+    candidates = [root / f"{m}{end}" for m in sorted(modules) for end in (".py", "/__init__.py")]
+    return [candidate for candidate in candidates if candidate.is_file()]
+
+
+def record(snakemake: Any, **extra: object) -> dict[str, Any]:
+    """What made a result: rule, wildcards, params (settings and code), versions.
+
+    It holds no time, host or absolute path, so that the same job writes the same bytes.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script.
+    **extra : object
+        Anything else that JSON can hold, such as the device.
+    """
+    return {
+        "thetascope": __version__,
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "params": dict(snakemake.params.items()),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in VERSIONED},
+        **extra,
+    }
+
+
+def seed_for(*parts: object) -> int:
+    """63-bit seed of a job from what names it, such as (seed, data set, angle, stage)."""
+    text = "\0".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a table whose first line, a comment, is the record as JSON."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {json.dumps(record, sort_keys=True, separators=(',', ':'))}\n")
+        frame.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table of ours; names and angles stay text, as they stand in paths."""
+    import pandas as pd
+
+    return pd.read_csv(path, comment="#", dtype=dict.fromkeys(TEXT_COLUMNS, str))
+
+
+def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray) -> None:
+    """Write arrays, compressed, with the record as JSON under the key `record`."""
+    import numpy as np
+
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, record=np.array(json.dumps(record, sort_keys=True)), **arrays)

@@ -1,0 +1,144 @@
+"""Rotation of image batches: the only place in thetascope that turns a picture.
+
+Angles are in degrees, counter-clockwise positive (as a viewer sees the picture, first row on top).
+Images are square and rotate about their centre, the middle of the pixel grid. Multiples of 90° are
+exact permutations of pixels; every other angle resamples once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CROP = 1 / math.sqrt(2)  # the largest central square that a rotation of any angle leaves filled
+
+
+def _grid(size: int, degrees: Tensor, scale: float) -> Tensor:
+    """Where each output pixel looks in the input: [N, size, size, 2] in units of half the side."""
+    axis = ((torch.arange(size, dtype=torch.float64) * 2 + 1) / size - 1) * scale
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    cos, sin = (f(torch.deg2rad(degrees.double())).view(-1, 1, 1) for f in (torch.cos, torch.sin))
+    return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1)
+
+
+def rotate(
+    images: Tensor,
+    degrees: float | Tensor,
+    interpolation: str = "bilinear",
+    padding: str = "zeros",
+    scale: float = 1.0,
+) -> Tensor:
+    """Rotate a batch of square images counter-clockwise about the centre.
+
+    Parameters
+    ----------
+    images : Tensor
+        Float, shape [N, C, S, S].
+    degrees : float or Tensor
+        One angle for all images, or one for each, shape [N].
+    interpolation : {"nearest", "bilinear", "bicubic"}
+        Bicubic results are held to the range of their input, so that they do not overshoot.
+    padding : {"zeros", "reflection"}
+        What lies outside the canvas.
+    scale : float
+        Side of the field that the output shows, as a share of the input's side; below 1 it is a
+        central crop, resampled to S × S in the same step as the rotation.
+
+    Returns
+    -------
+    Tensor
+        Shape and dtype of `images`.
+
+    Raises
+    ------
+    ValueError
+        If the images are not square.
+    """
+    if images.ndim != 4 or images.shape[-1] != images.shape[-2]:
+        raise ValueError(f"expected square images [N, C, S, S], got {tuple(images.shape)}")
+    if not isinstance(degrees, Tensor):
+        if degrees % 90 == 0:
+            if scale != 1:
+                images = rotate(images, torch.tensor([0.0]), interpolation, padding, scale)
+            return torch.rot90(images, round(degrees / 90), dims=(-2, -1))
+        degrees = torch.tensor([degrees], dtype=torch.float64)
+    grid = _grid(images.shape[-1], degrees, scale).to(images).expand(len(images), -1, -1, -1)
+    turned = F.grid_sample(images, grid, interpolation, padding, align_corners=False)
+    if interpolation == "bicubic":
+        low = images.amin((2, 3), keepdim=True).clamp(max=0 if padding == "zeros" else None)
+        turned = turned.clamp(low, images.amax((2, 3), keepdim=True).clamp(min=0))
+    return turned
+
+
+@dataclass(frozen=True)
+class View:
+    """A way of making the pair (x, R_θ x): one entry of the configuration's `views`.
+
+    Attributes
+    ----------
+    canvas : {"zero", "reflect", "disc", "crop"}
+        What fills the corners that a rotation uncovers: black; the mirrored picture; nothing, since
+        both views are cut to the inscribed disc; nothing, since both views show the central square
+        of side S/√2 of the rotated picture, enlarged to S × S.
+    interpolation : {"nearest", "bilinear", "bicubic"}
+        How angles that are no multiple of 90° are resampled.
+    sham : bool
+        The second view is R_−θ R_θ x: resampled as often, but not turned.
+    """
+
+    canvas: str = "zero"
+    interpolation: str = "bilinear"
+    sham: bool = False
+
+    @property
+    def _scale(self) -> float:
+        return CROP if self.canvas == "crop" else 1.0
+
+    def _turn(self, images: Tensor, degrees: float | Tensor, scale: float) -> Tensor:
+        padding = "reflection" if self.canvas == "reflect" else "zeros"
+        turned = rotate(images, degrees, self.interpolation, padding, scale)
+        return turned * self._disc(images).to(turned) if self.canvas == "disc" else turned
+
+    @staticmethod
+    def _disc(images: Tensor) -> Tensor:
+        return _grid(images.shape[-1], torch.zeros(1), 1.0)[0].norm(dim=-1) <= 1
+
+    def original(self, images: Tensor) -> Tensor:
+        """First view x on this view's canvas: float [N, C, S, S] → [N, C, S, S]."""
+        return self._turn(images, 0.0, self._scale)
+
+    def rotated(self, images: Tensor, degrees: float) -> Tensor:
+        """Second view R_θ x (or the sham R_−θ R_θ x): float [N, C, S, S] → [N, C, S, S]."""
+        if self.sham:
+            return self._turn(self._turn(images, degrees, 1.0), -degrees, self._scale)
+        return self._turn(images, degrees, self._scale)
+
+    def align(self, maps: Tensor, degrees: float) -> Tensor:
+        """Bring maps of the second view back onto the first: float [N, S, S] ≥ 0 → [N, S, S].
+
+        Pixels that the second view could not see are 0.
+        """
+        back = maps if self.sham else rotate(maps[:, None], -degrees, self.interpolation)[:, 0]
+        return back * self.valid(maps, degrees).to(maps)
+
+    def valid(self, images: Tensor, degrees: float) -> Tensor:
+        """Which pixels of the first view's frame the second view shows: bool [S, S].
+
+        This is the footprint of the canvas rotated there and back; it depends on θ alone, whatever
+        the images hold, and is what the footprint null scores.
+        """
+        if self.canvas == "disc":
+            return self._disc(images).to(images.device)
+        if degrees % 90 == 0:
+            return torch.ones(images.shape[-2:], dtype=torch.bool, device=images.device)
+        grid = _grid(images.shape[-1], torch.tensor([-degrees]), 1.0)[0]
+        return (grid.abs().amax(dim=-1) <= 1).to(images.device)
+
+    def masks(self, masks: Tensor) -> Tensor:
+        """Labels in the first view's frame: uint8 [N, S, S] → [N, S, S], never blended."""
+        nearest = View(self.canvas, "nearest")
+        return nearest.original(masks[:, None].float())[:, 0].to(masks.dtype)

@@ -1,0 +1,196 @@
+"""Saliency: which pixels a model's output depends on.
+
+SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825) is the mean gradient over noisy copies of the
+input. With one sample and no noise it is the plain gradient (Simonyan et al. 2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from thetascope.encoders import Encoder
+from thetascope.errors import UserError
+from thetascope.rotation import View
+from thetascope.segmentation import UNet
+
+Objective = Callable[..., Tensor]
+
+
+def pair_cosine(encoder: Encoder) -> Objective:
+    """Scalar of the pretrained encoder: cos(f(x), f(y)) for pairs [N, C, S, S] twice → [N]."""
+    return lambda x, y: F.cosine_similarity(encoder(x), encoder(y), dim=1)
+
+
+def foreground_logit(model: UNet) -> Objective:
+    """Scalar of the fine-tuned model: mean over pixels of the foreground's logit, [N, C, S, S] → [N].
+
+    With several foreground classes it is the log of the odds that a pixel is any of them.
+    """
+
+    def scalar(x: Tensor) -> Tensor:
+        logits = model(x)
+        return (logits[:, 1:].logsumexp(dim=1) - logits[:, 0]).mean(dim=(1, 2))
+
+    return scalar
+
+
+def smoothgrad(
+    objective: Objective,
+    inputs: tuple[Tensor, ...],
+    samples: int,
+    noise_level: float,
+    chunk_size: int,
+    generator: Generator,
+) -> tuple[Tensor, ...]:
+    """SmoothGrad maps of an objective, one for each of its inputs, from one backward pass for all.
+
+    Parameters
+    ----------
+    objective : callable
+        Takes batches shaped like `inputs` and returns one scalar per row, [N]; the model behind it
+        must be in evaluation mode, so that rows do not depend on each other.
+    inputs : tuple of Tensor
+        Float, each [N, C, S, S].
+    samples : int
+        Noisy copies of each item.
+    noise_level : float
+        Standard deviation of the noise over the item's range, σ / (max − min); 0 adds none.
+    chunk_size : int
+        Rows per pass; bounds the memory and changes nothing else.
+    generator : Generator
+        Draws the noise on the CPU, item by item, independently for each input.
+
+    Returns
+    -------
+    tuple of Tensor
+        Absolute value of the mean gradient, maximum over channels: float [N, S, S] each.
+    """
+    ranges = [(x.amax((1, 2, 3)) - x.amin((1, 2, 3)))[:, None, None, None, None] for x in inputs]
+    maps: list[list[Tensor]] = [[] for _ in inputs]
+    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // samples)):
+        clean = [x[rows, None].expand(-1, samples, -1, -1, -1) for x in inputs]
+        # drawn item by item, so that the grouping of rows does not change the noise of any
+        noise = [
+            torch.stack([torch.randn(samples, *x.shape[1:], generator=generator) for x in inputs])
+            for _ in rows
+        ]
+        noisy = [
+            c + torch.stack([item[i] for item in noise]).to(c) * noise_level * r[rows]
+            for i, (c, r) in enumerate(zip(clean, ranges, strict=True))
+        ]
+        sums = [torch.zeros_like(x[rows]) for x in inputs]
+        for part in zip(*(x.split(chunk_size, dim=1) for x in noisy), strict=True):
+            flat = tuple(p.flatten(0, 1).requires_grad_() for p in part)
+            gradients = torch.autograd.grad(objective(*flat).sum(), flat)
+            for total, gradient, p in zip(sums, gradients, part, strict=True):
+                total += gradient.view(p.shape).sum(dim=1)
+        for i, total in enumerate(sums):
+            maps[i].append((total / samples).abs().amax(dim=1))
+    return tuple(torch.cat(m) for m in maps)
+
+
+@contextmanager
+def guided(model: nn.Module) -> Iterator[None]:
+    """Within this block gradients pass back through ReLUs only where they are positive.
+
+    Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806).
+
+    Raises
+    ------
+    UserError
+        If the model has activations other than ReLU, for which the method is not defined.
+    """
+    relus = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
+    others = {type(m).__name__ for m in model.modules() if isinstance(m, nn.GELU | nn.SiLU)}
+    if others or not relus:
+        raise UserError(
+            f"saliency.guided: true: guided backpropagation is defined for ReLU only, the model "
+            f"uses {', '.join(sorted(others)) or 'none'}; set `saliency.guided: false`"
+        )
+    in_place = [m.inplace for m in relus]
+    hooks = [
+        m.register_full_backward_hook(lambda _, gradients, __: (gradients[0].clamp(min=0),))
+        for m in relus
+    ]
+    try:
+        for m in relus:
+            m.inplace = False  # a backward hook cannot follow an input that is overwritten
+        yield
+    finally:
+        for m, before, hook in zip(relus, in_place, hooks, strict=True):
+            m.inplace = before
+            hook.remove()
+
+
+def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
+    """Rows of the test split to map, evenly spread over it if there are more than `limit`.
+
+    Only test items: the fine-tuned model has not seen them, and the pretrained one neither.
+    """
+    test = manifest.index[manifest["split"] == "test"].to_numpy()
+    return test[np.linspace(0, len(test) - 1, min(limit, len(test))).round().astype(int)]
+
+
+def saliency_maps(
+    encoder: Encoder,
+    unet: UNet,
+    images: Tensor,
+    degrees: float,
+    view: View,
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> dict[str, np.ndarray]:
+    """SmoothGrad and plain gradient of both models, for x and for R_θ x rotated back.
+
+    Parameters
+    ----------
+    encoder, unet : Encoder, UNet
+        The pretrained encoder, mapped by the pair's cosine, and the fine-tuned model, mapped by its
+        foreground logit. Both are put into evaluation mode.
+    images : Tensor
+        Float [N, C, S, S] in [0, 1], on the models' device.
+    degrees : float
+        θ of the pair.
+    view : View
+        Canvas and interpolation.
+    settings : Mapping
+        The configuration's `saliency` section.
+    generator : Generator
+        The job's random state.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned,
+        orientations original and rotated, maps smoothgrad and gradient, all in the frame of the
+        first view; and `valid.{orientation}` bool [S, S], the pixels that this orientation shows.
+        Outside them the map is 0.
+    """
+    x, y = view.original(images), view.rotated(images, degrees)
+    everywhere = view.valid(images, 0.0)
+    arrays = {"valid.original": everywhere, "valid.rotated": view.valid(images, degrees)}
+    kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
+    cosine, logit = pair_cosine(encoder), foreground_logit(unet)
+    models = nn.ModuleList([encoder, unet]).eval().requires_grad_(False)
+    with guided(models) if settings["guided"] else nullcontext():
+        for kind, (samples, noise_level) in kinds.items():
+            options = (samples, noise_level, settings["chunk_size"], generator)
+            maps = {
+                "pretrained": smoothgrad(cosine, (x, y), *options),
+                "finetuned": (
+                    *smoothgrad(logit, (x,), *options),
+                    *smoothgrad(logit, (y,), *options),
+                ),
+            }
+            for model, (original, rotated) in maps.items():
+                arrays[f"{model}.original.{kind}"] = original * everywhere.to(original)
+                arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
+    return {key: array.cpu().numpy() for key, array in arrays.items()}
