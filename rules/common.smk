@@ -43,9 +43,7 @@ wildcard_constraints:
 # -- paths ------------------------------------------------------------------------------------------
 
 # a run is one (data set, view, encoder, method, θ, seed); logs/ and benchmarks/ mirror its place
-RUN_NAME = (
-    "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
-)
+RUN_NAME = "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
 RUN = f"results/{RUN_NAME}"
 
 RUNS = [
@@ -59,13 +57,17 @@ RUNS = [
         config["seeds"],
     )
 ]
-EVALUATIONS = [{**run, "eval_angle": e} for run in RUNS for e in EVAL_ANGLES[run["angle"]]]
+EVALUATIONS = [
+    {**run, "eval_angle": e} for run in RUNS for e in EVAL_ANGLES[run["angle"]]
+]
 
 
 def per_run(name, dataset=None):
     """The file of this name in every run (of one data set)."""
     return [
-        f"{RUN}/{name}".format(**run) for run in RUNS if dataset in (None, run["dataset"])
+        f"{RUN}/{name}".format(**run)
+        for run in RUNS
+        if dataset in (None, run["dataset"])
     ]
 
 

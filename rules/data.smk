@@ -10,6 +10,13 @@ rule data:
         images="results/data/{dataset}/images.npy",
         masks="results/data/{dataset}/masks.npy",
         manifest="results/data/{dataset}/manifest.csv",
+    log:
+        "logs/data/{dataset}.log",
+    benchmark:
+        "benchmarks/data/{dataset}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         options=lambda wildcards: config["datasets"][wildcards.dataset],
         image_size=config["image_size"],
@@ -18,13 +25,6 @@ rule data:
             "prepare_data.py",
             f"thetascope/datasets/{config['datasets'][wildcards.dataset]['adapter']}.py",
         ),
-    log:
-        "logs/data/{dataset}.log",
-    benchmark:
-        "benchmarks/data/{dataset}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     script:
         "../workflow_scripts/prepare_data.py"
 
@@ -37,8 +37,6 @@ rule backbone:
         ),
     output:
         "results/backbones/{encoder}-{init}.pt",
-    params:
-        code=fingerprint("backbone.py"),
     log:
         "logs/backbones/{encoder}-{init}.log",
     benchmark:
@@ -47,5 +45,7 @@ rule backbone:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=fingerprint("backbone.py"),
     script:
         "../workflow_scripts/backbone.py"

@@ -15,10 +15,6 @@ rule finetune:
         checkpoint=f"{RUN}/finetuned.pt",
         epochs=f"{RUN}/finetune.csv",
         segmentation=f"{RUN}/segmentation.csv",
-    params:
-        settings=config["finetune"],
-        view=lambda wildcards: config["views"][wildcards.view],
-        code=fingerprint("finetune.py"),
     log:
         f"logs/{RUN_NAME}/finetune.log",
     benchmark:
@@ -28,5 +24,9 @@ rule finetune:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        settings=config["finetune"],
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("finetune.py"),
     script:
         "../workflow_scripts/finetune.py"

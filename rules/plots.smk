@@ -10,13 +10,13 @@ rule plot_oscillation:
         "results/tables/dice.csv",
     output:
         "results/plots/oscillation-{dataset}.svg",
-    params:
-        code=fingerprint("plot_oscillation.py"),
     log:
         "logs/plots/oscillation-{dataset}.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=fingerprint("plot_oscillation.py"),
     script:
         "../workflow_scripts/plot_oscillation.py"
 
@@ -40,14 +40,14 @@ rule plot_saliency:
         ],
     output:
         "results/plots/saliency-{dataset}.png",
-    params:
-        evaluations=shown_evaluations,
-        view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],
-        code=fingerprint("plot_saliency.py"),
     log:
         "logs/plots/saliency-{dataset}.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        evaluations=shown_evaluations,
+        view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],
+        code=fingerprint("plot_saliency.py"),
     script:
         "../workflow_scripts/plot_saliency.py"

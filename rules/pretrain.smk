@@ -13,12 +13,6 @@ rule pretrain:
     output:
         checkpoint=f"{RUN}/pretrained.pt",
         epochs=f"{RUN}/pretrain.csv",
-    params:
-        settings={
-            k: v for k, v in config["pretrain"].items() if k not in ("init", "weights")
-        },
-        view=lambda wildcards: config["views"][wildcards.view],
-        code=fingerprint("pretrain.py"),
     log:
         f"logs/{RUN_NAME}/pretrain.log",
     benchmark:
@@ -28,5 +22,11 @@ rule pretrain:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        settings={
+            k: v for k, v in config["pretrain"].items() if k not in ("init", "weights")
+        },
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("pretrain.py"),
     script:
         "../workflow_scripts/pretrain.py"

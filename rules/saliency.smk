@@ -14,10 +14,6 @@ rule saliency:
         finetuned=f"{RUN}/finetuned.pt",
     output:
         f"{RUN}/eval-{{eval_angle}}/saliency.npz",
-    params:
-        settings={k: v for k, v in config["saliency"].items() if k != "quantile"},
-        view=lambda wildcards: config["views"][wildcards.view],
-        code=fingerprint("saliency.py"),
     log:
         f"logs/{RUN_NAME}/eval-{{eval_angle}}/saliency.log",
     benchmark:
@@ -27,6 +23,10 @@ rule saliency:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings={k: v for k, v in config["saliency"].items() if k != "quantile"},
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("saliency.py"),
     script:
         "../workflow_scripts/saliency.py"
 
@@ -38,9 +38,6 @@ rule score:
         manifest="results/data/{dataset}/manifest.csv",
     output:
         f"{RUN}/eval-{{eval_angle}}/dice.csv",
-    params:
-        quantile=config["saliency"]["quantile"],
-        code=fingerprint("score.py"),
     log:
         f"logs/{RUN_NAME}/eval-{{eval_angle}}/score.log",
     benchmark:
@@ -48,5 +45,8 @@ rule score:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        quantile=config["saliency"]["quantile"],
+        code=fingerprint("score.py"),
     script:
         "../workflow_scripts/score.py"

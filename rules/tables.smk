@@ -10,14 +10,14 @@ rule dice_per_item:
         per_evaluation("dice.csv"),
     output:
         "results/tables/dice_per_item.parquet",
-    params:
-        wildcards=EVALUATIONS,
-        code=fingerprint("dice_per_item.py"),
     log:
         "logs/tables/dice_per_item.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        wildcards=EVALUATIONS,
+        code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"
 
@@ -28,14 +28,14 @@ rule dice_table:
         "results/tables/dice_per_item.parquet",
     output:
         "results/tables/dice.csv",
-    params:
-        analysis=config["analysis"],
-        code=fingerprint("dice_table.py"),
     log:
         "logs/tables/dice.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("dice_table.py"),
     script:
         "../workflow_scripts/dice_table.py"
 
@@ -47,14 +47,14 @@ rule oscillation_tables:
     output:
         peaks="results/tables/peaks.csv",
         oscillation="results/tables/oscillation.csv",
-    params:
-        analysis=config["analysis"],
-        code=fingerprint("oscillation_tables.py"),
     log:
         "logs/tables/oscillation.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("oscillation_tables.py"),
     script:
         "../workflow_scripts/oscillation_tables.py"
 
@@ -65,15 +65,15 @@ rule segmentation_table:
         per_run("segmentation.csv"),
     output:
         "results/tables/segmentation.csv",
-    params:
-        wildcards=RUNS,
-        analysis=config["analysis"],
-        code=fingerprint("segmentation_table.py"),
     log:
         "logs/tables/segmentation.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        wildcards=RUNS,
+        analysis=config["analysis"],
+        code=fingerprint("segmentation_table.py"),
     script:
         "../workflow_scripts/segmentation_table.py"
 
@@ -85,15 +85,15 @@ rule benchmarks_table:
         "results/tables/dice_per_item.parquet",
     output:
         "results/tables/benchmarks.csv",
-    params:
-        runs=RUNS,
-        evaluations=EVALUATIONS,
-        run_name=lambda wildcards: RUN_NAME,
-        code=fingerprint("benchmarks_table.py"),
     log:
         "logs/tables/benchmarks.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        runs=RUNS,
+        evaluations=EVALUATIONS,
+        run_name=lambda wildcards: RUN_NAME,
+        code=fingerprint("benchmarks_table.py"),
     script:
         "../workflow_scripts/benchmarks_table.py"

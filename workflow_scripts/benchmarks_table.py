@@ -1,4 +1,4 @@
-"""Rule benchmarks_table: Snakemake's benchmark files of all runs → results/tables/benchmarks.csv."""
+"""Rule benchmarks_table: benchmark files of all runs → results/tables/benchmarks.csv."""
 
 from pathlib import Path
 

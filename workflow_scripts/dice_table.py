@@ -1,6 +1,7 @@
 """Rule dice_table: dice_per_item.parquet → results/tables/dice.csv."""
 
 import pandas as pd
+
 from thetascope import tables
 from thetascope.job import job
 from thetascope.provenance import record, write_csv

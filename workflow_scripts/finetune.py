@@ -1,6 +1,7 @@
 """Rule finetune: pretrained.pt + masks → finetuned.pt, finetune.csv, segmentation.csv."""
 
 import numpy as np
+
 from thetascope import checkpoints, runtime, segmentation
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv
@@ -14,9 +15,7 @@ with job(snakemake):
     view = View(**snakemake.params.view)
     images = view.original(runtime.to_images(np.load(snakemake.input.images), device))
     masks = view.masks(runtime.to_tensor(np.load(snakemake.input.masks), device))
-    generator = runtime.generator(
-        wildcards.seed, wildcards.dataset, wildcards.angle, "finetune"
-    )
+    generator = runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "finetune")
     encoder = checkpoints.load_encoder(
         wildcards.encoder, images.shape[1], snakemake.input.pretrained
     )

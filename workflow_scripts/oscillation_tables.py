@@ -1,6 +1,7 @@
 """Rule oscillation_tables: dice_per_item.parquet → peaks.csv, oscillation.csv."""
 
 import pandas as pd
+
 from thetascope import oscillation
 from thetascope.job import job
 from thetascope.provenance import record, write_csv

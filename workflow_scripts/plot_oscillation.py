@@ -6,6 +6,4 @@ from thetascope.provenance import read_csv
 
 with job(snakemake):
     table = read_csv(snakemake.input[0])
-    oscillation_figure(
-        table[table["dataset"] == snakemake.wildcards.dataset], snakemake.output[0]
-    )
+    oscillation_figure(table[table["dataset"] == snakemake.wildcards.dataset], snakemake.output[0])

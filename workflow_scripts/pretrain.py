@@ -1,6 +1,7 @@
 """Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
 
 import numpy as np
+
 from thetascope import angles, checkpoints, contrastive, runtime
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv

@@ -1,6 +1,7 @@
 """Rule saliency: pretrained.pt, finetuned.pt, test images, θ → saliency.npz."""
 
 import numpy as np
+
 from thetascope import angles, checkpoints, runtime, saliency, segmentation
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_npz
@@ -9,9 +10,7 @@ from thetascope.rotation import View
 with job(snakemake):
     wildcards, params = snakemake.wildcards, snakemake.params
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
-    items = saliency.choose_items(
-        read_csv(snakemake.input.manifest), params.settings["items"]
-    )
+    items = saliency.choose_items(read_csv(snakemake.input.manifest), params.settings["items"])
     images = runtime.to_images(np.load(snakemake.input.images)[items], device)
     masks = runtime.to_tensor(np.load(snakemake.input.masks)[items], device)
     name, channels = wildcards.encoder, images.shape[1]
@@ -27,6 +26,4 @@ with job(snakemake):
         ),
     )
     arrays["masks"] = View(**params.view).masks(masks).cpu().numpy()
-    write_npz(
-        snakemake.output[0], record(snakemake, device=str(device)), items=items, **arrays
-    )
+    write_npz(snakemake.output[0], record(snakemake, device=str(device)), items=items, **arrays)

@@ -1,6 +1,7 @@
 """Rule score: saliency.npz → dice.csv, per item × model × orientation × map × metric."""
 
 import numpy as np
+
 from thetascope.job import job
 from thetascope.metrics import score_maps
 from thetascope.provenance import read_csv, record, write_csv

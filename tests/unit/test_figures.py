@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from skimage.io import imread
+
 from thetascope import figures
 from thetascope.angles import label
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.filters import threshold_otsu
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
 from thetascope import metrics
 from thetascope.errors import UserError
 
@@ -34,7 +35,7 @@ def disc(size, radius):
     return np.hypot(*np.meshgrid(axis, axis)) <= radius
 
 
-# -- against scikit-learn ---------------------------------------------------------------------------
+# -- against scikit-learn --------------------------------------------------------------------------
 
 
 @modest
@@ -65,7 +66,7 @@ def test_continuous_map_agrees_with_scikit_learn():
     )
 
 
-# -- binarisation -----------------------------------------------------------------------------------
+# -- binarisation ----------------------------------------------------------------------------------
 
 
 def test_distinct_values_mark_the_asked_number_of_pixels():
@@ -100,7 +101,7 @@ def test_otsu_bears_values_that_nearly_agree():
     assert (metrics.binarise_otsu(saliency) == (saliency > 1)).all()
 
 
-# -- known answers ----------------------------------------------------------------------------------
+# -- known answers ---------------------------------------------------------------------------------
 
 
 def test_map_equal_to_the_mask_is_perfect():
@@ -135,7 +136,7 @@ def test_footprint_null_oscillates_with_period_90():
         assert curve[angle // 5] == pytest.approx(expected, abs=5e-3)
 
 
-# -- invariances ------------------------------------------------------------------------------------
+# -- invariances -----------------------------------------------------------------------------------
 
 
 @modest
@@ -153,7 +154,7 @@ def test_turning_map_and_mask_together_changes_nothing(saliency, mask, quarters)
     assert turned == pytest.approx(score(saliency, mask), nan_ok=True)
 
 
-# -- rules for what has no score --------------------------------------------------------------------
+# -- rules for what has no score -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fill", [False, True])
@@ -171,7 +172,7 @@ def test_all_zero_map():
     assert np.isnan(scores["relevance_mass"])
 
 
-# -- one evaluation ---------------------------------------------------------------------------------
+# -- one evaluation --------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from thetascope.angles import label
 from thetascope.errors import UserError
 from thetascope.oscillation import curves, harmonics, oscillation_table, peaks_table, resolved
@@ -45,7 +46,7 @@ def peaks(rows, bootstrap=50):
     return peaks_table(rows, bootstrap, 0.95, 0).set_index(["sweep", "at", "series"])
 
 
-# -- the fit ----------------------------------------------------------------------------------------
+# -- the fit ---------------------------------------------------------------------------------------
 
 
 def test_regular_grid_gives_the_fourier_transform():
@@ -125,7 +126,7 @@ def test_intervals_cover_the_truth_at_their_nominal_rate():
     assert 0.84 <= np.mean(covered) <= 0.95
 
 
-# -- the tables -------------------------------------------------------------------------------------
+# -- the tables ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theta", [REGULAR, np.append(REGULAR, 360), np.arange(0, 360, 12.5)])
@@ -200,7 +201,7 @@ def test_curve_without_complete_items_is_reported(caplog):
     assert "no item has a score at all angles" in caplog.text
 
 
-# -- peaks ------------------------------------------------------------------------------------------
+# -- peaks -----------------------------------------------------------------------------------------
 
 
 def test_peak_and_its_interval_close_over_north():
@@ -226,7 +227,7 @@ def test_rounding_does_not_choose_between_equal_peaks():
     assert peaks(rows).loc[("diagonal", "", "value"), "peak_angle"] == 0
 
 
-# -- which curves -----------------------------------------------------------------------------------
+# -- which curves ----------------------------------------------------------------------------------
 
 
 def names(rows):

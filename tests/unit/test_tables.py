@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+
 from thetascope import tables
 from thetascope.provenance import write_csv
 
@@ -43,7 +44,7 @@ def table(rows, bootstrap=500, confidence=0.95, seed=0):
     return tables.dice_table(rows, bootstrap, confidence, seed)
 
 
-# -- merging ----------------------------------------------------------------------------------------
+# -- merging ---------------------------------------------------------------------------------------
 
 
 def test_per_item_joins_scores_and_wildcards(tmp_path):
@@ -72,7 +73,7 @@ def test_benchmarks_of_different_rules(tmp_path):
     assert merged["max_rss"].isna().tolist() == [True, False, False]
 
 
-# -- means and intervals ----------------------------------------------------------------------------
+# -- means and intervals ---------------------------------------------------------------------------
 
 
 def test_dice_table_means_are_those_of_the_rows():
@@ -130,7 +131,7 @@ def test_same_seed_same_table_whatever_the_order_of_rows():
     assert not table(rows).equals(table(rows, seed=1))
 
 
-# -- what is missing --------------------------------------------------------------------------------
+# -- what is missing -------------------------------------------------------------------------------
 
 
 def test_items_without_score_are_left_out():
@@ -167,7 +168,7 @@ def test_scores_that_are_there_twice_are_refused():
         table(pd.concat([rows, rows.head(1)]))
 
 
-# -- segmentation -----------------------------------------------------------------------------------
+# -- segmentation ----------------------------------------------------------------------------------
 
 
 def test_segmentation_table():

@@ -1,3 +1,3 @@
-"""thetascope: does what contrastive pre-training learns depend on the angle of rotation?"""
+"""The library of thetascope: everything the rules call."""
 
 __version__ = "0.1.0"

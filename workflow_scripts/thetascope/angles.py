@@ -48,12 +48,16 @@ def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
     if isinstance(spec, Mapping):
         start, stop, step = (Decimal(str(spec[key])) for key in ("start", "stop", "step"))
         if step <= 0 or stop < start:
-            raise UserError(f"angles: {dict(spec)} is empty; `step` must be above 0, `stop` ≥ `start`")
+            raise UserError(
+                f"angles: {dict(spec)} is empty; `step` must be above 0, `stop` ≥ `start`"
+            )
         values = [float(start + i * step) for i in range(int((stop - start) / step) + 1)]
     else:
         values = list(spec)
     labels = [v if v in (RANDOM, NONE) else label(float(v)) for v in values]
-    twice = sorted({x for x in labels if labels.count(x) > 1}) if len(set(labels)) < len(labels) else []
+    twice = (
+        sorted({x for x in labels if labels.count(x) > 1}) if len(set(labels)) < len(labels) else []
+    )
     if twice:
         raise UserError(f"angles: {', '.join(twice)} stands there more than once; leave one")
     return [str(x) for x in labels]

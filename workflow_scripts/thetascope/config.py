@@ -162,12 +162,12 @@ def _contradictions(config: Config) -> Iterator[str]:
             except UserError as error:
                 yield str(error).replace("angles:", f"{key}:", 1)
             else:
-                if key == "angles" and config["eval_angles"] in ("same", "all"):
-                    if not any(map(angles.is_fixed, labels)):
-                        yield (
-                            f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to "
-                            "evaluate at; give a grid"
-                        )
+                own = key == "angles" and config["eval_angles"] in ("same", "all")
+                if own and not any(map(angles.is_fixed, labels)):
+                    yield (
+                        f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to "
+                        "evaluate at; give a grid"
+                    )
     shares = [config["split"][part] for part in ("train", "validation", "test")]
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"

@@ -168,7 +168,8 @@ def pretrain(
     dim, temperature = settings["output_dim"], settings["temperature"]
     torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # for the head's weights
     head = ProjectionHead(encoder.num_features, settings["hidden_dim"], dim)
-    model = nn.Sequential(encoder, head).to(device, memory_format=torch.channels_last).train()
+    model = nn.Sequential(encoder, head).to(device).to(memory_format=torch.channels_last)
+    model.train()
     momentum_model = copy.deepcopy(model).requires_grad_(False)
     queue = Queue(settings["queue_size"], dim, generator, device)
     batch_size = min(settings["batch_size"], len(images))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 import torch.nn.functional as F
@@ -16,13 +18,12 @@ TIMM_NAMES = {
 }
 
 
-def build_network(name: str, in_channels: int = 3) -> nn.Module:
+def build_network(name: str, in_channels: int = 3) -> Any:
     """Build the bare timm network of an encoder, without classifier and with random weights."""
     options = {"dynamic_img_size": True} if name.startswith("vit") else {}
-    network: nn.Module = timm.create_model(
+    return timm.create_model(
         TIMM_NAMES[name], pretrained=False, num_classes=0, in_chans=in_channels, **options
     )
-    return network
 
 
 class Encoder(nn.Module):
@@ -43,7 +44,7 @@ class Encoder(nn.Module):
     def __init__(self, name: str, in_channels: int = 3) -> None:
         super().__init__()
         self.name, self.in_channels = name, in_channels
-        self.network = build_network(name, in_channels)
+        self.network: Any = build_network(name, in_channels)
         for key in ("mean", "std"):
             rgb = torch.tensor(self.network.pretrained_cfg[key])
             values = rgb if in_channels == 3 else rgb.mean().expand(in_channels)
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
         return features
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Float [N, C, S, S] in [0, 1] → feature maps, finest first, each half the size of the last.
+        """Float [N, C, S, S] in [0, 1] → maps, finest first, each half the last in size.
 
         A vision transformer has one resolution throughout; four of its depths, evenly spaced, are
         resampled to strides 4, 8, 16 and 32, as in ViTDet (Li et al. 2022, arXiv 2203.16527).

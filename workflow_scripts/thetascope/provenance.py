@@ -149,4 +149,5 @@ def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray)
     import numpy as np
 
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, record=np.array(json.dumps(record, sort_keys=True)), **arrays)
+        arrays = {"record": np.array(json.dumps(record, sort_keys=True)), **arrays}
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -69,8 +69,10 @@ def rotate(
     grid = _grid(images.shape[-1], degrees, scale).to(images).expand(len(images), -1, -1, -1)
     turned = F.grid_sample(images, grid, interpolation, padding, align_corners=False)
     if interpolation == "bicubic":
-        low = images.amin((2, 3), keepdim=True).clamp(max=0 if padding == "zeros" else None)
-        turned = turned.clamp(low, images.amax((2, 3), keepdim=True).clamp(min=0))
+        low, high = (extreme((2, 3), keepdim=True) for extreme in (images.amin, images.amax))
+        if padding == "zeros":
+            low, high = low.clamp(max=0), high.clamp(min=0)
+        turned = turned.clamp(low, high)
     return turned
 
 

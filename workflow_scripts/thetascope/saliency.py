@@ -30,7 +30,7 @@ def pair_cosine(encoder: Encoder) -> Objective:
 
 
 def foreground_logit(model: UNet) -> Objective:
-    """Scalar of the fine-tuned model: mean over pixels of the foreground's logit, [N, C, S, S] → [N].
+    """Scalar of the fine-tuned model: mean foreground logit over pixels, [N, C, S, S] → [N].
 
     With several foreground classes it is the log of the odds that a pixel is any of them.
     """
@@ -116,10 +116,11 @@ def guided(model: nn.Module) -> Iterator[None]:
             f"uses {', '.join(sorted(others)) or 'none'}; set `saliency.guided: false`"
         )
     in_place = [m.inplace for m in relus]
-    hooks = [
-        m.register_full_backward_hook(lambda _, gradients, __: (gradients[0].clamp(min=0),))
-        for m in relus
-    ]
+
+    def keep_positive(module: nn.Module, inputs: Any, outputs: Any) -> tuple[Tensor, ...]:
+        return (inputs[0].clamp(min=0),)
+
+    hooks = [m.register_full_backward_hook(keep_positive) for m in relus]
     try:
         for m in relus:
             m.inplace = False  # a backward hook cannot follow an input that is overwritten

@@ -52,12 +52,12 @@ class UNet(nn.Module):
 
     def __init__(self, encoder: Encoder, classes: int, decoder_channels: Sequence[int]) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.decoder_channels = encoder, list(decoder_channels)
         with torch.no_grad():  # channels of each level, whatever the family
             probe = torch.zeros(1, encoder.in_channels, 64, 64)
             channels = [m.shape[1] for m in copy.deepcopy(encoder).cpu().eval().pyramid(probe)]
         deep, skips = channels[-1], [*channels[-2::-1], 0]
-        widths = list(decoder_channels)[-len(channels) :]
+        widths = self.decoder_channels[-len(channels) :]
         self.blocks = nn.ModuleList(
             DecoderBlock(before + skip, width)
             for before, skip, width in zip([deep, *widths], skips, widths, strict=False)
@@ -86,13 +86,12 @@ def build_unet(
 
 def save_unet(model: UNet, path: str | Path, record: Mapping[str, Any]) -> None:
     """Write a U-Net's weights and what `load_unet` needs to build it again."""
-    widths = [block[0].out_channels for block in model.blocks]
     checkpoints.save(
         path,
         record,
         model=checkpoints.to_cpu(model),
         classes=model.classifier.out_channels,
-        decoder_channels=widths,
+        decoder_channels=model.decoder_channels,
     )
 
 
@@ -177,18 +176,19 @@ def finetune(
         One row per epoch: `epoch`, `loss` (soft Dice loss on the training part),
         `validation_dice` (mean over items and classes) and `best`, true for the epoch kept.
     """
-    model.to(images.device, memory_format=torch.channels_last)
+    model.to(images.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"])
     rows = torch.as_tensor(train)
     held_out = torch.as_tensor(validation, device=images.device)
     batch_size = min(settings["batch_size"], len(rows))
+    classes = model.classifier.out_channels
     best_dice, best_epoch, best_state = -1.0, 0, model.state_dict()
     epochs = []
     for epoch in range(1, settings["epochs"] + 1):
         model.train()
         order = rows[torch.randperm(len(rows), generator=generator)].to(images.device)
         losses = []
-        # a remainder of one item cannot be batch-normalised at the deepest, 1 × 1 level
+        # a remainder of one item cannot be batch-normalised at the deepest, 1 by 1 level
         for batch in order[: len(order) // batch_size * batch_size].split(batch_size):
             loss = soft_dice_loss(model(images[batch]), masks[batch])
             optimizer.zero_grad()
@@ -196,7 +196,7 @@ def finetune(
             optimizer.step()
             losses.append(loss.detach())
         predictions = predict(model, images[held_out], batch_size)
-        dice = float(item_dice(predictions, masks[held_out], model.classifier.out_channels).nanmean())
+        dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
         log.info(
             "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings["epochs"], mean_loss, dice

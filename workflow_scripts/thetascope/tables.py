@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 
-# -- merging ----------------------------------------------------------------------------------------
+# -- merging ---------------------------------------------------------------------------------------
 
 
 def _merge(
@@ -86,7 +86,7 @@ def benchmarks_table(
     return _merge([pd.read_csv(path, sep="\t", na_values=["-"]) for path in paths], wildcards)
 
 
-# -- bootstrap --------------------------------------------------------------------------------------
+# -- bootstrap -------------------------------------------------------------------------------------
 
 
 def cube(rows: pd.DataFrame, by: list[str], column: str) -> tuple[pd.Index, Array]:
@@ -167,7 +167,7 @@ def _mean(values: Array) -> Array:
         return np.where(found, values, 0).sum(axis=(1, 2)) / found.sum(axis=(1, 2))
 
 
-# -- tables -----------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 
 def _table(

@@ -82,7 +82,7 @@ def _adapter(name: str) -> Any:
 def prepare(
     items: Iterable[Item],
     image_size: int,
-    split: Mapping[str, float],
+    split: Mapping[str, Any],
     images_path: str | Path,
     masks_path: str | Path,
     manifest_path: str | Path,
@@ -156,6 +156,13 @@ def resize(array: Image, size: int, *, labels: bool = False) -> Image:
     options = {"order": 0, "anti_aliasing": False} if labels else {"anti_aliasing": True}
     resampled = resample(np.pad(array, edges), shape, preserve_range=True, **options)
     return resampled.round().astype(np.uint8)
+
+
+def central_crop(image: Image) -> Image:
+    """What the view `crop` shows of an image, for figures: uint8 [C, S, S] → [C, S, S]."""
+    size = image.shape[-1]
+    edge = round(size * (1 - 0.5**0.5) / 2)
+    return resize(image[:, edge : size - edge, edge : size - edge], size)
 
 
 def _check(item: Item, images: list[Image], ids: set[str]) -> None:

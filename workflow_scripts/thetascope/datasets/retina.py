@@ -27,7 +27,8 @@ def load(block: int = 196, tile: int = 144, minimum_foreground: float = 0.05) ->
         Least share of vessels in a tile.
     """
     from scipy import ndimage
-    from skimage import data, filters, morphology
+    from skimage import data, filters
+    from skimage.morphology import remove_small_objects
 
     picture = data.retina()
     brightest = filters.gaussian(picture.max(axis=2).astype(float), sigma=3)
@@ -35,7 +36,7 @@ def load(block: int = 196, tile: int = 144, minimum_foreground: float = 0.05) ->
     view = ndimage.binary_erosion(lit, iterations=RIM)
     ridges = filters.sato(picture[..., 1] / 255, sigmas=[2, 3, 4, 6], black_ridges=True)
     vessels = (ridges > np.quantile(ridges[view], 0.88)) & view
-    vessels = morphology.remove_small_objects(vessels, max_size=200)
+    vessels = remove_small_objects(vessels, max_size=200)
     yield from tiles.cut(
         picture, vessels.astype(np.uint8), view, "retina", block, tile, minimum_foreground
     )

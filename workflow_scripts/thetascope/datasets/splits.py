@@ -38,8 +38,8 @@ def assign(
     order = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
     if len(order) < 3:
         raise UserError(
-            f"{len(order)} cases ({', '.join(order)}) cannot make train, validation and test parts; "
-            "at least 3 are needed"
+            f"{len(order)} cases ({', '.join(order)}) cannot make three parts; "
+            "train, validation and test need at least one each"
         )
     n_test = max(1, round(test * len(order)))
     n_validation = max(1, round(validation * len(order)))

@@ -1,0 +1,179 @@
+"""Rotation against NumPy, SciPy and geometry."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thetascope.rotation import View, rotate
+
+SIZE = 32
+CANVASES = ("zero", "reflect", "disc", "crop")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def smooth(size=SIZE):
+    """A picture without detail near the pixel scale, so that resampling hardly changes it."""
+    noise = np.random.default_rng(0).random((size, size))
+    blurred = scipy.ndimage.gaussian_filter(noise, 3, mode="wrap")
+    return torch.tensor(blurred / blurred.max(), dtype=torch.float32)[None, None]
+
+
+def inner_disc(size=SIZE, margin=3):
+    axis = np.arange(size) - (size - 1) / 2
+    return np.hypot(*np.meshgrid(axis, axis)) < size / 2 - margin
+
+
+@pytest.mark.parametrize("turns", [-1, 0, 1, 2, 3, 4])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_multiples_of_90_are_exact(images, canvas, interpolation, turns):
+    view = View(canvas, interpolation)
+    expected = np.rot90(view.original(images).numpy(), turns, axes=(2, 3))
+    np.testing.assert_array_equal(view.rotated(images, 90.0 * turns).numpy(), expected)
+
+
+def test_a_quarter_turn_is_counter_clockwise():
+    image = torch.zeros(1, 1, 5, 5)
+    image[0, 0, 2, 4] = 1  # right
+    assert rotate(image, 90.0)[0, 0, 0, 2] == 1  # top
+
+
+@pytest.mark.parametrize("degrees", [7.0, 30.0, 45.0, 133.3, 271.0])
+@pytest.mark.parametrize(("interpolation", "order"), [("nearest", 0), ("bilinear", 1)])
+def test_other_angles_agree_with_scipy(images, interpolation, order, degrees):
+    ours = rotate(images.double(), degrees, interpolation).numpy()
+    # with reshape=False scipy turns from the first axis to the second: counter-clockwise to the eye
+    theirs = scipy.ndimage.rotate(
+        images.double().numpy(), degrees, axes=(3, 2), reshape=False, order=order, mode="constant"
+    )
+    inside = inner_disc()
+    difference = np.abs(ours - theirs)[..., inside]
+    if interpolation == "bilinear":
+        assert difference.max() < 1e-6
+    else:  # a sample on the border of two pixels may fall to either
+        assert np.mean(difference > 1e-9) < 0.01
+
+
+def test_bilinear_between_the_padding_and_the_edge_agrees_with_scipy_grid_constant(images):
+    ours = rotate(images.double(), 30.0).numpy()
+    theirs = scipy.ndimage.rotate(
+        images.double().numpy(), 30.0, axes=(3, 2), reshape=False, order=1, mode="grid-constant"
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_reflection_agrees_with_rotating_a_mirrored_surround(images):
+    ours = View("reflect").rotated(images.double(), 30.0).numpy()
+    wide = np.pad(images.double().numpy(), [(0, 0), (0, 0), (SIZE, SIZE), (SIZE, SIZE)], "symmetric")
+    turned = rotate(torch.tensor(wide), 30.0).numpy()
+    np.testing.assert_allclose(ours, turned[..., SIZE:-SIZE, SIZE:-SIZE], atol=1e-6)
+
+
+def test_one_angle_per_image_equals_one_by_one(images):
+    batch = rotate(images, torch.tensor([12.0, 200.0]))
+    single = [rotate(images[i : i + 1], degrees) for i, degrees in enumerate((12.0, 200.0))]
+    torch.testing.assert_close(batch, torch.cat(single))
+
+
+def test_360_is_0(images):
+    assert torch.equal(rotate(images, 360.0), images)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-360, 360), st.floats(-360, 360))
+def test_rotations_compose(first, second):
+    picture = smooth()
+    twice = rotate(rotate(picture, first, "bicubic"), second, "bicubic")
+    once = rotate(picture, first + second, "bicubic")
+    assert (twice - once).abs()[..., torch.tensor(inner_disc(margin=5))].max() < 0.03
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 360), st.sampled_from(INTERPOLATIONS))
+def test_the_range_is_kept(degrees, interpolation):
+    turned = rotate(torch.rand(1, 1, 16, 16) * 0.5 + 0.5, degrees, interpolation)
+    assert turned.min() >= 0
+    assert turned.max() <= 1
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(ValueError, match="square"):
+        rotate(torch.rand(1, 1, 8, 9), 30.0)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 30.0, 45.0, 90.0])
+def test_disc_shows_the_same_pixels_in_both_views(degrees):
+    white, view = torch.ones(1, 1, SIZE, SIZE), View("disc")
+    seen, turned = view.original(white) > 0, view.rotated(white, degrees) > 0
+    assert torch.equal(seen, turned)
+    assert torch.equal(seen[0, 0], view.valid(white, degrees))
+    assert 0.7 < seen.float().mean() < math.pi / 4 + 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 360), st.sampled_from(INTERPOLATIONS))
+def test_crop_never_shows_a_corner(degrees, interpolation):
+    white = torch.ones(1, 1, SIZE, SIZE)
+    assert View("crop", interpolation).rotated(white, degrees).min() > 0.999
+
+
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_sham_is_resampled_and_not_turned(canvas):
+    picture, view = smooth(), View(canvas, sham=True)
+    sham, original = view.rotated(picture, 30.0), view.original(picture)
+    inside = torch.tensor(inner_disc(margin=5))
+    assert not torch.equal(sham, original)
+    assert (sham - original).abs()[..., inside].max() < 0.05
+    assert torch.equal(view.align(sham[:, 0], 0.0), sham[:, 0] * view.valid(sham, 0.0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 3600))
+def test_footprint_is_what_the_turned_square_covers(tenths):
+    degrees = tenths / 10
+    valid = View().valid(torch.ones(1, 1, SIZE, SIZE), degrees).numpy()
+    axis = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1
+    x, y = np.meshgrid(axis, axis)
+    angle = np.deg2rad(degrees)
+    # where each pixel's centre goes when the picture turns counter-clockwise, y pointing down
+    there = np.cos(angle) * x + np.sin(angle) * y, -np.sin(angle) * x + np.cos(angle) * y
+    expected = (np.abs(there[0]) <= 1 + 1e-9) & (np.abs(there[1]) <= 1 + 1e-9)
+    np.testing.assert_array_equal(valid, expected)
+    np.testing.assert_array_equal(valid, View().valid(torch.ones(1, 1, SIZE, SIZE), degrees + 90))
+
+
+def test_footprint_is_whole_at_quarter_turns_and_smallest_at_45():
+    white = torch.ones(1, 1, 64, 64)
+    shares = {d: View().valid(white, d).float().mean().item() for d in (0.0, 15.0, 45.0, 90.0)}
+    assert shares[0.0] == shares[90.0] == 1
+    assert shares[45.0] < shares[15.0] < 1
+    # two congruent squares turned by 45° overlap in a regular octagon
+    assert shares[45.0] == pytest.approx(2 * (math.sqrt(2) - 1), abs=0.01)
+
+
+@pytest.mark.parametrize("canvas", ["zero", "reflect", "crop"])
+def test_align_brings_a_map_back(canvas):
+    picture, view = smooth(), View(canvas, "bicubic")
+    back = view.align(view.rotated(picture, 30.0)[:, 0], 30.0)
+    inside = torch.tensor(inner_disc(margin=5))
+    assert (back - view.original(picture)[:, 0]).abs()[..., inside].max() < 0.05
+    assert (back[0][~view.valid(picture, 30.0)] == 0).all()
+
+
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_masks_are_never_blended(canvas):
+    masks = torch.randint(0, 4, (2, SIZE, SIZE), dtype=torch.uint8)
+    masks[masks == 2] = 3
+    framed = View(canvas).masks(masks)
+    assert framed.dtype == torch.uint8
+    assert set(framed.unique().tolist()) <= {0, 1, 3}

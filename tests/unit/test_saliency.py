@@ -1,0 +1,183 @@
+"""SmoothGrad against captum, a linear model, and itself."""
+
+import captum.attr
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from thetascope.encoders import Encoder
+from thetascope.errors import UserError
+from thetascope.rotation import View
+from thetascope.saliency import (
+    choose_items,
+    foreground_logit,
+    guided,
+    pair_cosine,
+    saliency_maps,
+    smoothgrad,
+)
+from thetascope.segmentation import UNet
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(4 * 10 * 10, 1), nn.Flatten(0),
+    ).eval()  # fmt: skip
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 2, 12, 12, generator=generator(5))
+
+
+def test_a_linear_models_map_is_its_weights(images):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    (maps,) = smoothgrad(lambda x: (x * weights).sum((1, 2, 3)), (images,), 7, 0.5, 3, generator())
+    torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 8, 20, 100])
+def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size):
+    (reference,) = smoothgrad(network, (images,), 8, 0.15, 24, generator())
+    (maps,) = smoothgrad(network, (images,), 8, 0.15, chunk_size, generator())
+    torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-7)
+
+
+def test_against_captum_with_the_same_noise(network, images):
+    samples, level = 6, 0.15
+    (ours,) = smoothgrad(network, (images,), samples, level, 4, generator(3))
+    noise, saliency = generator(3), captum.attr.Saliency(network)
+    for image, map_ in zip(images, ours, strict=True):
+        sigma = level * (image.max() - image.min())
+        noisy = image + sigma * torch.randn(samples, *image.shape, generator=noise)
+        theirs = saliency.attribute(noisy, abs=False).mean(dim=0).abs().amax(dim=0)
+        torch.testing.assert_close(map_, theirs, rtol=1e-4, atol=1e-7)
+
+
+def test_agrees_with_captums_noise_tunnel_as_samples_grow(network, images):
+    """Its own noise, the same expectation: the maps correlate almost perfectly."""
+    image = images[:1]
+    sigma = float(0.15 * (image.max() - image.min()))
+    torch.manual_seed(0)
+    theirs = captum.attr.NoiseTunnel(captum.attr.Saliency(network)).attribute(
+        image, nt_type="smoothgrad", nt_samples=400, stdevs=sigma, abs=False
+    )
+    (ours,) = smoothgrad(network, (image,), 400, 0.15, 100, generator())
+    pair = np.stack([ours[0].flatten(), theirs[0].abs().amax(dim=0).flatten().detach()])
+    assert np.corrcoef(pair)[0, 1] > 0.98
+
+
+def test_without_noise_it_is_the_plain_gradient(network, images):
+    (maps,) = smoothgrad(network, (images,), 1, 0.0, 2, generator())
+    theirs = captum.attr.Saliency(network).attribute(images.clone(), abs=True).amax(dim=1)
+    torch.testing.assert_close(maps, theirs)
+
+
+def test_noise_is_relative_to_each_items_range():
+    """The mean gradient of x³ is 3(x² + σ²): it tells the σ that was used."""
+    images = torch.zeros(2, 1, 4, 4)
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 1.0, 10.0
+    (maps,) = smoothgrad(lambda x: (x**3).sum((1, 2, 3)), (images,), 4000, 0.2, 500, generator())
+    sigma = (maps[:, 1:, :].mean(dim=(1, 2)) / 3).sqrt()
+    torch.testing.assert_close(sigma, torch.tensor([0.2, 2.0]), rtol=0.03, atol=0)
+
+
+def test_both_inputs_of_a_pair_get_their_own_gradient():
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3).eval()
+    x, y = (torch.rand(2, 3, 32, 32, generator=generator(i)) for i in (1, 2))
+    ours = smoothgrad(pair_cosine(encoder), (x, y), 1, 0.0, 8, generator())
+    for position, map_ in enumerate(ours):
+        pair = [x.clone(), y.clone()]
+        pair[position].requires_grad_()
+        a, b = (encoder(p) for p in pair)
+        cosine = (a * b).sum(1) / a.norm(dim=1) / b.norm(dim=1)
+        (gradient,) = torch.autograd.grad(cosine.sum(), pair[position])
+        torch.testing.assert_close(map_, gradient.abs().amax(1), rtol=1e-3, atol=1e-6)
+
+
+def test_quarter_turn_equivariance(images):
+    """A scalar that does not change under rotation has maps that turn with the picture."""
+
+    def scalar(x):
+        return (x**2).sum((1, 2, 3)) ** 1.5
+
+    (plain,) = smoothgrad(scalar, (images,), 1, 0.0, 8, generator())
+    (turned,) = smoothgrad(scalar, (View().rotated(images, 90.0),), 1, 0.0, 8, generator())
+    torch.testing.assert_close(View().align(turned, 90.0), plain)
+
+
+def test_guided_agrees_with_captum_and_leaves_no_trace(network, images):
+    with guided(network):
+        (ours,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+    theirs = captum.attr.GuidedBackprop(network).attribute(images.clone()).abs().amax(dim=1)
+    torch.testing.assert_close(ours, theirs)
+    (plain,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+    assert not torch.allclose(plain, ours)
+    assert not any(m._backward_hooks for m in network.modules())
+
+
+def test_guided_restores_relus_that_work_in_place():
+    torch.manual_seed(0)
+    encoder = Encoder("efficientnet_lite0", 3).eval()
+    before = [getattr(m, "inplace", None) for m in encoder.modules()]
+    with guided(encoder):
+        x = torch.rand(1, 3, 32, 32)
+        (maps,) = smoothgrad(lambda x: encoder(x).sum(1), (x,), 1, 0.0, 1, generator())
+    assert maps.isfinite().all()
+    assert [getattr(m, "inplace", None) for m in encoder.modules()] == before
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "vit_base_patch16_224"])
+def test_guided_is_refused_without_relus(name):
+    with pytest.raises(UserError, match=r"saliency\.guided"), guided(Encoder(name, 3)):
+        pass
+
+
+def test_items_come_from_the_test_part_evenly():
+    manifest = pd.DataFrame({"split": ["train"] * 5 + ["test"] * 9 + ["validation"] * 2})
+    assert choose_items(manifest, 3).tolist() == [5, 9, 13]
+    assert choose_items(manifest, 50).tolist() == list(range(5, 14))
+
+
+def test_maps_of_both_models_in_the_frame_of_x():
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3)
+    unet = UNet(Encoder("resnet18", 3), 2, [16, 8, 8, 8, 8])
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    settings = {"samples": 2, "noise_level": 0.15, "chunk_size": 4, "guided": False}
+    arrays = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
+    keys = {
+        f"{model}.{orientation}.{map_}"
+        for model in ("pretrained", "finetuned")
+        for orientation in ("original", "rotated")
+        for map_ in ("smoothgrad", "gradient")
+    }
+    assert arrays.keys() == keys | {"valid.original", "valid.rotated"}
+    assert arrays["valid.original"].all()
+    assert not arrays["valid.rotated"].all()
+    for key in keys:
+        assert arrays[key].shape == (2, 32, 32)
+        assert arrays[key].dtype == np.float32
+        assert arrays[key].max() > 0
+        assert (arrays[key] >= 0).all()
+    assert (arrays["finetuned.rotated.smoothgrad"][:, ~arrays["valid.rotated"]] == 0).all()
+    again = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
+    assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
+
+
+def test_foreground_logit_is_the_log_odds_of_any_foreground():
+    logits = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    p = logits.softmax(dim=1).numpy()
+    odds = (p[:, 1] + p[:, 2]) / p[:, 0]
+    ours = foreground_logit(lambda x: x)(logits)
+    np.testing.assert_allclose(ours, np.log(odds).mean(axis=(1, 2)))
