@@ -76,6 +76,15 @@ def per_evaluation(name):
     return [f"{RUN}/eval-{{eval_angle}}/{name}".format(**e) for e in EVALUATIONS]
 
 
+def shown_evaluations(wildcards):
+    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
+    of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
+    arm = ("view", "encoder", "method", "seed")
+    first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
+    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
+    return diagonal[:: max(1, len(diagonal) // 4)][:4]
+
+
 TABLES = expand(
     "results/tables/{table}",
     table=[

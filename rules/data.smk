@@ -14,6 +14,8 @@ rule data:
         "logs/data/{dataset}.log",
     benchmark:
         "benchmarks/data/{dataset}.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -41,6 +43,8 @@ rule backbone:
         "logs/backbones/{encoder}-{init}.log",
     benchmark:
         "benchmarks/backbones/{encoder}-{init}.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     threads: torch_threads
     resources:
         mem_mb=2000,

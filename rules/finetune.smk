@@ -19,6 +19,8 @@ rule finetune:
         f"logs/{RUN_NAME}/finetune.log",
     benchmark:
         f"benchmarks/{RUN_NAME}/finetune.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     threads: torch_threads
     resources:
         gpu=1,

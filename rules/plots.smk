@@ -12,6 +12,8 @@ rule plot_oscillation:
         "results/plots/oscillation-{dataset}.svg",
     log:
         "logs/plots/oscillation-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -19,15 +21,6 @@ rule plot_oscillation:
         code=fingerprint("plot_oscillation.py"),
     script:
         "../workflow_scripts/plot_oscillation.py"
-
-
-def shown_evaluations(wildcards):
-    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
-    of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
-    arm = ("view", "encoder", "method", "seed")
-    first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
-    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
-    return diagonal[:: max(1, len(diagonal) // 4)][:4]
 
 
 rule plot_saliency:
@@ -42,6 +35,8 @@ rule plot_saliency:
         "results/plots/saliency-{dataset}.png",
     log:
         "logs/plots/saliency-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=1000,
         runtime=10,

@@ -17,6 +17,8 @@ rule pretrain:
         f"logs/{RUN_NAME}/pretrain.log",
     benchmark:
         f"benchmarks/{RUN_NAME}/pretrain.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     threads: torch_threads
     resources:
         gpu=1,

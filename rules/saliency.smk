@@ -18,6 +18,8 @@ rule saliency:
         f"logs/{RUN_NAME}/eval-{{eval_angle}}/saliency.log",
     benchmark:
         f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/saliency.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     threads: torch_threads
     resources:
         gpu=1,
@@ -42,6 +44,8 @@ rule score:
         f"logs/{RUN_NAME}/eval-{{eval_angle}}/score.log",
     benchmark:
         f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/score.tsv"
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=1000,
         runtime=10,

@@ -12,6 +12,8 @@ rule dice_per_item:
         "results/tables/dice_per_item.parquet",
     log:
         "logs/tables/dice_per_item.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -30,6 +32,8 @@ rule dice_table:
         "results/tables/dice.csv",
     log:
         "logs/tables/dice.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -49,6 +53,8 @@ rule oscillation_tables:
         oscillation="results/tables/oscillation.csv",
     log:
         "logs/tables/oscillation.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -67,6 +73,8 @@ rule segmentation_table:
         "results/tables/segmentation.csv",
     log:
         "logs/tables/segmentation.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -87,6 +95,8 @@ rule benchmarks_table:
         "results/tables/benchmarks.csv",
     log:
         "logs/tables/benchmarks.log",
+    conda:
+        "../envs/thetascope.yaml"
     resources:
         mem_mb=1000,
         runtime=10,

@@ -39,7 +39,7 @@ def test_every_encoder_has_features_and_a_pyramid(name):
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_other_channel_counts_keep_the_response_to_grey(tmp_path, resnet, channels):
-    """A grey picture means the same to the adapted network as to the RGB one, whatever its count."""
+    """A grey picture means the same to the adapted network as to the RGB one."""
     checkpoints.save(tmp_path / "b.pt", {}, encoder=resnet.state_dict())
     adapted = checkpoints.load_encoder("resnet18", channels, tmp_path / "b.pt").eval()
     original = checkpoints.load_encoder("resnet18", 3, tmp_path / "b.pt").eval()
@@ -146,7 +146,8 @@ def test_the_bundled_imagenet_weights_know_a_cat():
     assert state.keys() == network.state_dict().keys()
     encoder = Encoder("efficientnet_lite0", 3).eval()
     checkpoints.load_backbone(encoder.network, state, "package")
-    cat = skimage.transform.resize(skimage.data.chelsea()[:, 75:375], (224, 224), anti_aliasing=True)
+    picture = skimage.data.chelsea()[:, 75:375]
+    cat = skimage.transform.resize(picture, (224, 224), anti_aliasing=True)
     image = torch.tensor(cat.transpose(2, 0, 1)[None].astype(np.float32))
     original = checkpoints._efficientnet_lite0_file()
     with torch.no_grad():

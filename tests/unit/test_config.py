@@ -60,7 +60,16 @@ def test_the_default_is_accepted_and_resolving_again_changes_nothing():
 
 def test_every_key_of_the_default_is_commented():
     lines = (ROOT / "config.yaml").read_text("utf-8").splitlines()
-    plain = {"epochs", "batch_size", "weight_decay", "output_dim", "plain", "mni152", "ihc", "retina"}
+    plain = {
+        "epochs",
+        "batch_size",
+        "weight_decay",
+        "output_dim",
+        "plain",
+        "mni152",
+        "ihc",
+        "retina",
+    }
     for i, line in enumerate(lines):
         key = re.match(r"\s*([a-z_0-9]+):", line)
         if key and key[1] not in plain:

@@ -58,7 +58,8 @@ def train(angle=90.0, method="moco", seed=0, n=10, **changes):
 
 
 def same_weights(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
+    states = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in states)
 
 
 @pytest.mark.parametrize(("batch", "queue"), [(1, 1), (3, 7), (8, 5), (16, 32)])
@@ -85,7 +86,8 @@ def test_simclr_loss_is_nt_xent(batch):
         partner = (i + batch) % (2 * batch)
         others = sum(math.exp(z[i] @ z[j] / 0.3) for j in range(2 * batch) if j != i)
         losses.append(-math.log(math.exp(z[i] @ z[partner] / 0.3) / others))
-    assert F.cross_entropy(logits, targets).item() == pytest.approx(np.mean(losses), rel=1e-5, abs=1e-6)
+    ours = F.cross_entropy(logits, targets).item()
+    assert ours == pytest.approx(np.mean(losses), rel=1e-5, abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def test_tiles_of_different_cases_share_no_pixel(items, name):
 def test_slices_of_different_cases_are_apart(items):
     place = {int(item.id[1:]): item.case for item in items["mni152"]}
     heights = sorted(place)
-    gaps = [b - a for a, b in zip(heights, heights[1:], strict=False) if place[a] != place[b]]
+    gaps = [b - a for a, b in pairwise(heights) if place[a] != place[b]]
     assert len(gaps) == 15
     assert min(gaps) >= 4  # millimetres
 

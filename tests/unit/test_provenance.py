@@ -66,7 +66,8 @@ def test_imports_of_every_form_are_followed(tmp_path):
     for name in ("__init__", "a", "b", "c", "d", "unused", "sub/__init__", "sub/e"):
         (package / f"{name}.py").write_text("")
     (tmp_path / "job.py").write_text(
-        "import thetascope.a\nfrom thetascope import b\ndef f():\n    from thetascope.sub.e import x\n"
+        "import thetascope.a\nfrom thetascope import b\n"
+        "def f():\n    from thetascope.sub.e import x\n"
     )
     (package / "b.py").write_text("from . import c\nfrom .d import y\n")
     before = fingerprint("job.py", root=tmp_path)

@@ -74,7 +74,8 @@ def test_bilinear_between_the_padding_and_the_edge_agrees_with_scipy_grid_consta
 
 def test_reflection_agrees_with_rotating_a_mirrored_surround(images):
     ours = View("reflect").rotated(images.double(), 30.0).numpy()
-    wide = np.pad(images.double().numpy(), [(0, 0), (0, 0), (SIZE, SIZE), (SIZE, SIZE)], "symmetric")
+    surround = [(0, 0), (0, 0), (SIZE, SIZE), (SIZE, SIZE)]
+    wide = np.pad(images.double().numpy(), surround, "symmetric")
     turned = rotate(torch.tensor(wide), 30.0).numpy()
     np.testing.assert_allclose(ours, turned[..., SIZE:-SIZE, SIZE:-SIZE], atol=1e-6)
 

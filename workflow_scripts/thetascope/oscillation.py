@@ -87,7 +87,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
         All scores, as `tables.per_item` merges them.
     """
     for group, scores in per_item.groupby(RUN + SCORE):
-        names = dict(zip(RUN + SCORE, group, strict=True))
+        names = dict(zip(RUN + SCORE, map(str, group), strict=True))
         for sweep, at, varies, rows in _sweeps(scores):
             if len({degrees(angle) % 360 for angle in rows[varies].unique()}) < MIN_ANGLES:
                 continue
@@ -211,9 +211,12 @@ def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Ar
     covariance = np.linalg.inv(design @ design.T)
     _, cos, sin = np.split(covariance @ design @ curves, [1, 1 + len(period)])
     power = np.empty_like(cos)
-    for i, pair in enumerate(zip(cos, sin, strict=True)):
-        block = covariance[1 + i :: len(period), 1 + i :: len(period)]
-        power[i] = (pair * np.linalg.solve(block, np.array(pair))).sum(axis=0)
+    for i in range(len(period)):
+        pair, block = (
+            np.stack([cos[i], sin[i]]),
+            covariance[1 + i :: len(period), 1 + i :: len(period)],
+        )
+        power[i] = (pair * np.linalg.solve(block, pair)).sum(axis=0)
     return np.hypot(cos, sin), np.arctan2(sin, cos) * period / (2 * np.pi) % period, power
 
 

@@ -14,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -185,7 +186,7 @@ def _table(
         (index, value), (_, null) = (cube(rows, cells, column) for column in columns)
         null = np.where(np.isnan(value), np.nan, null)  # so that excess is mean − null_mean
         found = np.isfinite(value)
-        summary = dict(zip(groups, key, strict=True))
+        summary: dict[str, Any] = dict(zip(groups, key, strict=True))
         for prefix, scores in ("", value), ("null_", null), ("excess_", value - null):
             draws = bootstrap_means(scores, bootstrap, seed)
             summary[f"{prefix}mean"] = _mean(scores)
