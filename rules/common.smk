@@ -82,7 +82,7 @@ def shown_evaluations(wildcards):
     arm = ("view", "encoder", "method", "seed")
     first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
     diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
-    return diagonal[:: max(1, len(diagonal) // 4)][:4]
+    return diagonal[:: max(1, len(diagonal) // 5)][:4]
 
 
 TABLES = expand(

@@ -1,21 +1,12 @@
 """What re-runs after which change, asked of real dry-runs on a finished smoke experiment."""
 
-import re
 import shutil
 from pathlib import Path
 
 import pytest
+from snakemake_runs import planned_jobs
 
 STAGES = ("data", "backbone", "pretrain", "finetune", "saliency", "score")
-
-
-def jobs(dry_run):
-    """Planned jobs per rule, from Snakemake's own job statistics."""
-    if "Nothing to be done" in dry_run:
-        return {}
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", dry_run, re.M | re.S)
-    assert table, dry_run
-    return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines()}
 
 
 @pytest.fixture
@@ -27,7 +18,7 @@ def project(finished, tmp_path):
 
 
 def plan(project, *arguments):
-    return jobs(project.snakemake("--dry-run", *arguments).stdout)
+    return planned_jobs(project.snakemake("--dry-run", *arguments))
 
 
 def edit(project, name, old, new):
@@ -103,13 +94,11 @@ def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module,
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
     if module == "figures.py":
-        assert planned.keys() == {"all", "plot_oscillation", "plot_saliency"}
+        assert planned.keys() == {"all", "plot_oscillation", "plot_saliency", "total"}
 
 
-def test_a_deleted_intermediate_is_made_again_with_what_needs_it(project):
+def test_a_deleted_result_is_made_again_and_nothing_before_it(project):
     (lost,) = project.folder.glob("results/runs/*/*/*/*/angle-090.0/*/eval-090.0/saliency.npz")
     lost.unlink()
-    lost.with_name("dice.csv").unlink()
-    planned = plan(project)
-    assert planned["saliency"] == planned["score"] == 1
-    assert "finetune" not in planned
+    planned = plan(project, str(lost.relative_to(project.folder)))
+    assert planned == {"saliency": 1, "total": 1}

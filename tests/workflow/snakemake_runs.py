@@ -1,0 +1,58 @@
+"""A real project folder and a real Snakemake for the tests of the workflow."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = (
+    "Snakefile",
+    "config.yaml",
+    "envs",
+    "experiments",
+    "rules",
+    "schemas",
+    "workflow_scripts",
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the workflow in a folder of its own."""
+
+    folder: Path
+
+    def at(self, folder):
+        return replace(self, folder=folder)
+
+    def snakemake(self, *arguments, configfile="experiments/smoke.yaml", check=True):
+        """Run Snakemake there as a user would; by default it must succeed."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        if configfile:
+            command += ["--configfile", configfile]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+
+def copy_workflow(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PARTS:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / name)
+    return Project(folder)
+
+
+def planned_jobs(dry_run):
+    """Jobs per rule that a dry-run would run, from Snakemake's own statistics."""
+    said = dry_run.stdout + dry_run.stderr
+    if "Nothing to be done" in said:
+        return {}
+    table = re.search(r"^job +count\n-+ +-+\n((?:\w+ +\d+\n)+)", said, re.M)
+    assert table, said
+    return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines()}
