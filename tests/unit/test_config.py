@@ -119,6 +119,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("finetune.decoder_channels", [8], "finetune.decoder_channels: [8]: needs at least 5"),
         ("saliency.quantile", 1, "saliency.quantile: 1: must be below 1"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: holds an entry twice"),
+        ("analysis.periods", [90, 100], "analysis.periods: [100]: what repeats over a circle"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
         ("angles", [0, 0], "angles: 000.0 stands there more than once"),

@@ -171,6 +171,9 @@ def _contradictions(config: Config) -> Iterator[str]:
     shares = [config["split"][part] for part in ("train", "validation", "test")]
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"
+    broken = [period for period in config["analysis"]["periods"] if 360 % period]
+    if broken:
+        yield f"analysis.periods: {broken}: what repeats over a circle divides 360; take a divisor"
     init, weights = config["pretrain"]["init"], config["pretrain"]["weights"]
     if init == "file" and not (weights and Path(weights).is_file()):
         yield f"pretrain.weights: {weights!r}: `init: file` needs a checkpoint that exists"
