@@ -1,5 +1,6 @@
 """Encoders and the files their weights come from."""
 
+import os
 import pickle
 
 import numpy as np
@@ -155,3 +156,83 @@ def test_the_bundled_imagenet_weights_know_a_cat():
     top5 = set(logits[0].topk(5).indices.tolist())
     assert logits.argmax().item() in range(281, 286)  # ImageNet's five kinds of house cat
     assert len(top5 & set(range(281, 294))) >= 3
+
+
+class System:
+    """Runs a shell command when it is unpickled."""
+
+    def __init__(self, path):
+        self.command = f"touch {path}"
+
+    def __reduce__(self):
+        return (os.system, (self.command,))
+
+
+def test_a_command_hidden_among_weights_is_refused(tmp_path, resnet):
+    state = {**resnet.state_dict(), "fc.weight": System(tmp_path / "ran")}
+    torch.save({"state_dict": state}, tmp_path / "bad.pth")
+    with pytest.raises(UserError, match=r"bad\.pth.*plain tensors"):
+        checkpoints.initial_backbone("resnet18", "file", str(tmp_path / "bad.pth"), 0)
+    assert not (tmp_path / "ran").exists()
+    torch.load(tmp_path / "bad.pth", weights_only=False)  # the file is what it says it is
+    assert (tmp_path / "ran").exists()
+
+
+def test_the_official_moco_v2_layout_of_a_resnet50(tmp_path):
+    """Its keys as published: torchvision's names, both encoders, two-layer heads, the queue."""
+    torch.manual_seed(0)
+    body = {
+        k: v
+        for k, v in torchvision.models.resnet50(weights=None).state_dict().items()
+        if not k.startswith("fc.")
+    }
+    head = {
+        f"fc.{i}.{kind}": torch.rand(n, 2048) if kind == "weight" else torch.rand(n)
+        for i, n in ((0, 2048), (2, 128))
+        for kind in ("weight", "bias")
+    }
+    state = {f"module.encoder_q.{k}": v for k, v in {**body, **head}.items()}
+    state |= {f"module.encoder_k.{k}": torch.rand(v.shape) for k, v in {**body, **head}.items()}
+    state |= {"module.queue": torch.rand(128, 64), "module.queue_ptr": torch.zeros(1)}
+    # an optimizer's state, as those files have
+    contents = {"epoch": 800, "arch": "resnet50", "state_dict": state, "optimizer": {"state": {}}}
+    torch.save(contents, tmp_path / "moco.pth.tar")
+    loaded_state = checkpoints.initial_backbone(
+        "resnet50", "file", str(tmp_path / "moco.pth.tar"), 1
+    )
+    assert loaded_state.keys() == body.keys()
+    assert all(torch.equal(loaded_state[k], v) for k, v in body.items())
+
+
+def test_every_key_of_the_imagenet_file_has_its_place():
+    original = checkpoints._efficientnet_lite0_file()
+    renamed = checkpoints.rename_efficientnet_lite0(original)
+    assert len(renamed) == len(original) - 2  # the classifier's weight and bias
+    assert renamed.keys() == build_network("efficientnet_lite0").state_dict().keys()
+
+
+def test_missing_keys_are_counted_even_if_many(resnet):
+    state = {k: v for k, v in resnet.state_dict().items() if "layer" not in k}
+    missing = [k for k in resnet.state_dict() if "layer" in k and "num_batches" not in k]
+    with pytest.raises(UserError, match=rf"{len(missing)} keys missing.*0 unexpected"):
+        loaded(state)
+
+
+def test_a_file_from_before_batch_counters_is_read(resnet):
+    state = {k: v for k, v in resnet.state_dict().items() if "num_batches_tracked" not in k}
+    assert torch.equal(loaded(state)["conv1.weight"], state["conv1.weight"])
+
+
+def test_a_list_is_no_checkpoint(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    with pytest.raises(UserError, match=r"list\.pt: holds a list"):
+        checkpoints.load(tmp_path / "list.pt")
+
+
+def test_a_save_that_fails_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, {"rule": "x"}, value=1)
+    with pytest.raises(AttributeError, match="pickle"):
+        checkpoints.save(path, {}, value=lambda: None)
+    assert checkpoints.load(path) == {"record": '{"rule": "x"}', "value": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]

@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from thetascope.contrastive import (
     ProjectionHead,
     Queue,
     _update_momentum_model,
+    augment,
     moco_logits,
     pretrain,
     simclr_logits,
@@ -181,3 +183,151 @@ def test_one_image_is_refused():
 def test_a_loss_that_is_not_finite_stops_with_the_epoch():
     with pytest.raises(UserError, match=r"epoch 1.*pretrain\.lr"):
         train(lr=1e12, epochs=3, n=12)
+
+
+class Tiny(torch.nn.Module):
+    """A small encoder without batch statistics, so that its training can be computed by hand."""
+
+    num_features = 5
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 5, 3)
+
+    def forward(self, images):
+        return torch.tanh(self.convolution(images)).mean(dim=(2, 3))
+
+
+def train_tiny(method="moco", seed=0, images=None, angle=90.0, **changes):
+    torch.manual_seed(3)
+    encoder = Tiny()
+    if images is None:
+        images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(changes.pop("global_seed", 0))
+    options = {**SETTINGS, **changes}
+    generator = torch.Generator().manual_seed(seed)
+    return encoder, pretrain(encoder, images, angle, View(), method, options, generator)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(2, 6), st.floats(0.05, 2), st.integers(0, 99))
+def test_simclr_loss_in_four_blocks(batch, dim, temperature, seed):
+    """NT-Xent as two tables of similarities, within a view and across, by SciPy."""
+    first, second = unit(batch, dim, seed), unit(batch, dim, seed + 1000)
+    ours = F.cross_entropy(*simclr_logits(first, second, temperature)).item()
+    a, b = first.double().numpy(), second.double().numpy()
+    masked = np.where(np.eye(batch, dtype=bool), -np.inf, 0)
+    total = 0.0
+    for x, y in ((a, b), (b, a)):
+        across, within = x @ y.T / temperature, x @ x.T / temperature + masked
+        total += (logsumexp(np.hstack([across, within]), axis=1) - np.diag(across)).sum()
+    assert ours == pytest.approx(total / (2 * batch), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr"])
+def test_two_steps_by_hand(method):
+    """The whole data set is one batch, so that the order of its items does not matter.
+
+    Reference for the order of things in MoCo: the momentum model first, keys without gradient,
+    the queue last. The head and the first keys are drawn as documented, the rest is written out.
+    """
+    encoder, table = train_tiny(method, weight_decay=0.01, encoder_momentum=0.7, lr=20.0)
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(3)
+    backbone = Tiny()
+    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    model = torch.nn.Sequential(backbone, ProjectionHead(5, 32, 16))
+    slow = copy.deepcopy(model)
+    negatives = F.normalize(torch.randn(6, 16, generator=generator), dim=1)
+    velocity = [torch.zeros_like(p) for p in model.parameters()]
+    losses = []
+    for step in range(2):
+        query = model(images)
+        if method == "moco":
+            with torch.no_grad():
+                for old, new in zip(slow.parameters(), model.parameters(), strict=True):
+                    old.copy_(0.7 * old + 0.3 * new)
+                key = slow(torch.rot90(images, 1, (2, 3)))
+            exponents = (
+                torch.cat([(query * key).sum(1, keepdim=True), query @ negatives.T], 1) / 0.2
+            )
+            loss = (exponents.logsumexp(1) - exponents[:, 0]).mean()
+            # the two oldest of six stay, and here only the set of keys matters
+            negatives = torch.cat([negatives[4:], key])
+        else:
+            z = torch.cat([query, model(torch.rot90(images, 1, (2, 3)))])
+            similarity = z @ z.T / 0.2
+            loss = 0
+            for i in range(8):
+                others = similarity[i][torch.arange(8) != i]
+                loss += (others.logsumexp(0) - similarity[i, (i + 4) % 8]) / 8
+        losses.append(loss.item())
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        lr = 20.0 * 4 / 256 * (1 + math.cos(math.pi * step / 2)) / 2
+        with torch.no_grad():
+            for p, g, v in zip(model.parameters(), gradients, velocity, strict=True):
+                v.mul_(0.9).add_(g + 0.01 * p)
+                p.sub_(lr * v)
+    assert table["loss"].tolist() == pytest.approx(losses, rel=1e-4)
+    torch.manual_seed(3)
+    start = Tiny()
+    for ours, reference, before in zip(
+        encoder.parameters(), backbone.parameters(), start.parameters(), strict=True
+    ):
+        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-5)
+        assert (ours - before).abs().max() > 1e-3  # far more than the tolerance
+
+
+@pytest.mark.parametrize("angle", [90.0, None])
+def test_the_global_random_state_has_no_influence(angle):
+    first, second = (train_tiny(angle=angle, global_seed=seed)[0] for seed in (7, 8))
+    assert same_weights(first, second)
+
+
+@pytest.mark.parametrize(
+    ("queue_size", "shares"),
+    [
+        (8, [0, 1 / 8, 2 / 8]),  # the queue fills with one key per image and epoch
+        (2, [0, 1 / 4, 1 / 4]),  # two images' keys, each met as its own by one query in four
+    ],
+)
+def test_own_key_share_by_hand(queue_size, shares):
+    _, table = train_tiny(queue_size=queue_size, epochs=3)
+    assert table["own_key_share"].tolist() == pytest.approx(shares)
+
+
+def test_simclr_has_no_queue_to_meet_its_own_keys_in():
+    assert (train_tiny("simclr", epochs=3)[1]["own_key_share"] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr"])
+def test_equal_images_show_as_collapse(method):
+    """One and the same picture: pairs are identical, and nothing spreads."""
+    images = torch.rand(1, 3, 8, 8).expand(4, -1, -1, -1)
+    _, table = train_tiny(method, images=images, angle=0.0, epochs=1)
+    assert table["positive"].item() == pytest.approx(1, abs=1e-5)
+    assert table["spread"].item() == pytest.approx(0, abs=1e-3)
+    if method == "simclr":
+        assert table["negative"].item() == pytest.approx(1, abs=1e-5)
+        assert table["loss"].item() == pytest.approx(math.log(7), abs=1e-4)
+
+
+def test_the_peak_learning_rate_is_scaled_by_the_batch_that_is_used():
+    _, table = train_tiny(batch_size=64, lr=0.5)
+    assert table["lr"].iloc[0] == pytest.approx(0.5 * 4 / 256)
+    assert table["epoch"].tolist() == [1, 2]
+
+
+def test_augmentation_is_repeatable_and_leaves_the_global_random_state_alone():
+    images = torch.rand(6, 3, 16, 16)
+    before = torch.get_rng_state()
+    first, again, other = (
+        augment(images, View(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.shape == images.shape
+    assert first.min() >= 0
+    assert first.max() <= 1 + 1e-6

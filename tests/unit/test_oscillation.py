@@ -132,7 +132,7 @@ def test_intervals_cover_the_truth_at_their_nominal_rate():
 @pytest.mark.parametrize("theta", [REGULAR, np.append(REGULAR, 360), np.arange(0, 360, 12.5)])
 def test_known_wave(theta):
     rows = scores(theta, 0.5 + wave(theta, 0.06, 90, 50) + wave(theta, 0.03, 360, 10), 0.2)
-    table = oscillation(rows).loc[("diagonal", "")]
+    table = oscillation(rows).loc[("diagonal", "same")]
     assert table.loc[("value", 90), ["amplitude", "phase_deg"]].tolist() == pytest.approx(
         [0.06, 50]
     )
@@ -151,10 +151,10 @@ def test_known_wave(theta):
 
 def test_unresolved_periods_are_not_reported():
     table = oscillation(scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 60, 0)))
-    unresolved = table.loc[("diagonal", "", "value", 60)]
+    unresolved = table.loc[("diagonal", "same", "value", 60)]
     assert not unresolved["resolved"]
     assert unresolved[["amplitude", "amplitude_ci_low", "phase_deg", "power_share"]].isna().all()
-    assert table.loc[("diagonal", "", "value", 90), "resolved"]
+    assert table.loc[("diagonal", "same", "value", 90), "resolved"]
 
 
 def test_flat_curve_has_no_power_and_no_peak():
@@ -177,7 +177,7 @@ def test_turning_all_angles_moves_phase_and_peak(shift):
     assert moved.xs("value", level="series").to_numpy() == pytest.approx(0, abs=1e-6)
     assert after["power_share"].to_numpy() == pytest.approx(before["power_share"].to_numpy())
     before, after = (
-        peaks(scores(t, value)).loc[("diagonal", "", "value")] for t in (REGULAR, turned)
+        peaks(scores(t, value)).loc[("diagonal", "same", "value")] for t in (REGULAR, turned)
     )
     assert after["peak_angle"] == (before["peak_angle"] + shift) % 360
     assert after["range"] == before["range"]
@@ -188,10 +188,10 @@ def test_items_that_lack_a_score_are_left_out_of_the_whole_curve():
     broken = (rows["item"] == "i3") & (rows["angle"] == "090.0") & (rows["seed"] == "1")
     rows.loc[rows["item"] == "i3", "value"] += 10
     rows.loc[broken, "value"] = np.nan
-    fit = oscillation(rows).loc[("diagonal", "", "value", 180)]
+    fit = oscillation(rows).loc[("diagonal", "same", "value", 180)]
     assert fit["amplitude"] == pytest.approx(0.1)
     assert fit[["n_angles", "n_items", "n_left_out", "n_seeds"]].tolist() == [12, 4, 1, 2]
-    assert peaks(rows).loc[("diagonal", "", "value"), "peak_value"] == pytest.approx(0.6)
+    assert peaks(rows).loc[("diagonal", "same", "value"), "peak_value"] == pytest.approx(0.6)
 
 
 def test_curve_without_complete_items_is_reported(caplog):
@@ -207,7 +207,7 @@ def test_curve_without_complete_items_is_reported(caplog):
 def test_peak_and_its_interval_close_over_north():
     theta = np.arange(0, 360, 10.0)
     rows = scores(theta, 0.5 + wave(theta, 0.1, 360, 358), items=20, noise=0.02)
-    peak = peaks(rows, bootstrap=400).loc[("diagonal", "", "value")]
+    peak = peaks(rows, bootstrap=400).loc[("diagonal", "same", "value")]
     assert min(peak["peak_angle"], 360 - peak["peak_angle"]) <= 20
     assert peak["peak_ci_low"] >= 330 and peak["peak_ci_high"] <= 30
     assert 0.2 < peak["peak_support"] < 1
@@ -217,14 +217,15 @@ def test_peak_and_its_interval_close_over_north():
 
 def test_sharp_peak_is_certain():
     value = np.where(REGULAR == 240, 0.9, 0.5)
-    peak = peaks(scores(REGULAR, value, noise=0.01)).loc[("diagonal", "", "value")]
+    peak = peaks(scores(REGULAR, value, noise=0.01)).loc[("diagonal", "same", "value")]
     columns = ["peak_angle", "peak_ci_low", "peak_ci_high", "peak_support"]
     assert peak[columns].tolist() == [240, 240, 240, 1]
 
 
 def test_rounding_does_not_choose_between_equal_peaks():
-    rows = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 90, 0))
-    assert peaks(rows).loc[("diagonal", "", "value"), "peak_angle"] == 0
+    rows = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 90, 45))  # 240 is the highest, by 1e-16
+    peak = peaks(rows).loc[("diagonal", "same", "value")]
+    assert peak[["peak_angle", "peak_support"]].tolist() == [30, 1]
 
 
 # -- which curves ----------------------------------------------------------------------------------
@@ -237,9 +238,9 @@ def names(rows):
 def test_full_grid_has_every_sweep():
     grid = ["000.0", "090.0", "180.0", "270.0"]
     rows = scores(None, 0.5, pairs=[*product(grid, grid), *product(["none", "random"], grid)])
-    sweeps = {("diagonal", "")} | {("train", a) for a in grid}
+    sweeps = {("diagonal", "same")} | {("train", a) for a in grid}
     sweeps |= {("eval", a) for a in [*grid, "none", "random"]}
-    assert names(rows) == {(*s, k) for s in sweeps for k in ("value", "null", "excess")}
+    assert names(rows) == {(*s, k) for s in sweeps for k in ("value", "footprint", "excess")}
 
 
 def test_train_sweep_leaves_out_what_is_no_angle():

@@ -178,3 +178,121 @@ def test_masks_are_never_blended(canvas):
     framed = View(canvas).masks(masks)
     assert framed.dtype == torch.uint8
     assert set(framed.unique().tolist()) <= {0, 1, 3}
+
+
+@pytest.mark.parametrize("degrees", [30.0, 90.0])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_and_dtype_are_kept(channels, dtype, interpolation, degrees):
+    images = torch.rand(2, channels, 9, 9, dtype=dtype)
+    turned = rotate(images, degrees, interpolation)
+    assert turned.shape == images.shape
+    assert turned.dtype == dtype
+    for i in range(channels):  # each channel turns by itself
+        torch.testing.assert_close(
+            turned[:, i : i + 1], rotate(images[:, i : i + 1], degrees, interpolation)
+        )
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflection"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_any_angles_in_one_batch_equal_one_by_one(interpolation, padding):
+    angles = [0.0, 12.0, 90.0, 200.0, 359.9]
+    images = torch.rand(len(angles), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    batch = rotate(images, torch.tensor(angles, dtype=torch.float64), interpolation, padding)
+    single = [
+        rotate(x[None], a, interpolation, padding) for x, a in zip(images, angles, strict=True)
+    ]
+    torch.testing.assert_close(batch, torch.cat(single), rtol=0, atol=1e-5)
+
+
+def test_bicubic_is_nearer_to_a_spline_than_bilinear():
+    picture, inside = smooth(), inner_disc()
+    spline = scipy.ndimage.rotate(picture[0, 0].numpy(), 30.0, axes=(1, 0), reshape=False, order=3)
+    errors = {
+        kind: np.abs(rotate(picture, 30.0, kind)[0, 0].numpy() - spline)[inside].max()
+        for kind in INTERPOLATIONS
+    }
+    assert errors["bicubic"] < 0.01
+    assert errors["bicubic"] < errors["bilinear"] < errors["nearest"]
+
+
+@pytest.mark.parametrize("sham", [False, True])
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_360_is_0_on_every_canvas(images, canvas, sham):
+    view = View(canvas, sham=sham)
+    assert torch.equal(view.rotated(images, 360.0), view.rotated(images, 0.0))
+    assert torch.equal(view.rotated(images, 0.0), view.original(images))
+    assert torch.equal(view.align(images[:, 0], 360.0), view.align(images[:, 0], 0.0))
+    assert torch.equal(view.valid(images, 360.0), view.valid(images, 0.0))
+
+
+@pytest.mark.parametrize("canvas", ["zero", "reflect", "crop"])
+def test_footprint_of_a_quarter_turn_is_whole(canvas):
+    white = torch.ones(1, 1, 17, 17)
+    assert all(View(canvas).valid(white, 90.0 * turns).all() for turns in range(-4, 5))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 3600), st.sampled_from([16, 31, 64]))
+def test_footprint_of_the_opposite_angle_is_the_mirror_image(tenths, size):
+    white = torch.ones(1, 1, size, size)
+    there, back = (View().valid(white, sign * tenths / 10) for sign in (1, -1))
+    assert torch.equal(back, there.flip(1))
+    assert torch.equal(back, there.flip(0))
+
+
+@pytest.mark.parametrize("degrees", [17.0, 45.0, 250.0])
+def test_footprint_is_where_a_picture_survives_there_and_back(degrees):
+    """Through the pixels, not the formula; the border between the two is one pixel wide."""
+    white = torch.ones(1, 1, 64, 64)
+    survived = rotate(rotate(white, degrees), -degrees)[0, 0]
+    valid = View().valid(white, degrees)
+    assert (survived[~valid] < 0.75).all()
+    assert (survived[valid] > 0.25).all()
+    assert ((survived > 0.5) != valid).float().mean() < 0.02
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_a_quarter_turn_is_aligned_exactly(images, interpolation):
+    view = View("zero", interpolation)
+    back = view.align(view.rotated(images, 270.0)[:, 0], 270.0)
+    assert torch.equal(back, images[:, 0])
+
+
+def test_a_sham_map_is_cut_to_the_footprint_and_not_turned(images):
+    view = View(sham=True)
+    aligned = view.align(images[:, 0], 30.0)
+    valid = view.valid(images, 30.0)
+    assert torch.equal(aligned[:, valid], images[:, 0][:, valid])
+    assert (aligned[:, ~valid] == 0).all()
+
+
+def test_disc_hides_everything_outside_it(images):
+    view, axis = View("disc"), np.arange(SIZE) - (SIZE - 1) / 2
+    outside = torch.tensor(np.hypot(*np.meshgrid(axis, axis)) > SIZE / 2)
+    for picture in (view.original(images), view.rotated(images, 33.0), view.rotated(images, 90.0)):
+        assert (picture[..., outside] == 0).all()
+        assert (picture[..., ~outside] != 0).any()
+
+
+def test_crop_shows_the_central_square_for_pictures_and_masks_alike():
+    labels = torch.randint(0, 5, (2, SIZE, SIZE), dtype=torch.uint8)
+    side = np.floor(((np.arange(SIZE) + 0.5) / SIZE - 0.5) / math.sqrt(2) * SIZE + SIZE / 2)
+    rows = side.astype(int)
+    np.testing.assert_array_equal(View("crop").masks(labels), labels.numpy()[:, rows][:, :, rows])
+    ramp = torch.linspace(0, 1, SIZE).expand(1, 1, SIZE, SIZE)
+    shown = View("crop").original(ramp)
+    # half a pixel in from the edges of the square on [0, 1], in units of the ramp
+    half = (SIZE - 1) / SIZE / math.sqrt(2) / 2 * SIZE / (SIZE - 1)
+    assert shown[0, 0, 5, 0].item() == pytest.approx(0.5 - half, abs=1e-5)
+    assert shown[0, 0, 5, -1].item() == pytest.approx(0.5 + half, abs=1e-5)
+
+
+def test_disc_masks_are_background_outside_and_unchanged_inside():
+    labels = torch.randint(1, 5, (2, SIZE, SIZE), dtype=torch.uint8)
+    disc = View("disc").valid(labels, 0.0)
+    framed = View("disc").masks(labels)
+    assert (framed[:, ~disc] == 0).all()
+    assert torch.equal(framed[:, disc], labels[:, disc])

@@ -38,3 +38,20 @@ def test_images_are_bytes_brought_to_0_to_1():
     images = runtime.to_images(stored, torch.device("cpu"))
     assert images.dtype == torch.float32
     assert images.flatten().tolist() == pytest.approx([0, 0.2, 0.8, 1])
+
+
+def test_auto_takes_the_gpu_if_there_is_one():
+    before = torch.get_num_threads()
+    try:
+        expected = "cuda" if torch.cuda.is_available() else "cpu"
+        assert runtime.setup("auto", before).type == expected
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_arrays_keep_type_and_shape_whatever_their_memory_order():
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4).transpose(2, 0, 1)[::-1]
+    tensor = runtime.to_tensor(array, torch.device("cpu"))
+    assert tensor.dtype == torch.uint8
+    np.testing.assert_array_equal(tensor.numpy(), array)

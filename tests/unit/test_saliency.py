@@ -181,3 +181,132 @@ def test_foreground_logit_is_the_log_odds_of_any_foreground():
     odds = (p[:, 1] + p[:, 2]) / p[:, 0]
     ours = foreground_logit(lambda x: x)(logits)
     np.testing.assert_allclose(ours, np.log(odds).mean(axis=(1, 2)))
+
+
+def pair(x, y):
+    return (x * y).sum((1, 2, 3)) ** 2 + (x**3).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 8, 100])
+def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size):
+    inputs = images, images.flip(0)
+    reference = smoothgrad(pair, inputs, 5, 0.15, 15, generator())
+    maps = smoothgrad(pair, inputs, 5, 0.15, chunk_size, generator())
+    for ours, theirs in zip(maps, reference, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
+    """For |x − y|² the gradient is twice the difference of the two noises, 0 if they were one."""
+
+    def distance(x, y):
+        return ((x - y) ** 2).sum((1, 2, 3))
+
+    maps = smoothgrad(distance, (images, images), 2, 0.15, 4, generator())
+    assert all(m.mean() > 0.05 for m in maps)
+    torch.testing.assert_close(*maps)
+
+
+def test_same_generator_same_maps_and_another_others(network, images):
+    first, again, other = (
+        smoothgrad(network, (images,), 3, 0.15, 8, generator(seed))[0] for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_an_items_map_does_not_depend_on_the_items_after_it(network, images):
+    (all_of_them,) = smoothgrad(network, (images,), 3, 0.15, 8, generator())
+    (first,) = smoothgrad(network, (images[:1],), 3, 0.15, 8, generator())
+    torch.testing.assert_close(all_of_them[:1], first)
+
+
+def test_the_cosine_of_a_picture_with_itself_has_no_gradient():
+    """Its maximum, 1: at θ = 0 and 360 the plain gradient of the pair is 0 but for rounding."""
+    torch.manual_seed(0)
+    cosine = pair_cosine(Encoder("resnet18", 3).eval())
+    x = torch.rand(1, 3, 32, 32, generator=generator())
+    largest = {
+        turns: smoothgrad(cosine, (x, x.rot90(turns, (2, 3))), 1, 0.0, 2, generator())[0].max()
+        for turns in (0, 1)
+    }
+    assert largest[0] < 1e-4 * largest[1]
+
+
+def test_guided_on_a_residual_network_agrees_with_captum():
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3).eval()
+    x = torch.rand(2, 3, 32, 32, generator=generator())
+    with guided(encoder):
+        (ours,) = smoothgrad(lambda x: encoder(x)[:, 7], (x,), 1, 0.0, 8, generator())
+    for module in encoder.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # captum does not do this itself
+    theirs = captum.attr.GuidedBackprop(encoder).attribute(x.clone(), target=7).abs().amax(dim=1)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_guided_leaves_no_trace_of_a_failure_either():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(inplace=True))
+    with pytest.raises(RuntimeError, match="inside"), guided(model):
+        assert not model[1].inplace
+        raise RuntimeError("inside")
+    assert model[1].inplace
+    assert not model[1]._backward_hooks
+
+
+@pytest.mark.parametrize("sham", [False, True])
+@pytest.mark.parametrize("canvas", ["zero", "reflect", "disc", "crop"])
+def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
+    torch.manual_seed(0)
+    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    view = View(canvas, sham=sham)
+    settings = {"samples": 1, "noise_level": 0.15, "chunk_size": 4, "guided": True}
+    for degrees in (90.0, 130.0):
+        arrays = saliency_maps(encoder, unet, images, degrees, view, settings, generator())
+        for orientation, angle in (("original", 0.0), ("rotated", degrees)):
+            valid = arrays[f"valid.{orientation}"]
+            np.testing.assert_array_equal(valid, view.valid(images, angle))
+            maps = [v for k, v in arrays.items() if orientation in k and "valid" not in k]
+            assert len(maps) == 4
+            assert all((m[:, ~valid] == 0).all() for m in maps)
+            # the pair's gradient is sparse here: an untrained residual network's branches are 0
+            assert (arrays[f"finetuned.{orientation}.gradient"][:, valid] > 0).mean() > 0.9
+
+
+def test_guided_changes_the_maps_and_only_within():
+    torch.manual_seed(0)
+    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    settings = {"samples": 1, "noise_level": 0.15, "chunk_size": 4, "guided": False}
+    plain, with_guidance, after = (
+        saliency_maps(encoder, unet, images, 30.0, View(), {**settings, "guided": on}, generator())
+        for on in (False, True, False)
+    )
+    for key in (k for k in plain if "valid" not in k):
+        assert np.array_equal(plain[key], after[key])
+        assert not np.allclose(plain[key], with_guidance[key])
+
+
+def test_saliency_maps_turn_back_what_was_turned():
+    """The map of the rotated picture by the model, turned back by NumPy at a quarter turn."""
+    torch.manual_seed(0)
+    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    settings = {"samples": 1, "noise_level": 0.0, "chunk_size": 4, "guided": False}
+    arrays = saliency_maps(encoder, unet, images, 90.0, View(), settings, generator())
+    turned = torch.tensor(np.rot90(images.numpy(), 1, (2, 3)).copy()).requires_grad_()
+    logits = unet(turned)
+    difference = logits[:, 1] - logits[:, 0]
+    (gradient,) = torch.autograd.grad(difference.mean(dim=(1, 2)).sum(), turned)
+    expected = np.rot90(gradient.abs().amax(1).numpy(), -1, (1, 2))
+    np.testing.assert_allclose(
+        arrays["finetuned.rotated.gradient"], expected, rtol=1e-3, atol=expected.max() * 1e-4
+    )
+
+
+def test_one_item_and_as_many_items_as_there_are():
+    manifest = pd.DataFrame({"split": ["test", "train", "test", "test"]})
+    assert choose_items(manifest, 1).tolist() == [0]
+    assert choose_items(manifest, 3).tolist() == [0, 2, 3]

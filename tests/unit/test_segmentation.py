@@ -138,3 +138,100 @@ def test_scores_stand_beside_calling_everything_foreground():
     share = 14 * 14 / 32**2
     assert scores["item"].tolist() == ["a", "b", "c"]
     assert scores["baseline"].tolist() == pytest.approx([2 * share / (share + 1)] * 3)
+
+
+def test_soft_dice_loss_of_the_opposite_is_nearly_1():
+    masks = torch.zeros(2, 64, 64, dtype=torch.long)
+    masks[:, :32] = 1
+    logits = 50.0 * torch.stack([masks, 1 - masks], dim=1)
+    assert soft_dice_loss(logits, masks).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_soft_dice_loss_of_a_batch_without_foreground_falls_with_the_false_alarms():
+    masks = torch.zeros(1, 8, 8, dtype=torch.long)
+    logits = torch.zeros(1, 2, 8, 8, requires_grad=True)
+    soft_dice_loss(logits, masks).backward()
+    assert (logits.grad[:, 1] > 0).all()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("name", ["convnext_tiny", "vit_base_patch16_224", "efficientnet_lite0"])
+@torch.no_grad()
+def test_every_family_carries_a_unet_for_other_channel_counts(name, channels):
+    model = UNet(Encoder(name, channels), 2, WIDTHS).eval()
+    logits = model(torch.rand(1, channels, 32, 32))
+    assert logits.shape == (1, 2, 32, 32)
+    assert logits.isfinite().all()
+
+
+def test_every_skip_reaches_the_output():
+    """Without a level the logits differ, if little: an untrained decoder weakens deep ones."""
+    torch.manual_seed(0)
+    model = UNet(Encoder("resnet18", 3), 2, WIDTHS).eval()
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        maps = model.encoder.pyramid(images)
+        reference = model(images)
+        for level in range(len(maps)):
+            changed = [torch.zeros_like(m) if i == level else m for i, m in enumerate(maps)]
+            model.encoder.pyramid = lambda _, changed=changed: changed
+            assert not torch.equal(model(images), reference)
+
+
+def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_encoder():
+    torch.manual_seed(0)
+    images, masks = easy_problem()
+    model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, torch.Generator().manual_seed(0))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert item_dice(predict(model, images[8:], 4), masks[8:], 2).mean().item() < 0.6
+    finetune(model, images, masks, range(8), [8, 9], {**SETTINGS, "epochs": 1}, torch.Generator())
+    after = model.state_dict()
+    for key in ("encoder.network.conv1.weight", "encoder.network.layer4.1.conv2.weight"):
+        assert not torch.equal(before[key], after[key])
+
+
+def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there():
+    """With labels that cannot be learnt, the best validation epoch is a matter of chance."""
+    images, _ = easy_problem()
+    masks = torch.randint(0, 2, (12, 32, 32), generator=torch.Generator().manual_seed(0))
+
+    def run(epochs):
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
+        model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, generator)
+        settings = {**SETTINGS, "epochs": epochs, "lr": 0.02}
+        return model, finetune(model, images, masks, range(8), [8, 9], settings, generator)
+
+    model, table = run(6)
+    best = table.loc[table["best"], "epoch"].item()
+    assert best < 6  # or the test shows nothing
+    for a, b in zip(model.state_dict().values(), run(best)[0].state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_predictions_do_not_depend_on_the_batch():
+    model, _ = trained(epochs=1)
+    images, _ = easy_problem(5)
+    model.train()
+    assert torch.equal(predict(model, images, 2), predict(model, images, 5))
+    assert not model.training
+
+
+def test_scores_of_several_classes_by_hand():
+    model, _ = trained(epochs=1)
+    model.classifier = torch.nn.Conv2d(WIDTHS[-1], 3, 1)
+    with torch.no_grad():  # says 1 everywhere
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    images = torch.rand(2, 3, 32, 32)
+    masks = torch.zeros(2, 32, 32, dtype=torch.uint8)
+    masks[0, :16] = 1  # half
+    masks[:, 24:] = 2  # a quarter
+    items = pd.DataFrame({"id": ["a", "b"], "case": ["x", "y"]})
+    scores = segmentation_scores(model, images, masks, items, 2).set_index(["class", "item"])
+    half, quarter = 2 * 0.5 / 1.5, 2 * 0.25 / 1.25
+    assert scores.loc[(1, "a"), ["dice", "baseline"]].tolist() == pytest.approx([half, half])
+    assert scores.loc[(1, "b"), ["dice", "baseline"]].isna().all()
+    assert scores.loc[2, "dice"].tolist() == [0, 0]
+    assert scores.loc[2, "baseline"].tolist() == pytest.approx([quarter, quarter])
+    assert scores["case"].tolist() == ["x", "y", "x", "y"]

@@ -66,7 +66,7 @@ class Curve:
 
 def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
     """Yield (sweep, at, the column that varies, rows)."""
-    yield "diagonal", "", "angle", rows[rows["angle"] == rows["eval_angle"]]
+    yield "diagonal", "same", "angle", rows[rows["angle"] == rows["eval_angle"]]
     for at, part in rows.groupby("angle"):
         yield "eval", str(at), "eval_angle", part
     for at, part in rows[rows["angle"].map(is_fixed)].groupby("eval_angle"):
@@ -77,7 +77,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
     """Yield every curve over at least four distinct angles, in three series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
-    (eval_angle fixed at `at`). The series are `value`, `null` and `excess` (value − null). An item
+    (eval_angle fixed at `at`). The series are `value`, `footprint` (its null) and `excess` (value − null). An item
     that lacks a score at any angle is left out of the whole curve, so that no angle is averaged
     over other items than its neighbours.
 
@@ -99,7 +99,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
                 logger.warning("no item has a score at all angles, left out: %s", place)
                 continue
             theta = np.array([degrees(angle) for angle in angles])
-            for series, values in ("value", value), ("null", null), ("excess", value - null):
+            for series, values in ("value", value), ("footprint", null), ("excess", value - null):
                 key = place | {"series": series}
                 yield Curve(key, theta, values[..., complete], int((~complete).sum()))
 

@@ -141,7 +141,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table of ours; names and angles stay text, as they stand in paths."""
     import pandas as pd
 
-    return pd.read_csv(path, comment="#", dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
 
 def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from thetascope.datasets import Item
 
 
 def load(
-    first: int = 36, cases: int = 16, slices: int = 4, spacing: int = 1, pitch: int = 7
+    first: int = 36, cases: int = 16, slices: int = 3, spacing: int = 1, pitch: int = 7
 ) -> Iterator[Item]:
     """Yield slices in blocks of neighbours, each block a case, with a gap between blocks.
 
@@ -25,7 +25,7 @@ def load(
     cases, slices : int
         Number of blocks, and of slices in each.
     spacing, pitch : int
-        Millimetres from slice to slice, and from block to block. The default leaves 4 mm between
+        Millimetres from slice to slice, and from block to block. The default leaves 5 mm between
         the last slice of a block and the first of the next.
 
     Yields

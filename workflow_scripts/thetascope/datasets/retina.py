@@ -16,7 +16,7 @@ from thetascope.datasets import Item, tiles
 RIM = 25  # pixels; the edge of the field of view is a ridge of its own
 
 
-def load(block: int = 196, tile: int = 144, minimum_foreground: float = 0.05) -> Iterator[Item]:
+def load(block: int = 196, tile: int = 144, minimum_foreground: float = 0.1) -> Iterator[Item]:
     """Yield tiles of the 1411 × 1411 picture that lie inside the field of view.
 
     Parameters
