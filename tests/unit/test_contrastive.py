@@ -150,6 +150,7 @@ def test_no_epoch_leaves_the_encoder_alone():
     encoder, table = train(epochs=0)
     assert same_weights(encoder, untouched)
     assert table.empty
+    assert {"epoch", "loss", "top1"} <= set(table.columns)
 
 
 def test_random_angle_is_repeatable():

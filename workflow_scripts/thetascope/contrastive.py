@@ -20,6 +20,8 @@ from thetascope.rotation import View, rotate
 
 log = logging.getLogger(__name__)
 
+COLUMNS = ["epoch", "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"]
+
 
 class ProjectionHead(nn.Sequential):
     """Two-layer MLP head of MoCo v2 and SimCLR: [N, inputs] → unit vectors [N, outputs]."""
@@ -221,17 +223,8 @@ def pretrain(
                     query.std(dim=0, correction=0).norm(),
                 )
                 sums += torch.stack([value.detach() for value in values])
-        loss_, top1, positive_, negative_, own_, spread = (sums / steps).tolist()
-        row = {
-            "epoch": epoch + 1,
-            "lr": lr,
-            "loss": loss_,
-            "top1": top1,
-            "positive": positive_,
-            "negative": negative_,
-            "own_key_share": own_,
-            "spread": spread,
-        }
+        row = [epoch + 1, lr, *(sums / steps).tolist()]
+        loss_, top1 = row[2:4]
         log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings["epochs"], loss_, top1)
         if not math.isfinite(loss_):
             raise UserError(
@@ -239,7 +232,7 @@ def pretrain(
                 f"(now {settings['lr']}) or raise `pretrain.temperature` (now {temperature})"
             )
         epochs.append(row)
-    return pd.DataFrame(epochs)
+    return pd.DataFrame(epochs, columns=COLUMNS)
 
 
 def _update_momentum_model(momentum_model: nn.Module, model: nn.Module, momentum: float) -> None:

@@ -77,9 +77,9 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
     """Yield every curve over at least four distinct angles, in three series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
-    (eval_angle fixed at `at`). The series are `value`, `footprint` (its null) and `excess` (value − null). An item
-    that lacks a score at any angle is left out of the whole curve, so that no angle is averaged
-    over other items than its neighbours.
+    (eval_angle fixed at `at`). The series are `value`, `footprint` (its null) and `excess` (value −
+    null). An item that lacks a score at any angle is left out of the whole curve, so that no angle
+    is averaged over other items than its neighbours.
 
     Parameters
     ----------
