@@ -236,3 +236,17 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(tmp_path):
         checkpoints.save(path, {}, value=lambda: None)
     assert checkpoints.load(path) == {"record": '{"rule": "x"}', "value": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["backbone.module.", "network.encoder.backbone.", "_orig_mod.module."]
+)
+def test_wrappers_nest_in_any_order(resnet, prefix):
+    state = loaded({f"{prefix}{k}": v for k, v in resnet.state_dict().items()})
+    assert all(torch.equal(state[k], v) for k, v in resnet.state_dict().items())
+
+
+def test_keys_left_over_are_refused_even_if_nothing_is_missing(resnet):
+    state = {**resnet.state_dict(), "layer5.0.conv1.weight": torch.zeros(1)}
+    with pytest.raises(UserError, match=r"0 keys missing.*1 unexpected.*layer5\.0\.conv1\.weight"):
+        loaded(state)

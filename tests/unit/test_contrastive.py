@@ -332,3 +332,26 @@ def test_augmentation_is_repeatable_and_leaves_the_global_random_state_alone():
     assert first.shape == images.shape
     assert first.min() >= 0
     assert first.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("global_seed", [1, 2])
+def test_augmentation_draws_from_its_generator_alone(global_seed):
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    expected = [augment(images, View(), generator) for _ in range(2)]
+    generator.manual_seed(0)
+    torch.manual_seed(global_seed)
+    assert all(torch.equal(augment(images, View(), generator), e) for e in expected)
+
+
+def test_three_views_in_ten_are_rotated_by_any_angle():
+    """Stripes: crops, flips and shears tilt them by less than 20°, a rotation mostly by more."""
+    n, size = 400, 32
+    stripes = (torch.arange(size) * 0.8).sin().expand(n, 1, size, size) * 0.5 + 0.5
+    views = augment(stripes, View("reflect"), torch.Generator().manual_seed(0))
+    centre = views[:, 0, 10:-10, 10:-10].numpy()
+    y, x = np.gradient(centre, axis=(1, 2))
+    # the orientation of the gradient, from −90° to 90°, by the structure tensor
+    tilt = np.degrees(np.arctan2((2 * x * y).sum((1, 2)), (x * x - y * y).sum((1, 2))) / 2)
+    assert np.mean(np.abs(tilt) > 20) == pytest.approx(0.3 * (1 - 40 / 180), abs=0.07)

@@ -296,3 +296,20 @@ def test_disc_masks_are_background_outside_and_unchanged_inside():
     framed = View("disc").masks(labels)
     assert (framed[:, ~disc] == 0).all()
     assert torch.equal(framed[:, disc], labels[:, disc])
+
+
+def test_bicubic_keeps_what_lies_outside_the_canvas_black():
+    """It is held to the range of picture and padding together, not of the picture alone."""
+    bright = torch.full((1, 1, SIZE, SIZE), 0.8)
+    turned = View("zero", "bicubic").rotated(bright, 45.0)
+    assert turned[0, 0, 0, 0] == 0
+    assert turned[0, 0, SIZE // 2, SIZE // 2].item() == pytest.approx(0.8, abs=1e-5)
+
+
+def test_align_resamples_as_its_view_does(images):
+    maps = images[:, 0]
+    nearest = View("zero", "nearest").align(maps, 30.0)
+    assert set(nearest.unique().tolist()) <= {0.0, *maps.unique().tolist()}
+    bilinear, bicubic = (View("zero", kind).align(maps, 30.0) for kind in INTERPOLATIONS[1:])
+    assert not torch.equal(bilinear, bicubic)
+    assert bicubic.min() >= 0

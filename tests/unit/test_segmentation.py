@@ -108,6 +108,10 @@ def test_training_learns_an_easy_mask_and_keeps_the_best_epoch():
     assert best == table["validation_dice"].max()
     kept = item_dice(predict(model, images[8:10], 4), masks[8:10], 2).mean().item()
     assert kept == pytest.approx(best, abs=1e-6)
+    # batch-norm learns in every epoch up to the one kept, two batches in each
+    epoch = table.loc[table["best"], "epoch"].item()
+    assert epoch > 1
+    assert model.blocks[0][1].num_batches_tracked == 2 * epoch
 
 
 def test_training_stops_when_it_no_longer_helps():
