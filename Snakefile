@@ -13,6 +13,7 @@ include: "rules/finetune.smk"
 include: "rules/saliency.smk"
 include: "rules/tables.smk"
 include: "rules/plots.smk"
+include: "rules/estimate.smk"
 
 
 rule all:

@@ -8,7 +8,7 @@ from itertools import product
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from snakemake.exceptions import WorkflowError
-from thetascope import angles, config as configuration
+from thetascope import angles, config as configuration, datasets
 from thetascope.errors import UserError
 from thetascope.provenance import fingerprint
 
@@ -29,7 +29,15 @@ TRAIN_ANGLES = angles.expand(config["angles"])
 EVAL_ANGLES = {a: configuration.eval_angles_for(config, a) for a in TRAIN_ANGLES}
 
 
+# what has to be downloaded for each data set, if anything
+ARCHIVES = {
+    name: datasets.archive(options["adapter"], options)
+    for name, options in config["datasets"].items()
+}
+
+
 wildcard_constraints:
+    download=one_of(config["downloads"]),
     dataset=one_of(config["datasets"]),
     view=one_of(config["views"]),
     encoder=one_of(config["encoders"]),
@@ -62,18 +70,18 @@ EVALUATIONS = [
 ]
 
 
-def per_run(name, dataset=None):
-    """The file of this name in every run (of one data set)."""
-    return [
-        f"{RUN}/{name}".format(**run)
-        for run in RUNS
-        if dataset in (None, run["dataset"])
-    ]
+EVALUATION_NAME = f"{RUN_NAME}/eval-{{eval_angle}}"
+EVALUATION = f"results/{EVALUATION_NAME}"
+
+
+def per_run(name):
+    """The file of this name in every run."""
+    return [f"{RUN}/{name}".format(**run) for run in RUNS]
 
 
 def per_evaluation(name):
     """The file of this name in every evaluation of every run."""
-    return [f"{RUN}/eval-{{eval_angle}}/{name}".format(**e) for e in EVALUATIONS]
+    return [f"{EVALUATION}/{name}".format(**e) for e in EVALUATIONS]
 
 
 def shown_evaluations(wildcards):
@@ -100,6 +108,22 @@ PLOTS = expand(
     ["results/plots/oscillation-{dataset}.svg", "results/plots/saliency-{dataset}.png"],
     dataset=config["datasets"],
 )
+
+
+# -- settings: what each stage reads of the configuration, so that no other change runs it again -----
+
+SETTINGS = {
+    "pretrain": {
+        k: v for k, v in config["pretrain"].items() if k not in ("init", "weights")
+    },
+    "finetune": config["finetune"],
+    "saliency": {
+        k: v
+        for k, v in config["saliency"].items()
+        if k not in ("quantile", "extra_metrics")
+    },
+    "score": {k: config["saliency"][k] for k in ("quantile", "extra_metrics")},
+}
 
 
 # -- resources --------------------------------------------------------------------------------------

@@ -1,11 +1,38 @@
 # What every run starts from: image sets as arrays, and backbone weights.
 #
-# inputs   a data set's own files, or pictures that come with the dependencies
-# outputs  results/data/{dataset}/…, results/backbones/{encoder}-{init}.pt
+# inputs   a data set's own files, pictures that come with the dependencies, or downloads
+# outputs  results/data/{dataset}/…, results/backbones/{encoder}-{init}.pt, results/downloads/…
+
+
+# compute nodes often have no way to the internet: these rules run where Snakemake does
+localrules:
+    download,
+    backbone,
+
+
+rule download:
+    """Fetch a file that the configuration asks for by name; a cut connection is taken up again."""
+    output:
+        "results/downloads/{download}",
+    log:
+        "logs/downloads/{download}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    params:
+        source=lambda wildcards: config["downloads"][wildcards.download],
+        code=fingerprint("download.py"),
+    script:
+        "../workflow_scripts/download.py"
 
 
 rule data:
     """Decode, resize and split one data set, once."""
+    input:
+        archive=lambda wildcards: (
+            f"results/downloads/{ARCHIVES[wildcards.dataset][0]}"
+            if ARCHIVES[wildcards.dataset]
+            else []
+        ),
     output:
         images="results/data/{dataset}/images.npy",
         masks="results/data/{dataset}/masks.npy",
@@ -21,6 +48,7 @@ rule data:
         runtime=30,
     params:
         options=lambda wildcards: config["datasets"][wildcards.dataset],
+        archive=lambda wildcards: ARCHIVES[wildcards.dataset],
         image_size=config["image_size"],
         split=config["split"],
         code=lambda wildcards: fingerprint(
@@ -34,8 +62,11 @@ rule data:
 rule backbone:
     """Write the weights that every θ starts afresh from."""
     input:
-        weights=lambda wildcards: (
-            config["pretrain"]["weights"] if wildcards.init == "file" else []
+        weights=config["pretrain"]["weights"]
+        or (
+            "results/downloads/moco_v2"
+            if config["pretrain"]["init"] == "moco_v2"
+            else []
         ),
     output:
         "results/backbones/{encoder}-{init}.pt",

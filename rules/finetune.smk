@@ -27,7 +27,7 @@ rule finetune:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        settings=config["finetune"],
+        settings=SETTINGS["finetune"],
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("finetune.py"),
     script:

@@ -28,7 +28,7 @@ rule plot_saliency:
     input:
         images="results/data/{dataset}/images.npy",
         saliency=lambda wildcards: [
-            f"{RUN}/eval-{{eval_angle}}/saliency.npz".format(**e)
+            f"{EVALUATION}/saliency.npz".format(**e)
             for e in shown_evaluations(wildcards)
         ],
     output:

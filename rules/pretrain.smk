@@ -25,9 +25,7 @@ rule pretrain:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        settings={
-            k: v for k, v in config["pretrain"].items() if k not in ("init", "weights")
-        },
+        settings=SETTINGS["pretrain"],
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("pretrain.py"),
     script:

@@ -13,11 +13,11 @@ rule saliency:
         pretrained=f"{RUN}/pretrained.pt",
         finetuned=f"{RUN}/finetuned.pt",
     output:
-        f"{RUN}/eval-{{eval_angle}}/saliency.npz",
+        f"{EVALUATION}/saliency.npz",
     log:
-        f"logs/{RUN_NAME}/eval-{{eval_angle}}/saliency.log",
+        f"logs/{EVALUATION_NAME}/saliency.log",
     benchmark:
-        f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/saliency.tsv"
+        f"benchmarks/{EVALUATION_NAME}/saliency.tsv"
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads
@@ -26,7 +26,7 @@ rule saliency:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        settings={k: v for k, v in config["saliency"].items() if k != "quantile"},
+        settings=SETTINGS["saliency"],
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("saliency.py"),
     script:
@@ -36,21 +36,21 @@ rule saliency:
 rule score:
     """Score every map against the mask, the footprint null beside it."""
     input:
-        saliency=f"{RUN}/eval-{{eval_angle}}/saliency.npz",
+        saliency=f"{EVALUATION}/saliency.npz",
         manifest="results/data/{dataset}/manifest.csv",
     output:
-        f"{RUN}/eval-{{eval_angle}}/dice.csv",
+        f"{EVALUATION}/dice.csv",
     log:
-        f"logs/{RUN_NAME}/eval-{{eval_angle}}/score.log",
+        f"logs/{EVALUATION_NAME}/score.log",
     benchmark:
-        f"benchmarks/{RUN_NAME}/eval-{{eval_angle}}/score.tsv"
+        f"benchmarks/{EVALUATION_NAME}/score.tsv"
     conda:
         "../envs/thetascope.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        quantile=config["saliency"]["quantile"],
+        settings=SETTINGS["score"],
         code=fingerprint("score.py"),
     script:
         "../workflow_scripts/score.py"

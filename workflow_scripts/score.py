@@ -10,5 +10,8 @@ with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)
     with np.load(snakemake.input.saliency, allow_pickle=False) as maps:
         items = manifest.loc[maps["items"]]
-        table = score_maps(maps, items["id"], items["case"], snakemake.params.quantile)
+        settings = snakemake.params.settings
+        table = score_maps(
+            maps, items["id"], items["case"], settings["quantile"], settings["extra_metrics"]
+        )
     write_csv(table, snakemake.output[0], record(snakemake))

@@ -137,7 +137,7 @@ def test_random_weights_follow_the_seed():
 
 def test_init_file_reads_the_users_checkpoint(tmp_path, resnet):
     torch.save({"state_dict": resnet.state_dict(), "epoch": 800}, tmp_path / "mine.pth")
-    state = checkpoints.initial_backbone("resnet18", "file", str(tmp_path / "mine.pth"), 0)
+    state = checkpoints.initial_backbone("resnet18", "path", str(tmp_path / "mine.pth"), 0)
     assert torch.equal(state["conv1.weight"], resnet.state_dict()["conv1.weight"])
 
 
@@ -172,7 +172,7 @@ def test_a_command_hidden_among_weights_is_refused(tmp_path, resnet):
     state = {**resnet.state_dict(), "fc.weight": System(tmp_path / "ran")}
     torch.save({"state_dict": state}, tmp_path / "bad.pth")
     with pytest.raises(UserError, match=r"bad\.pth.*plain tensors"):
-        checkpoints.initial_backbone("resnet18", "file", str(tmp_path / "bad.pth"), 0)
+        checkpoints.initial_backbone("resnet18", "path", str(tmp_path / "bad.pth"), 0)
     assert not (tmp_path / "ran").exists()
     torch.load(tmp_path / "bad.pth", weights_only=False)  # the file is what it says it is
     assert (tmp_path / "ran").exists()
@@ -198,7 +198,7 @@ def test_the_official_moco_v2_layout_of_a_resnet50(tmp_path):
     contents = {"epoch": 800, "arch": "resnet50", "state_dict": state, "optimizer": {"state": {}}}
     torch.save(contents, tmp_path / "moco.pth.tar")
     loaded_state = checkpoints.initial_backbone(
-        "resnet50", "file", str(tmp_path / "moco.pth.tar"), 1
+        "resnet50", "path", str(tmp_path / "moco.pth.tar"), 1
     )
     assert loaded_state.keys() == body.keys()
     assert all(torch.equal(loaded_state[k], v) for k, v in body.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from thetascope import config as configuration
 from thetascope.errors import UserError
@@ -69,11 +70,13 @@ def test_every_key_of_the_default_is_commented():
         "mni152",
         "ihc",
         "retina",
+        "kvasir_seg",
+        "moco_v2",
     }
     for i, line in enumerate(lines):
         key = re.match(r"\s*([a-z_0-9]+):", line)
         if key and key[1] not in plain:
-            assert "#" in line or lines[i - 1].startswith("#"), f"{key[1]} has no comment"
+            assert "#" in line or lines[i - 1].lstrip().startswith("#"), f"{key[1]} has no comment"
 
 
 def test_schema_and_default_have_the_same_keys():
@@ -113,9 +116,16 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("pretrain.lr", 0, "pretrain.lr: 0: must be above 0"),
         ("pretrain.epochs", 1.5, "pretrain.epochs: 1.5: must be of type integer"),
         ("pretrain.epochs", True, "pretrain.epochs: True: must be of type integer"),
-        ("pretrain.init", "imagnet", "pretrain.init: 'imagnet': must be one of imagenet, random, file"),
-        ("pretrain.init", "file", "pretrain.weights: None: `init: file` needs a checkpoint"),
-        ("pretrain.weights", "x.pt", "pretrain.weights: 'x.pt': is read only with `init: file`"),
+        ("pretrain.init", "imagnet", "pretrain.init: 'imagnet': must be one of imagenet, moco_v2"),
+        ("pretrain.init", "path", "pretrain.weights: null: `init: path` needs a checkpoint"),
+        ("pretrain.init", "moco_v2", "exist for resnet50 only, not for efficientnet_lite0"),
+        ("pretrain.weights", "x.pt", "pretrain.weights: 'x.pt': is read only with `init: path`"),
+        ("pretrain.schedule", "linear", "pretrain.schedule: 'linear': must be one of cosine, step"),
+        ("saliency.blur", {"size": 4, "sigma": 1}, "saliency.blur.size: 4: must be one of 3, 5"),
+        ("saliency.extra_metrics", ["dice"], "saliency.extra_metrics.0: 'dice': must be one of"),
+        ("downloads.moco_v2.checksum", "md5:xyz", "downloads.moco_v2.checksum: 'md5:xyz': must"),
+        ("downloads.moco_v2.url", "ftp://a/b", "downloads.moco_v2.url: 'ftp://a/b': must match"),
+        ("downloads.other", {}, "downloads.other: unknown key; known are kvasir_seg, moco_v2"),
         ("finetune.decoder_channels", [8], "finetune.decoder_channels: [8]: needs at least 5"),
         ("saliency.quantile", 1, "saliency.quantile: 1: must be below 1"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: holds an entry twice"),
@@ -199,3 +209,57 @@ def test_overlays_change_only_what_exists(overlay):
         node = DEFAULT
         for key in path[:1]:
             assert key in node
+
+
+def overlaid(*names):
+    """The default with files of experiments/ over it, merged as Snakemake does."""
+    config = copy.deepcopy(DEFAULT)
+    for name in names:
+        overlay = yaml.safe_load((ROOT / "experiments" / f"{name}.yaml").read_text("utf-8"))
+        update_config(config, overlay)
+    return configuration.resolve(config)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_experiment_in_the_folder_is_accepted(path):
+    if path.stem == "notebook-quirks":  # a second overlay
+        overlaid("paper-2024", path.stem)
+    else:
+        overlaid(path.stem)
+
+
+def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():
+    def quirks(config):
+        return {
+            "frozen queue": config["pretrain"]["frozen_queue"],
+            "v1 head": config["pretrain"]["hidden_dim"] is None,
+            "inverted σ": config["saliency"]["noise_scale"] == "inverse_range",
+            "not rotated back": config["saliency"]["unaligned"],
+            "above 0": "dice_positive" in config["saliency"]["extra_metrics"],
+            "2I/(S+M+I)": "overlap_positive" in config["saliency"]["extra_metrics"],
+        }
+
+    for config in (DEFAULT, overlaid("paper-2024"), overlaid("paper-2025-medical")):
+        assert not any(quirks(config).values())
+    assert all(quirks(overlaid("paper-2024", "notebook-quirks")).values())
+
+
+def test_the_papers_grids():
+    first, second = overlaid("paper-2024"), overlaid("paper-2025-medical")
+    assert configuration.angles.expand(first["angles"]) == ["random"]
+    evaluated = configuration.eval_angles_for(first, "random")
+    assert len(evaluated) == 360
+    assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
+    trained = configuration.angles.expand(second["angles"])
+    assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
+
+
+def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
+    weights = tmp_path / "moco.pth.tar"
+    config = changed("pretrain.init", "moco_v2")
+    config["encoders"], config["pretrain"]["weights"] = ["resnet50"], str(weights)
+    assert "no such file" in refusal(config)
+    weights.touch()
+    configuration.resolve(config)

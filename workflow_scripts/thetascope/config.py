@@ -175,10 +175,21 @@ def _contradictions(config: Config) -> Iterator[str]:
     if broken:
         yield f"analysis.periods: {broken}: what repeats over a circle divides 360; take a divisor"
     init, weights = config["pretrain"]["init"], config["pretrain"]["weights"]
-    if init == "file" and not (weights and Path(weights).is_file()):
-        yield f"pretrain.weights: {weights!r}: `init: file` needs a checkpoint that exists"
-    if init != "file" and weights:
-        yield f"pretrain.weights: {weights!r}: is read only with `init: file`; set it or null"
+    if init == "path" and not weights:
+        yield "pretrain.weights: null: `init: path` needs a checkpoint; name its file"
+    if weights and init not in ("path", "moco_v2"):
+        yield (
+            f"pretrain.weights: {weights!r}: is read only with `init: path` or `init: moco_v2`; "
+            "set that or null"
+        )
+    elif weights and not Path(weights).is_file():
+        yield f"pretrain.weights: {weights!r}: no such file; correct the path"
+    others = set(config["encoders"]) - {"resnet50"}
+    if init == "moco_v2" and others:
+        yield (
+            "pretrain.init: moco_v2: these weights exist for resnet50 only, not for "
+            f"{', '.join(sorted(others))}; take them from `encoders` or choose another `init`"
+        )
     if "vit_base_patch16_224" in config["encoders"] and config["image_size"] % 16:
         yield (
             f"image_size: {config['image_size']}: vit_base_patch16_224 cuts images into patches of "

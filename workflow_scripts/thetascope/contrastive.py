@@ -24,10 +24,16 @@ COLUMNS = ["epoch", "lr", "loss", "top1", "positive", "negative", "own_key_share
 
 
 class ProjectionHead(nn.Sequential):
-    """Two-layer MLP head of MoCo v2 and SimCLR: [N, inputs] → unit vectors [N, outputs]."""
+    """Two-layer MLP head of MoCo v2 and SimCLR: [N, inputs] → unit vectors [N, outputs].
 
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
-        super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+    Without `hidden` units it is the linear head of MoCo v1.
+    """
+
+    def __init__(self, inputs: int, hidden: int | None, outputs: int) -> None:
+        if hidden is None:
+            super().__init__(nn.Linear(inputs, outputs))
+        else:
+            super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
         """Float [N, inputs] → unit vectors [N, outputs]."""
@@ -121,6 +127,16 @@ def augment(images: Tensor, view: View, generator: Generator) -> Tensor:
         return torch.stack([transform(image) for image in images])
 
 
+def learning_rate_factor(schedule: str, progress: float) -> float:
+    """Learning rate over its peak at the share `progress` of all epochs.
+
+    `cosine` falls from 1 towards 0; `step` is 1 in the first half and 0.1 in the second.
+    """
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0 if progress < 0.5 else 0.1
+
+
 def pretrain(
     encoder: Encoder,
     images: Tensor,
@@ -188,7 +204,7 @@ def pretrain(
 
     epochs = []
     for epoch in range(settings["epochs"]):
-        lr = peak_lr * 0.5 * (1 + math.cos(math.pi * epoch / settings["epochs"]))
+        lr = peak_lr * learning_rate_factor(settings["schedule"], epoch / settings["epochs"])
         optimizer.param_groups[0]["lr"] = lr
         if angle is None:
             first, second = (augment(view.original(images), view, generator) for _ in range(2))
@@ -203,7 +219,8 @@ def pretrain(
                 logits = moco_logits(query, key, queue.keys.clone(), temperature)
                 targets = torch.zeros(len(items), dtype=torch.long, device=device)
                 own = (queue.items == items[:, None]).float().mean()
-                queue.enqueue(key, items)
+                if not settings["frozen_queue"]:
+                    queue.enqueue(key, items)
             else:
                 logits, targets = simclr_logits(query, model(second[items]), temperature)
                 own = torch.zeros((), device=device)

@@ -25,6 +25,16 @@ from thetascope.errors import UserError
 Map = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
+METRICS = (
+    "dice_otsu",
+    "dice_area",
+    "dice_quantile",
+    "auroc",
+    "auprc",
+    "relevance_mass",
+    "pointing_game",
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,6 +42,15 @@ def dice(a: Mask, b: Mask) -> float:
     """Dice coefficient 2 |a ∩ b| / (|a| + |b|) of two masks (Dice 1945); NaN if both are empty."""
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else np.nan
+
+
+def overlap(a: Mask, b: Mask) -> float:
+    """2 |a ∩ b| / (|a| + |b| + |a ∩ b|), which the first paper's public notebook calls Dice.
+
+    With the true Dice D it is 2 D / (2 + D): 2/3 where two masks agree. NaN if both are empty.
+    """
+    both, total = int((a & b).sum()), int(a.sum()) + int(b.sum())
+    return 2 * both / (total + both) if total else np.nan
 
 
 def binarise_otsu(saliency: Map) -> Mask:
@@ -99,8 +118,10 @@ def pointing_game(saliency: Map, mask: Mask) -> float:
     return float(mask[saliency == saliency.max()].mean())
 
 
-def score(saliency: Map, mask: Mask, quantile: float) -> dict[str, float]:
-    """Score one map by every metric.
+def score(
+    saliency: Map, mask: Mask, quantile: float, extra: Sequence[str] = ()
+) -> dict[str, float]:
+    """Score one map by all of `METRICS`, and by more on demand.
 
     Parameters
     ----------
@@ -110,26 +131,37 @@ def score(saliency: Map, mask: Mask, quantile: float) -> dict[str, float]:
         Bool [S, S].
     quantile : float
         For `binarise_quantile`, in (0, 1).
+    extra : sequence of str
+        `dice_positive`, which calls every pixel above 0 foreground, or `overlap_otsu`,
+        `overlap_area`, `overlap_quantile`, `overlap_positive`: `overlap` in the place of Dice.
 
     Returns
     -------
     dict
         Metric → value in [0, 1], or NaN by the module's rules.
     """
-    scores = {
-        "dice_otsu": dice(binarise_otsu(saliency), mask),
-        "dice_area": dice(binarise_area(saliency, int(mask.sum())), mask),
-        "dice_quantile": dice(binarise_quantile(saliency, quantile), mask),
-        "auroc": auroc(saliency, mask),
-        "auprc": auprc(saliency, mask),
-        "relevance_mass": relevance_mass(saliency, mask),
-        "pointing_game": pointing_game(saliency, mask),
+    names = [*METRICS, *extra]
+    if not mask.any() or mask.all():
+        return dict.fromkeys(names, np.nan)
+    binarised = {
+        "otsu": binarise_otsu(saliency),
+        "area": binarise_area(saliency, int(mask.sum())),
+        "quantile": binarise_quantile(saliency, quantile),
+        "positive": saliency > 0,
     }
-    return scores if mask.any() and not mask.all() else dict.fromkeys(scores, np.nan)
+    scores = {f"dice_{name}": dice(foreground, mask) for name, foreground in binarised.items()}
+    scores |= {f"overlap_{name}": overlap(found, mask) for name, found in binarised.items()}
+    for metric in (auroc, auprc, relevance_mass, pointing_game):
+        scores[metric.__name__] = metric(saliency, mask)
+    return {name: scores[name] for name in names}
 
 
 def score_maps(
-    saliency: Mapping[str, NDArray], ids: Sequence[str], cases: Sequence[str], quantile: float
+    saliency: Mapping[str, NDArray],
+    ids: Sequence[str],
+    cases: Sequence[str],
+    quantile: float,
+    extra: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Score all maps of one evaluation, each beside the footprint null.
 
@@ -140,8 +172,8 @@ def score_maps(
         `valid.{orientation}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
     ids, cases : sequence of str
         Of the n items.
-    quantile : float
-        For `binarise_quantile`, in (0, 1).
+    quantile, extra
+        As for `score`.
 
     Returns
     -------
@@ -164,7 +196,7 @@ def score_maps(
         maps = saliency[key]
         if orientation not in nulls:
             footprint = saliency[f"valid.{orientation}"].astype(np.float32)
-            nulls[orientation] = [score(footprint, mask, quantile) for mask in masks]
+            nulls[orientation] = [score(footprint, mask, quantile, extra) for mask in masks]
         for item, case, values, mask, null in zip(
             ids, cases, maps, masks, nulls[orientation], strict=True
         ):
@@ -175,7 +207,7 @@ def score_maps(
                 )
             if not values.any():
                 logger.warning("saliency map %s of item %s is zero everywhere", key, item)
-            for metric, value in score(values, mask, quantile).items():
+            for metric, value in score(values, mask, quantile, extra).items():
                 rows.append((item, case, model, orientation, name, metric, value, null[metric]))
     columns = ["item", "case", "model", "orientation", "map", "metric", "value", "null"]
     return pd.DataFrame(rows, columns=columns)

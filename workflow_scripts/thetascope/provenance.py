@@ -144,6 +144,20 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
 
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Read what made a `.csv` or `.npz` of ours."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as arrays:
+            contents: dict[str, Any] = json.loads(str(arrays["record"]))
+    else:
+        with path.open(encoding="utf-8") as file:
+            contents = json.loads(file.readline().removeprefix("# "))
+    return contents
+
+
 def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray) -> None:
     """Write arrays, compressed, with the record as JSON under the key `record`."""
     import numpy as np

@@ -140,6 +140,12 @@ class View:
         grid = _grid(images.shape[-1], torch.tensor([-degrees]), 1.0)[0]
         return (grid.abs().amax(dim=-1) <= 1).to(images.device)
 
+    def shown(self, images: Tensor, degrees: float) -> Tensor:
+        """Which pixels of the second view's own frame show the picture: bool [S, S]."""
+        if self.canvas in ("reflect", "crop") or self.sham:
+            return torch.ones(images.shape[-2:], dtype=torch.bool, device=images.device)
+        return self.valid(images, -degrees)
+
     def masks(self, masks: Tensor) -> Tensor:
         """Labels in the first view's frame: uint8 [N, S, S] → [N, S, S], never blended."""
         nearest = View(self.canvas, "nearest")

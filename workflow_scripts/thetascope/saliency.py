@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
@@ -49,6 +50,8 @@ def smoothgrad(
     noise_level: float,
     chunk_size: int,
     generator: Generator,
+    noise_scale: str = "range",
+    times_input: bool = False,
 ) -> tuple[Tensor, ...]:
     """SmoothGrad maps of an objective, one for each of its inputs, from one backward pass for all.
 
@@ -67,6 +70,11 @@ def smoothgrad(
         Rows per pass; bounds the memory and changes nothing else.
     generator : Generator
         Draws the noise on the CPU, item by item, independently for each input.
+    noise_scale : {"range", "inverse_range"}
+        With `inverse_range` σ = `noise_level` / (max − min), and no noise for a constant item: what
+        the first paper's public notebook computes.
+    times_input : bool
+        Multiply the mean gradient by the item.
 
     Returns
     -------
@@ -74,6 +82,8 @@ def smoothgrad(
         Absolute value of the mean gradient, maximum over channels: float [N, S, S] each.
     """
     ranges = [(x.amax((1, 2, 3)) - x.amin((1, 2, 3)))[:, None, None, None, None] for x in inputs]
+    if noise_scale == "inverse_range":
+        ranges = [torch.where(r > 0, 1 / r, 0) for r in ranges]
     maps: list[list[Tensor]] = [[] for _ in inputs]
     for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // samples)):
         clean = [x[rows, None].expand(-1, samples, -1, -1, -1) for x in inputs]
@@ -92,8 +102,9 @@ def smoothgrad(
             gradients = torch.autograd.grad(objective(*flat).sum(), flat)
             for total, gradient, p in zip(sums, gradients, part, strict=True):
                 total += gradient.view(p.shape).sum(dim=1)
-        for i, total in enumerate(sums):
-            maps[i].append((total / samples).abs().amax(dim=1))
+        for i, (total, x) in enumerate(zip(sums, inputs, strict=True)):
+            relevance = total / samples * (x[rows] if times_input else 1)
+            maps[i].append(relevance.abs().amax(dim=1))
     return tuple(torch.cat(m) for m in maps)
 
 
@@ -129,6 +140,11 @@ def guided(model: nn.Module) -> Iterator[None]:
         for m, before, hook in zip(relus, in_place, hooks, strict=True):
             m.inplace = before
             hook.remove()
+
+
+def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
+    """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
+    return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
 
 
 def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
@@ -173,17 +189,27 @@ def saliency_maps(
         `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned,
         orientations original and rotated, maps smoothgrad and gradient, all in the frame of the
         first view; and `valid.{orientation}` bool [S, S], the pixels that this orientation shows.
-        Outside them the map is 0.
+        Outside them the map is 0. The setting `unaligned` adds that orientation: the map of R_θ x
+        as it is, not rotated back.
     """
     x, y = view.original(images), view.rotated(images, degrees)
     everywhere = view.valid(images, 0.0)
     arrays = {"valid.original": everywhere, "valid.rotated": view.valid(images, degrees)}
+    if settings["unaligned"]:
+        arrays["valid.unaligned"] = view.shown(images, degrees)
     kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     models = nn.ModuleList([encoder, unet]).eval().requires_grad_(False)
     with guided(models) if settings["guided"] else nullcontext():
         for kind, (samples, noise_level) in kinds.items():
-            options = (samples, noise_level, settings["chunk_size"], generator)
+            options = (
+                samples,
+                noise_level,
+                settings["chunk_size"],
+                generator,
+                settings["noise_scale"],
+                settings["times_input"],
+            )
             maps = {
                 "pretrained": smoothgrad(cosine, (x, y), *options),
                 "finetuned": (
@@ -191,7 +217,11 @@ def saliency_maps(
                     *smoothgrad(logit, (y,), *options),
                 ),
             }
-            for model, (original, rotated) in maps.items():
+            for model, pair in maps.items():
+                original, rotated = (_blur(m, settings["blur"]) for m in pair)
                 arrays[f"{model}.original.{kind}"] = original * everywhere.to(original)
                 arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
+                if settings["unaligned"]:
+                    shown = arrays["valid.unaligned"].to(rotated)
+                    arrays[f"{model}.unaligned.{kind}"] = rotated * shown
     return {key: array.cpu().numpy() for key, array in arrays.items()}

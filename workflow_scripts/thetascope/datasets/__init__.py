@@ -65,8 +65,21 @@ def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
             f"known are {', '.join(parameters) or 'none'}"
         )
     for option, parameter in parameters.items():
-        if parameter.default is parameter.empty and option not in options:
+        downloaded = option == "path" and archive(adapter, options)
+        if parameter.default is parameter.empty and option not in options and not downloaded:
             raise UserError(f"datasets.{name}.{option}: the adapter {adapter} needs it; add it")
+
+
+def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Where an image set comes from if its options hold no local `path`.
+
+    Returns
+    -------
+    tuple of str or None
+        An entry of the configuration's `downloads` and the folder in that archive; None if there is
+        a path, or nothing to download.
+    """
+    return None if "path" in options else getattr(_adapter(adapter), "ARCHIVE", None)
 
 
 def load_items(adapter: str, options: Mapping[str, Any]) -> Iterator[Item]:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 from thetascope.datasets import Item, folder
 
+# without a `path`, the entry of the configuration's `downloads` and the folder in that archive
+ARCHIVE = ("kvasir_seg", "Kvasir-SEG")
+
 
 def load(path: str, on_error: str = "stop") -> Iterator[Item]:
     """Yield the pairs of the folder that holds `images` and `masks`; every picture is a case."""

@@ -10,12 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thetascope.datasets import Item, folder
+from thetascope.errors import UserError
 
 
 def load(path: str, on_error: str = "stop") -> Iterator[Item]:
-    """Yield the pairs of the folder that holds the two; every picture is a case."""
+    """Yield the pairs of the folder that holds the two; every picture is a case.
+
+    Raises
+    ------
+    UserError
+        If the folder has neither layout, or as `folder.load`.
+    """
     if (Path(path) / "image").is_dir():
         patterns = ("image/*", "mask/*", r"cxrimage_(\d+)", r"cxrmask_(\d+)")
-    else:
+    elif (Path(path) / "images").is_dir():
         patterns = ("images/*", "masks/*", "(.+)", "(.+?)(?:_mask)?")
+    else:
+        raise UserError(
+            f"path: {path!r}: holds neither image/ and mask/ nor images/ and masks/; get the "
+            "collection with a Kaggle account from "
+            "kaggle.com/datasets/newra008/lung-mask-image-dataset and set `path` to its folder "
+            "ChestXray/train, ChestXray/val or ChestXray/test"
+        )
     yield from folder.load(path, *patterns, colour="grey", on_error=on_error)

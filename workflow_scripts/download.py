@@ -1,0 +1,8 @@
+"""Rule download: an entry of `downloads` → results/downloads/{download}."""
+
+from thetascope.download import download
+from thetascope.job import job
+
+with job(snakemake):
+    source = snakemake.params.source
+    download(source["url"], snakemake.output[0], source["checksum"])
