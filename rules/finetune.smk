@@ -28,6 +28,7 @@ rule finetune:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=SETTINGS["finetune"],
+        state=f"results/state/{RUN_NAME}/finetune.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("finetune.py"),
     script:

@@ -26,6 +26,7 @@ rule pretrain:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=SETTINGS["pretrain"],
+        state=f"results/state/{RUN_NAME}/pretrain.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("pretrain.py"),
     script:

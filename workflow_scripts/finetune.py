@@ -5,14 +5,16 @@ import numpy as np
 from thetascope import checkpoints, runtime, segmentation
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv
+from thetascope.resume import State
 from thetascope.rotation import View
 
 with job(snakemake):
-    wildcards, settings = snakemake.wildcards, snakemake.params.settings
-    device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
+    wildcards, params, config = snakemake.wildcards, snakemake.params, snakemake.config
+    settings = params.settings
+    device = runtime.setup(config["device"], config["threads"])
     manifest = read_csv(snakemake.input.manifest)
     rows = {part: list(group.index) for part, group in manifest.groupby("split")}
-    view = View(**snakemake.params.view)
+    view = View(**params.view)
     images = view.original(runtime.to_images(np.load(snakemake.input.images), device))
     masks = view.masks(runtime.to_tensor(np.load(snakemake.input.masks), device))
     generator = runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "finetune")
@@ -20,14 +22,16 @@ with job(snakemake):
         wildcards.encoder, images.shape[1], snakemake.input.pretrained
     )
     model = segmentation.build_unet(encoder, int(masks.max()) + 1, settings, generator).to(device)
+    made_by = record(snakemake, device=str(device))
+    state = State(params.state, made_by, list(snakemake.input), config["save_interval"])
     table = segmentation.finetune(
-        model, images, masks, rows["train"], rows["validation"], settings, generator
+        model, images, masks, rows["train"], rows["validation"], settings, generator, state
     )
     test = rows["test"]
     scores = segmentation.segmentation_scores(
         model, images[test], masks[test], manifest.loc[test], settings["batch_size"]
     )
-    made_by = record(snakemake, device=str(device))
     segmentation.save_unet(model, snakemake.output.checkpoint, made_by)
     write_csv(table, snakemake.output.epochs, made_by)
     write_csv(scores, snakemake.output.segmentation, made_by)
+    state.remove()

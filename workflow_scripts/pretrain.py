@@ -5,6 +5,7 @@ import numpy as np
 from thetascope import angles, checkpoints, contrastive, runtime
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv
+from thetascope.resume import State
 from thetascope.rotation import View
 
 with job(snakemake):
@@ -16,6 +17,8 @@ with job(snakemake):
     encoder = checkpoints.load_encoder(
         wildcards.encoder, images.shape[1], snakemake.input.backbone
     ).to(device)
+    made_by = record(snakemake, device=str(device))
+    state = State(params.state, made_by, list(snakemake.input), snakemake.config["save_interval"])
     # no self-supervised training is training for no epoch: the backbone passes through
     epochs = {"epochs": 0} if wildcards.angle == "none" else {}
     table = contrastive.pretrain(
@@ -26,9 +29,10 @@ with job(snakemake):
         wildcards.method,
         {**params.settings, **epochs},
         runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "pretrain"),
+        state,
     )
-    made_by = record(snakemake, device=str(device))
     checkpoints.save(
         snakemake.output.checkpoint, made_by, encoder=checkpoints.to_cpu(encoder.network)
     )
     write_csv(table, snakemake.output.epochs, made_by)
+    state.remove()

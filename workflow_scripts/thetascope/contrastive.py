@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
+from thetascope.resume import State
 from thetascope.rotation import View, rotate
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,16 @@ class Queue:
         where = (self.position + torch.arange(skipped, len(keys), device=keys.device)) % size
         self.keys[where], self.items[where] = keys[skipped:], items[skipped:]
         self.position = (self.position + len(keys)) % size
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs."""
+        return {"keys": self.keys, "items": self.items, "position": self.position}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the keys of another queue of this size."""
+        self.keys.copy_(state["keys"])
+        self.items.copy_(state["items"])
+        self.position = state["position"]
 
 
 def moco_logits(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -145,6 +156,7 @@ def pretrain(
     method: str,
     settings: Mapping[str, Any],
     generator: Generator,
+    state: State | None = None,
 ) -> pd.DataFrame:
     """Train an encoder, in place, to tell pairs (x, R_θ x) from pairs of different images.
 
@@ -165,6 +177,8 @@ def pretrain(
         The configuration's `pretrain` section.
     generator : Generator
         The job's random state.
+    state : State or None
+        Where to go on from and where to save.
 
     Returns
     -------
@@ -202,8 +216,20 @@ def pretrain(
     if angle is not None:
         first, second = view.original(images), view.rotated(images, angle)
 
-    epochs = []
-    for epoch in range(settings["epochs"]):
+    epochs: list[list[float]] = []
+    parts: dict[str, Any] = {
+        "model": model,
+        "momentum_model": momentum_model,
+        "queue": queue,
+        "sgd": optimizer,
+    }
+    if state and (saved := state.load()):
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["torch"])
+        epochs = saved["epochs"]
+    for epoch in range(len(epochs), settings["epochs"]):
         lr = peak_lr * learning_rate_factor(settings["schedule"], epoch / settings["epochs"])
         optimizer.param_groups[0]["lr"] = lr
         if angle is None:
@@ -249,6 +275,13 @@ def pretrain(
                 f"(now {settings['lr']}) or raise `pretrain.temperature` (now {temperature})"
             )
         epochs.append(row)
+        if state:
+            state.save(
+                **{name: part.state_dict() for name, part in parts.items()},
+                generator=generator.get_state(),
+                torch=torch.get_rng_state(),
+                epochs=epochs,
+            )
     return pd.DataFrame(epochs, columns=COLUMNS)
 
 

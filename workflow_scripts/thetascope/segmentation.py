@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 from thetascope import checkpoints
 from thetascope.encoders import Encoder
+from thetascope.resume import State
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +155,7 @@ def finetune(
     validation: Sequence[int],
     settings: Mapping[str, Any],
     generator: Generator,
+    state: State | None = None,
 ) -> pd.DataFrame:
     """Train a U-Net, in place, and leave it as it was in the epoch of best validation Dice.
 
@@ -169,6 +171,8 @@ def finetune(
         The configuration's `finetune` section.
     generator : Generator
         The job's random state.
+    state : State or None
+        Where to go on from and where to save.
 
     Returns
     -------
@@ -183,8 +187,17 @@ def finetune(
     batch_size = min(settings["batch_size"], len(rows))
     classes = model.classifier.out_channels
     best_dice, best_epoch, best_state = -1.0, 0, model.state_dict()
-    epochs = []
-    for epoch in range(1, settings["epochs"] + 1):
+    epochs: list[dict[str, float]] = []
+    if state and (saved := state.load()):
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["adam"])
+        generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["torch"])
+        best_dice, best_epoch, best_state = saved["best"]
+        epochs = saved["epochs"]
+    for epoch in range(len(epochs) + 1, settings["epochs"] + 1):
+        if epoch - best_epoch > settings["patience"]:
+            break
         model.train()
         order = rows[torch.randperm(len(rows), generator=generator)].to(images.device)
         losses = []
@@ -205,8 +218,15 @@ def finetune(
         if dice > best_dice:
             best_dice, best_epoch = dice, epoch
             best_state = copy.deepcopy(model.state_dict())
-        elif epoch - best_epoch >= settings["patience"]:
-            break
+        if state:
+            state.save(
+                model=model.state_dict(),
+                adam=optimizer.state_dict(),
+                generator=generator.get_state(),
+                torch=torch.get_rng_state(),
+                best=(best_dice, best_epoch, best_state),
+                epochs=epochs,
+            )
     model.load_state_dict(best_state)
     table = pd.DataFrame(epochs)
     return table.assign(best=table["epoch"] == best_epoch)
