@@ -129,8 +129,7 @@ def _disc(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
     """Centred disc, brighter than its ground; radius and grey levels vary."""
     mask = np.hypot(*_axes(size)) <= rng.uniform(0.22, 0.28)
     ground, step = rng.uniform(40, 100), rng.uniform(60, 120)
-    image: Array = ground + step * mask
-    return image, mask
+    return np.where(mask, ground + step, ground), mask
 
 
 PATTERNS = {
