@@ -1,0 +1,511 @@
+"""Tests of curves over θ: at which periods they depend on it, and what the design could detect.
+
+What a p means depends on what chance there is in a curve:
+
+Sweeps `train` and `diagonal`
+    Every angle is a run of its own with its own random state. H0: θ has no influence whatever. Then
+    all angles of a seed, 0 and 360 like any other, are draws from one distribution and may change
+    places; all items move together, since they share the run. That holds for one seed as for many.
+    In `train` a small p says that the training angle matters to maps taken at `at`; in `diagonal`,
+    that training or evaluation does, and evaluation does so by resampling alone (and `excess` by
+    the footprint that it subtracts). Noise that is larger at some angles breaks H0 too.
+Sweep `eval`
+    One run per seed, seen from all angles: a smooth function of θ, whose neighbouring angles
+    resemble each other and may not change places. Shuffling would only ask whether it is constant,
+    which nothing is; shifting it round the circle or drawing other phases leaves its power at every
+    period as it is. There is no valid test of a period, and p is NaN.
+Series `footprint`
+    Computed from θ and masks without any chance: p is NaN.
+
+All is conditional on the items and the backbone: a small p speaks of other runs, not other images.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from thetascope.errors import UserError
+from thetascope.oscillation import COUNTS, DECIMALS, KEY, Curve, curves, harmonics, resolved
+from thetascope.tables import Array
+
+TEST = ["period", "resolved", "p", "p_max", "p_any", "permutations"]
+SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
+NOISE = ["seed_sd", "replicate_sd", "period", "resolved", "noise_amplitude", "detectable_amplitude"]
+
+
+def _exchangeable(key: Mapping[str, str]) -> bool:
+    """Whether angles of such a curve may change places under H0 (see the module's notes)."""
+    return key["sweep"] != "eval" and key["series"] != "footprint"
+
+
+def _cells(curve: Curve) -> Array:
+    """Means over items, each seed about its mean over angles: float [angles, seeds]."""
+    means = curve.values.mean(axis=2)
+    return (means - means.mean(axis=0)).round(DECIMALS)
+
+
+def _known(theta: Array, periods: Sequence[float]) -> tuple[NDArray[np.bool_], list[float]]:
+    known = resolved(theta, periods)
+    return known, [period for period, ok in zip(periods, known, strict=True) if ok]
+
+
+def _basis(theta: Array, periods: Array) -> Array:
+    """Orthonormal waves about their means: [angles], [..., m] → [..., angles, 2 m].
+
+    The last two are what the last period adds to those before it.
+    """
+    turns = 2 * np.pi * theta[:, None] / periods[..., None, :]
+    waves = np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    waves = waves.reshape(*turns.shape[:-1], 2 * turns.shape[-1])
+    return np.linalg.qr(waves - waves.mean(axis=-2, keepdims=True))[0]
+
+
+def lomb_scargle(theta: Array, curves: Array, periods: Sequence[float]) -> Array:
+    """Power of one sinusoid at a time, beside a constant (Zechmeister & Kürster 2009).
+
+    Parameters
+    ----------
+    theta : ndarray
+        Degrees, float [angles], in any steps.
+    curves : ndarray
+        Float [angles, n].
+    periods : sequence of float
+        Degrees, resolved by `theta`.
+
+    Returns
+    -------
+    ndarray
+        Sum of squares that the sinusoid explains, float [periods, n].
+    """
+    power: Array = ((_basis(theta, np.array(periods)[:, None]).mT @ curves) ** 2).sum(axis=-2)
+    return power
+
+
+# -- permutation tests -----------------------------------------------------------------------------
+
+
+def _orthonormal(cells: Array) -> Array:
+    """Orthonormal basis of the columns: float [angles, seeds, columns] → [angles, seeds, rank]."""
+    basis, size, _ = np.linalg.svd(cells.reshape(-1, cells.shape[2]), full_matrices=False)
+    return basis[:, size > 10.0**-DECIMALS].reshape(*cells.shape[:2], -1)
+
+
+def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
+    """Mean curve over seeds, as observed and with the angles of every seed shuffled.
+
+    The draws depend on the shape of `cells` alone, so several arrays of one shape are shuffled
+    alike.
+
+    Parameters
+    ----------
+    cells : ndarray
+        Float [angles, seeds], means over items.
+    permutations : int
+        Number B of draws.
+    seed : int
+        Of the random state.
+
+    Returns
+    -------
+    ndarray
+        Float [angles, 1 + B], the observed curve first; each about its mean.
+    """
+    rng = np.random.default_rng(seed)
+    own = (cells - cells.mean(axis=0)).T
+    draws = rng.permuted(np.broadcast_to(own, (permutations, *own.shape)), axis=-1)
+    return np.vstack([own.mean(axis=0), draws.mean(axis=1)]).T
+
+
+def _p(statistic: Array, null: Array) -> Array:
+    """Share of draws that reach the observed value, itself among them (Phipson & Smyth 2010).
+
+    Float [..., 1 + B], the observed first → [...]. Equal up to rounding counts as reached.
+    """
+    return (null >= statistic[..., :1] * (1 - 1e-9)).mean(axis=-1)
+
+
+def permutation_test(
+    theta: Array, cells: Array, periods: Sequence[float], permutations: int, seed: int
+) -> tuple[Array, Array, float]:
+    """Test H0 "angles are exchangeable within each seed" against waves of the given periods.
+
+    The statistic of a period is the share that its wave in the mean over seeds has in the squares
+    of all seeds about their means, without what the other periods explain: for several columns
+    Pillai's trace, for one a monotone function of the F of harmonic regression. A share of the
+    whole would take the waves of other periods for noise; with the instrument's wave of 90° in
+    nearly every curve, hardly anything else would be found. The test is exact under H0, and
+    approximate for one period where there are waves of others.
+
+    Parameters
+    ----------
+    theta : ndarray
+        Degrees, float [angles].
+    cells : ndarray
+        Float [angles, seeds, columns]; the columns of an angle move together.
+    periods : sequence of float
+        Degrees; resolved by `theta`.
+    permutations, seed
+        As for `shuffled_means`.
+
+    Returns
+    -------
+    p : ndarray
+        Float [periods], at least 1 / (B + 1). NaN if the fit leaves fewer degrees of freedom than
+        there are columns.
+    p_max : ndarray
+        Float [periods]: against the largest statistic of any of the periods in each draw, which
+        holds the family-wise error over them (Westfall & Young 1993).
+    p_any : float
+        For the whole mean instead of a wave: do the seeds agree on a curve of any shape? NaN for
+        one seed, where no permutation changes it.
+    """
+    angles, seeds, _ = cells.shape
+    columns = _orthonormal(cells - cells.mean(axis=0))
+    n = columns.shape[2]
+    ordered = [[other for other in periods if other != period] + [period] for period in periods]
+    basis = _basis(theta, np.array(ordered).reshape(len(periods), -1))
+    waves = np.empty((*basis.shape[::2], 1 + permutations, n))
+    between = np.zeros(1 + permutations)
+    for i, column in enumerate(np.moveaxis(columns, 2, 0)):
+        means = shuffled_means(column, permutations, seed) * np.sqrt(seeds)
+        waves[..., i] = basis.mT @ means
+        between += (means**2).sum(axis=0)
+    joint, own = (np.einsum("pfbi,pfbj->pbij", w, w) for w in (waves, waves[:, -2:]))
+    # all squares are 1 in an orthonormal basis; rounding is no noise to hold a wave against
+    rest = (1 + 1e-9) * np.eye(n) - joint
+    share = np.trace(np.linalg.solve(rest + own, own), axis1=-2, axis2=-1)
+    p, p_max = _p(share, share), _p(share, share.max(axis=0, initial=0))
+    if seeds * (angles - 1) - 2 * len(periods) < max(n, 1):
+        p, p_max = np.full((2, len(periods)), np.nan)
+    return p, p_max, float(_p(between, between)) if seeds > 1 else np.nan
+
+
+def _test_rows(
+    key: dict[str, Any],
+    theta: Array,
+    cells: Array,
+    periods: Sequence[float],
+    permutations: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    known, asked = _known(theta, periods)
+    p, p_max = np.full((2, len(periods)), np.nan)
+    p_any = np.nan
+    if _exchangeable(key):
+        p[known], p_max[known], p_any = permutation_test(theta, cells, asked, permutations, seed)
+    columns = zip(periods, known, p, p_max, strict=True)
+    return [key | dict(zip(TEST, (*row, p_any, permutations), strict=True)) for row in columns]
+
+
+def period_tests(
+    per_item: pd.DataFrame, periods: Sequence[float], permutations: int, seed: int
+) -> pd.DataFrame:
+    """Test at every period whether a curve depends on θ.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        All scores, as `tables.per_item` merges them.
+    periods : sequence of float
+        Degrees; divisors of 360, each once.
+    permutations, seed
+        As for `shuffled_means`; curves of one shape see the same draws.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
+        `p`, `p_max`, `p_any` (see `permutation_test`; NaN where the period is not resolved or no
+        test is valid), `permutations`, and the curve's counts.
+    """
+    rows = []
+    for curve in curves(per_item):
+        cells = _cells(curve)[..., None]
+        key = curve.key | curve.counts
+        rows += _test_rows(key, curve.theta, cells, periods, permutations, seed)
+    return _table(rows, [*KEY, *TEST, *COUNTS])
+
+
+def contrasts(cells: Array) -> Array:
+    """Data sets about their common curve: float [angles, seeds, sets] → the same shape."""
+    return cells - cells.mean(axis=2, keepdims=True)
+
+
+def interaction_tests(
+    per_item: pd.DataFrame, periods: Sequence[float], permutations: int, seed: int
+) -> pd.DataFrame:
+    """Test whether the curves of several data sets have different shapes: data set × θ.
+
+    H0: up to a constant per set and seed, all sets have the same curve. Their differences then do
+    not depend on θ, whatever the common curve is, and are tested as one curve is: angles change
+    places within each seed, the sets together; see `permutation_test`. In profile analysis `p_any`
+    is known as the test of parallel profiles, by Pillai's trace. All assume that
+    a set's noise is the same at all angles; sets may differ in noise, level and items. A curve of
+    the same shape but another amplitude counts as different. Many sets need many seeds and angles:
+    the test compares with the residual of all contrasts at once, and so do the p of single periods.
+
+    Parameters
+    ----------
+    per_item, periods, permutations, seed
+        As for `period_tests`.
+
+    Returns
+    -------
+    DataFrame
+        One row per period and curve that two or more data sets have, over the same angles and
+        number of seeds: the curve's key without `dataset`, then the columns of `period_tests`, with
+        `n_datasets` instead of counts of items.
+    """
+    groups = defaultdict(list)
+    for curve in curves(per_item):
+        name = [value for column, value in curve.key.items() if column != "dataset"]
+        groups[(*name, *curve.theta, curve.values.shape[1])].append(curve)
+    rows = []
+    for group in groups.values():
+        if len(group) > 1:
+            cells = np.stack([_cells(curve) for curve in group], axis=2)
+            first = group[0]
+            key = first.key | first.counts | {"n_datasets": len(group)}
+            rows += _test_rows(key, first.theta, contrasts(cells), periods, permutations, seed)
+    names = [column for column in KEY if column != "dataset"]
+    return _table(rows, [*names, *TEST, "n_angles", "n_datasets", "n_seeds"])
+
+
+def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -> pd.DataFrame:
+    """Correct p values for their number, confirmatory and exploratory rows apart.
+
+    Benjamini & Hochberg (1995): of the rows with q ≤ 0.05, at most 5 % are expected to be false, if
+    the tests are independent or positively dependent, as metrics of the same maps are.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        With a column `p`; rows where it is NaN are no tests and do not count.
+    confirmatory : mapping
+        Column → values: which rows were declared beforehand to be the question, such as
+        ``{"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}``.
+
+    Returns
+    -------
+    DataFrame
+        `tests` with the columns `confirmatory` (bool) and `q`.
+
+    Raises
+    ------
+    UserError
+        If there is no such column, or no row has these values.
+    """
+    if unknown := confirmatory.keys() - set(tests.columns):
+        raise UserError(f"confirmatory: no column is named {', '.join(sorted(unknown))}; rename it")
+    declared = np.ones(len(tests), dtype=bool)
+    for column, values in confirmatory.items():
+        declared &= tests[column].isin(values).to_numpy()
+    if len(tests) and not declared.any():
+        raise UserError(f"confirmatory: no curve is {dict(confirmatory)}; change the values")
+    q = np.full(len(tests), np.nan)
+    p = tests["p"].to_numpy(np.float64)
+    for family in declared, ~declared:
+        tested = family & np.isfinite(p)
+        q[tested] = stats.false_discovery_control(p[tested])
+    return tests.assign(confirmatory=declared, q=q)
+
+
+# -- Lomb–Scargle ----------------------------------------------------------------------------------
+
+
+def periodogram_table(
+    per_item: pd.DataFrame, permutations: int, confidence: float, seed: int
+) -> pd.DataFrame:
+    """Lomb–Scargle periodogram of every curve, for power at periods that nobody declared.
+
+    One sinusoid at a time: on irregular grids neighbours share power, which
+    `oscillation.harmonics` tells apart. To each period the waves of all others are noise.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        All scores, as `tables.per_item` merges them.
+    permutations, seed
+        As for `shuffled_means`.
+    confidence : float
+        Of the threshold, for example 0.95.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve and whole number of `cycles` per turn up to the grid's Nyquist frequency
+        (see `oscillation.resolved`): `period` (degrees), `power` (share of the mean curve's sum of
+        squares, 0 for a flat curve), `threshold` (quantile of the highest power of shuffled curves,
+        in the same unit; above 1 where the seeds do not agree on much), `p_max` (family-wise over
+        the frequencies), `permutations`, and the curve's counts. Where no test is valid `p_max` and
+        `threshold` are NaN.
+    """
+    rows = []
+    for curve in curves(per_item):
+        _, periods = _known(curve.theta, [360 / n for n in range(1, len(curve.theta))])
+        testable = _exchangeable(curve.key)
+        means = shuffled_means(_cells(curve), permutations if testable else 0, seed)
+        power = lomb_scargle(curve.theta, means, periods)
+        power /= (means[:, 0] ** 2).sum() or 1
+        highest = power.max(axis=0, initial=0)
+        p_max, threshold = np.full(len(periods), np.nan), np.nan
+        if testable:
+            p_max = _p(power, highest)
+            threshold = np.quantile(highest, confidence, method="higher")
+        for cycles, row in enumerate(zip(periods, power[:, 0], p_max, strict=True), start=1):
+            fit = dict(zip(SPECTRUM, (cycles, *row, threshold, permutations), strict=True))
+            rows.append(curve.key | fit | curve.counts)
+    return _table(rows, [*KEY, *SPECTRUM, *COUNTS])
+
+
+# -- noise and power -------------------------------------------------------------------------------
+
+
+def noise_sd(theta: Array, cells: Array) -> tuple[float, float]:
+    """Standard deviation of one cell, that is of one seed's mean over items at one angle.
+
+    Parameters
+    ----------
+    theta : ndarray
+        Degrees, float [angles].
+    cells : ndarray
+        Float [angles, seeds].
+
+    Returns
+    -------
+    seeds : float
+        Of the seeds about the mean curve, each about its own mean over angles; NaN for one seed.
+    replicates : float
+        From the differences between 0 and 360; NaN if either is missing. One difference per seed
+        is little to go by.
+    """
+    angles, seeds = cells.shape
+    own = cells - cells.mean(axis=0)
+    residual = (own - own.mean(axis=1, keepdims=True)).round(DECIMALS)
+    freedom = (angles - 1) * (seeds - 1)
+    difference = cells[theta == 360] - cells[theta == 0]
+    return (
+        np.sqrt((residual**2).sum() / freedom) if freedom else np.nan,
+        np.sqrt((difference**2).mean() / 2) if difference.size else np.nan,
+    )
+
+
+def noise_amplitude(theta: Array, periods: Sequence[float], noise: float, seeds: int) -> Array:
+    """Amplitude to be expected at each period from noise alone, without any wave.
+
+    Mean of the Rayleigh distribution that the amplitude has if noise is Gaussian and independent
+    between angles; on a full circle of n equal steps noise · √(π / (n · seeds)).
+
+    Parameters
+    ----------
+    theta : ndarray
+        Degrees, float [angles].
+    periods : sequence of float
+        Degrees; resolved by `theta`.
+    noise : float
+        Standard deviation of one cell.
+    seeds : int
+        Number of seeds in the mean curve.
+
+    Returns
+    -------
+    ndarray
+        Float [periods].
+    """
+    # amplitudes are linear in the curve: unit impulses give the variance that unit noise causes
+    variance = (harmonics(theta, np.eye(len(theta)), periods)[0] ** 2).sum(axis=1)
+    return noise * np.sqrt(np.pi / 4 * variance / seeds)
+
+
+def detectable_amplitude(
+    theta: Array,
+    periods: Sequence[float],
+    noise: float,
+    seeds: int,
+    power: float = 0.8,
+    level: float = 0.05,
+) -> Array:
+    """Smallest amplitude that a test of one period finds with the given probability.
+
+    By the noncentral F distribution of harmonic regression on all the periods, for Gaussian noise;
+    `permutation_test` comes close to it.
+
+    Parameters
+    ----------
+    theta, periods, noise, seeds
+        As for `noise_amplitude`.
+    power : float
+        Probability of p ≤ `level`.
+    level : float
+        Of one test, without correction for others.
+
+    Returns
+    -------
+    ndarray
+        Float [periods]; NaN if the fit leaves no degree of freedom. On irregular grids for the
+        phase of average power.
+    """
+    freedom = seeds * (len(theta) - 1) - 2 * len(periods)
+    if freedom < 1:
+        return np.full(len(periods), np.nan)
+    critical = stats.f.isf(level, 2, freedom)
+    # the noncentrality is the wave's sum of squares over all cells / noise²
+    needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e5)
+    turns = 2 * np.pi * theta / np.asarray(periods, dtype=np.float64)[:, None]
+    # power of each period's own wave, averaged over phases
+    cos, sin = (
+        np.diagonal(harmonics(theta, wave(turns).T, periods)[2]) for wave in (np.cos, np.sin)
+    )
+    unit = (cos + sin) / 2
+    return noise * np.sqrt(needed / (seeds * unit))
+
+
+def noise_table(per_item: pd.DataFrame, periods: Sequence[float]) -> pd.DataFrame:
+    """Noise floor of every curve, and what amplitude its design could have detected.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        All scores, as `tables.per_item` merges them.
+    periods : sequence of float
+        Degrees; divisors of 360, each once.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve and period: `seed_sd`, `replicate_sd` (see `noise_sd`), `period`,
+        `resolved`, `noise_amplitude` and `detectable_amplitude` (with probability 0.8 at level
+        0.05), both from `seed_sd`, or `replicate_sd` where there is one seed, and the curve's
+        counts. The amplitudes are NaN where a period is not resolved, where neither noise is known,
+        and where noise is not independent between angles (`eval`) or not there (`footprint`).
+    """
+    rows = []
+    for curve in curves(per_item):
+        cells = _cells(curve)
+        seed_sd, replicate_sd = noise_sd(curve.theta, cells)
+        seeds = cells.shape[1]
+        known, asked = _known(curve.theta, periods)
+        floor, detectable = np.full((2, len(periods)), np.nan)
+        if _exchangeable(curve.key):
+            design = curve.theta, asked, seed_sd if seeds > 1 else replicate_sd, seeds
+            floor[known], detectable[known] = (
+                noise_amplitude(*design),
+                detectable_amplitude(*design),
+            )
+        for row in zip(periods, known, floor, detectable, strict=True):
+            fit = dict(zip(NOISE, (seed_sd, replicate_sd, *row), strict=True))
+            rows.append(curve.key | fit | curve.counts)
+    return _table(rows, [*KEY, *NOISE, *COUNTS])
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    key = [column for column in KEY[:-1] if column in columns]
+    # series and periods keep their order
+    return pd.DataFrame(rows, columns=columns).sort_values(key, kind="stable", ignore_index=True)
