@@ -126,7 +126,7 @@ def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
 def _p(statistic: Array, null: Array) -> Array:
     """Share of draws that reach the observed value, itself among them (Phipson & Smyth 2010).
 
-    Float [..., 1 + B], the observed first → [...]. Equal up to rounding counts as reached.
+    Float [..., 1 + B], the observed first → [...]. What is equal up to rounding counts.
     """
     return (null >= statistic[..., :1] * (1 - 1e-9)).mean(axis=-1)
 
@@ -223,7 +223,7 @@ def period_tests(
     DataFrame
         One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
         `p`, `p_max`, `p_any` (see `permutation_test`; NaN where the period is not resolved or no
-        test is valid), `permutations`, and the curve's counts.
+        test is valid), `permutations`, and the curve's counts. `false_discovery` corrects `p`.
     """
     rows = []
     for curve in curves(per_item):
@@ -245,11 +245,13 @@ def interaction_tests(
 
     H0: up to a constant per set and seed, all sets have the same curve. Their differences then do
     not depend on θ, whatever the common curve is, and are tested as one curve is: angles change
-    places within each seed, the sets together; see `permutation_test`. In profile analysis `p_any`
-    is known as the test of parallel profiles, by Pillai's trace. All assume that
-    a set's noise is the same at all angles; sets may differ in noise, level and items. A curve of
-    the same shape but another amplitude counts as different. Many sets need many seeds and angles:
-    the test compares with the residual of all contrasts at once, and so do the p of single periods.
+    places within each seed, the sets together (see `permutation_test`). With several seeds `p_any`
+    is the test of parallel profiles by Pillai's trace. A set's noise must be the same at all
+    angles; between sets noise, level and items may differ. A curve of the same shape but another
+    amplitude counts as different.
+
+    Twelve angles and one seed detect next to nothing in three sets: the p of four periods have
+    three degrees of freedom for the residuals of two contrasts.
 
     Parameters
     ----------
@@ -343,8 +345,8 @@ def periodogram_table(
         One row per curve and whole number of `cycles` per turn up to the grid's Nyquist frequency
         (see `oscillation.resolved`): `period` (degrees), `power` (share of the mean curve's sum of
         squares, 0 for a flat curve), `threshold` (quantile of the highest power of shuffled curves,
-        in the same unit; above 1 where the seeds do not agree on much), `p_max` (family-wise over
-        the frequencies), `permutations`, and the curve's counts. Where no test is valid `p_max` and
+        in the same unit; above 1 where the seeds hardly agree), `p_max` (family-wise over the
+        frequencies), `permutations`, and the curve's counts. Where no test is valid `p_max` and
         `threshold` are NaN.
     """
     rows = []
@@ -459,11 +461,9 @@ def detectable_amplitude(
     # the noncentrality is the wave's sum of squares over all cells / noise²
     needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e5)
     turns = 2 * np.pi * theta / np.asarray(periods, dtype=np.float64)[:, None]
-    # power of each period's own wave, averaged over phases
-    cos, sin = (
-        np.diagonal(harmonics(theta, wave(turns).T, periods)[2]) for wave in (np.cos, np.sin)
-    )
-    unit = (cos + sin) / 2
+    waves = np.concatenate([np.cos(turns), np.sin(turns)]).T
+    in_phase, out_of_phase = np.hsplit(harmonics(theta, waves, periods)[2], 2)
+    unit = np.diagonal(in_phase + out_of_phase) / 2  # power of amplitude 1, averaged over phases
     return noise * np.sqrt(needed / (seeds * unit))
 
 
@@ -495,10 +495,8 @@ def noise_table(per_item: pd.DataFrame, periods: Sequence[float]) -> pd.DataFram
         floor, detectable = np.full((2, len(periods)), np.nan)
         if _exchangeable(curve.key):
             design = curve.theta, asked, seed_sd if seeds > 1 else replicate_sd, seeds
-            floor[known], detectable[known] = (
-                noise_amplitude(*design),
-                detectable_amplitude(*design),
-            )
+            floor[known] = noise_amplitude(*design)
+            detectable[known] = detectable_amplitude(*design)
         for row in zip(periods, known, floor, detectable, strict=True):
             fit = dict(zip(NOISE, (seed_sd, replicate_sd, *row), strict=True))
             rows.append(curve.key | fit | curve.counts)
