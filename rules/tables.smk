@@ -45,7 +45,7 @@ rule dice_table:
 
 
 rule oscillation_tables:
-    """Peaks, and amplitude and share of power at the declared periods, of every curve over θ."""
+    """Peaks, and amplitude, share of power and p at the declared periods, of every curve over θ."""
     input:
         "results/tables/dice_per_item.parquet",
     output:
@@ -63,6 +63,28 @@ rule oscillation_tables:
         code=fingerprint("oscillation_tables.py"),
     script:
         "../workflow_scripts/oscillation_tables.py"
+
+
+rule periodicity_tables:
+    """Do data sets differ, what is noise, what could the design have seen, what else is periodic?"""
+    input:
+        "results/tables/dice_per_item.parquet",
+    output:
+        interaction="results/tables/interaction.csv",
+        noise="results/tables/noise.csv",
+        periodogram="results/tables/periodogram.csv",
+    log:
+        "logs/tables/periodicity.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("periodicity_tables.py"),
+    script:
+        "../workflow_scripts/periodicity_tables.py"
 
 
 rule segmentation_table:

@@ -2,15 +2,23 @@
 
 import pandas as pd
 
-from thetascope import oscillation
+from thetascope import oscillation, periodicity
 from thetascope.job import job
 from thetascope.provenance import record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     per_item = pd.read_parquet(snakemake.input[0])
-    options = (analysis["bootstrap"], analysis["confidence"], analysis["seed"])
-    peaks = oscillation.peaks_table(per_item, *options)
-    periods = oscillation.oscillation_table(per_item, analysis["periods"], *options)
+    bootstrap = (analysis["bootstrap"], analysis["confidence"], analysis["seed"])
+    peaks = oscillation.peaks_table(per_item, *bootstrap)
+    amplitudes = oscillation.oscillation_table(per_item, analysis["periods"], *bootstrap)
+    tests = periodicity.period_tests(
+        per_item, analysis["periods"], analysis["permutations"], analysis["seed"]
+    )
+    tests = periodicity.false_discovery(tests, analysis["confirmatory"])
     write_csv(peaks, snakemake.output.peaks, record(snakemake))
-    write_csv(periods, snakemake.output.oscillation, record(snakemake))
+    write_csv(
+        amplitudes.merge(tests, validate="1:1"),
+        snakemake.output.oscillation,
+        record(snakemake),
+    )

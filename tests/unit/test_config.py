@@ -70,6 +70,10 @@ def test_every_key_of_the_default_is_commented():
         "mni152",
         "ihc",
         "retina",
+        "sweep",
+        "series",
+        "map",
+        "metric",
         "kvasir_seg",
         "moco_v2",
     }

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import signal, stats
 
 from thetascope.angles import label
-from thetascope.errors import UserError
 from thetascope.oscillation import harmonics, oscillation_table, resolved
 from thetascope.periodicity import (
     contrasts,
@@ -279,11 +278,12 @@ def test_false_discoveries_among_nulls_are_at_the_level():
     assert at_nominal_rate(1 - np.array(any_found))
 
 
-@pytest.mark.parametrize("confirmatory", [{"metrics": ["auroc"]}, {"metric": ["auc"]}])
-def test_mistaken_confirmatory_set_is_refused(confirmatory):
-    tests = pd.DataFrame({"p": [0.1], "metric": ["auroc"]})
-    with pytest.raises(UserError, match="confirmatory"):
-        false_discovery(tests, confirmatory)
+def test_a_declaration_that_nothing_meets_makes_all_rows_exploratory(caplog):
+    tests = pd.DataFrame({"metric": ["auroc"] * 3, "p": [0.01, 0.02, 0.5]})
+    table = false_discovery(tests, {"metric": ["auc"]})
+    assert not table["confirmatory"].any()
+    assert table["q"].notna().all()
+    assert "confirmatory" in caplog.text
 
 
 def test_no_tests_no_discoveries():

@@ -22,6 +22,7 @@ All is conditional on the items and the backbone: a small p speaks of other runs
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,9 +32,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from thetascope.errors import UserError
 from thetascope.oscillation import COUNTS, DECIMALS, KEY, Curve, curves, harmonics, resolved
 from thetascope.tables import Array
+
+logger = logging.getLogger(__name__)
 
 TEST = ["period", "resolved", "p", "p_max", "p_any", "permutations"]
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
@@ -301,16 +303,14 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
 
     Raises
     ------
-    UserError
-        If there is no such column, or no row has these values.
+    KeyError
+        If there is no such column.
     """
-    if unknown := confirmatory.keys() - set(tests.columns):
-        raise UserError(f"confirmatory: no column is named {', '.join(sorted(unknown))}; rename it")
     declared = np.ones(len(tests), dtype=bool)
     for column, values in confirmatory.items():
         declared &= tests[column].isin(values).to_numpy()
-    if len(tests) and not declared.any():
-        raise UserError(f"confirmatory: no curve is {dict(confirmatory)}; change the values")
+    if not declared.any():
+        logger.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
     q = np.full(len(tests), np.nan)
     p = tests["p"].to_numpy(np.float64)
     for family in declared, ~declared:

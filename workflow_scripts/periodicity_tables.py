@@ -1,0 +1,22 @@
+"""Rule periodicity_tables: dice_per_item.parquet → interaction.csv, noise.csv, periodogram.csv."""
+
+import pandas as pd
+
+from thetascope import periodicity
+from thetascope.job import job
+from thetascope.provenance import record, write_csv
+
+with job(snakemake):
+    analysis = snakemake.params.analysis
+    periods, permutations, seed = (analysis[k] for k in ("periods", "permutations", "seed"))
+    per_item = pd.read_parquet(snakemake.input[0])
+    interaction = periodicity.interaction_tests(per_item, periods, permutations, seed)
+    tables = {
+        "interaction": periodicity.false_discovery(interaction, analysis["confirmatory"]),
+        "noise": periodicity.noise_table(per_item, periods),
+        "periodogram": periodicity.periodogram_table(
+            per_item, permutations, analysis["confidence"], seed
+        ),
+    }
+    for name, table in tables.items():
+        write_csv(table, snakemake.output[name], record(snakemake))
