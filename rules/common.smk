@@ -140,3 +140,8 @@ def torch_threads(wildcards):
     """
     cores = workflow.global_resources["_cores"].value  # None where a cluster schedules
     return config["threads"] * max(1, (cores or 1) // os.cpu_count())
+
+
+def growing(amount):
+    """What a job asks for at first, twice that when it is tried again, then three times."""
+    return lambda wildcards, attempt: amount * attempt

@@ -44,8 +44,8 @@ rule data:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         options=lambda wildcards: config["datasets"][wildcards.dataset],
         archive=lambda wildcards: ARCHIVES[wildcards.dataset],
@@ -78,8 +78,8 @@ rule backbone:
         "../envs/thetascope.yaml"
     threads: torch_threads
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=fingerprint("backbone.py"),
     script:

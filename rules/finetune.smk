@@ -24,8 +24,8 @@ rule finetune:
     threads: torch_threads
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         settings=SETTINGS["finetune"],
         state=f"results/state/{RUN_NAME}/finetune.pt",

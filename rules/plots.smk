@@ -15,8 +15,8 @@ rule plot_oscillation:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=fingerprint("plot_oscillation.py"),
     script:
@@ -38,8 +38,8 @@ rule plot_saliency:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         evaluations=shown_evaluations,
         view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],

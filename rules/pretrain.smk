@@ -22,8 +22,8 @@ rule pretrain:
     threads: torch_threads
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         settings=SETTINGS["pretrain"],
         state=f"results/state/{RUN_NAME}/pretrain.pt",

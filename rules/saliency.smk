@@ -23,8 +23,8 @@ rule saliency:
     threads: torch_threads
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         settings=SETTINGS["saliency"],
         view=lambda wildcards: config["views"][wildcards.view],
@@ -47,8 +47,8 @@ rule score:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=SETTINGS["score"],
         code=fingerprint("score.py"),

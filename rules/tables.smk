@@ -15,8 +15,8 @@ rule dice_per_item:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         wildcards=EVALUATIONS,
         code=fingerprint("dice_per_item.py"),
@@ -35,8 +35,8 @@ rule dice_table:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         analysis=config["analysis"],
         code=fingerprint("dice_table.py"),
@@ -56,8 +56,8 @@ rule oscillation_tables:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         analysis=config["analysis"],
         code=fingerprint("oscillation_tables.py"),
@@ -98,8 +98,8 @@ rule segmentation_table:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         wildcards=RUNS,
         analysis=config["analysis"],
@@ -120,8 +120,8 @@ rule benchmarks_table:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         runs=RUNS,
         evaluations=EVALUATIONS,

@@ -15,6 +15,7 @@ PARTS = (
     "experiments",
     "rules",
     "schemas",
+    "slurm",
     "workflow_scripts",
 )
 
