@@ -8,7 +8,7 @@ from itertools import product
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from snakemake.exceptions import WorkflowError
-from thetascope import angles, config as configuration, datasets
+from thetascope import angles, config as configuration, datasets, gpus
 from thetascope.errors import UserError
 from thetascope.provenance import fingerprint
 
@@ -132,14 +132,22 @@ SETTINGS = {
 # -- resources --------------------------------------------------------------------------------------
 
 
+CORES = workflow.global_resources["_cores"].value  # None where a cluster schedules
+
+# a resource without a limit has none: on a workstation, one job at a time per GPU
+if CORES and config["device"] != "cpu" and "gpu" not in workflow.global_resources:
+    if count := len(gpus.visible()):
+        pinned = config["device"] not in ("auto", "cuda")
+        workflow.register_resource("gpu", 1 if pinned else count)
+
+
 def torch_threads(wildcards):
     """Cores that a torch job claims, so that no more of them run at once than the machine holds.
 
     `--cores 8` on two real cores would start eight processes with 0.7 GB each and gain nothing; a
     job then claims four, and computes with `threads` all the same.
     """
-    cores = workflow.global_resources["_cores"].value  # None where a cluster schedules
-    return config["threads"] * max(1, (cores or 1) // os.cpu_count())
+    return config["threads"] * max(1, (CORES or 1) // os.cpu_count())
 
 
 def growing(amount):

@@ -22,7 +22,7 @@ with job(snakemake):
         wildcards.encoder, images.shape[1], snakemake.input.pretrained
     )
     model = segmentation.build_unet(encoder, int(masks.max()) + 1, settings, generator).to(device)
-    made_by = record(snakemake, device=str(device))
+    made_by = record(snakemake, device=device.type)
     state = State(params.state, made_by, list(snakemake.input), config["save_interval"])
     table = segmentation.finetune(
         model, images, masks, rows["train"], rows["validation"], settings, generator, state

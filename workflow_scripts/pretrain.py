@@ -17,7 +17,7 @@ with job(snakemake):
     encoder = checkpoints.load_encoder(
         wildcards.encoder, images.shape[1], snakemake.input.backbone
     ).to(device)
-    made_by = record(snakemake, device=str(device))
+    made_by = record(snakemake, device=device.type)
     state = State(params.state, made_by, list(snakemake.input), snakemake.config["save_interval"])
     # no self-supervised training is training for no epoch: the backbone passes through
     epochs = {"epochs": 0} if wildcards.angle == "none" else {}

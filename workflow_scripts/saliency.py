@@ -26,4 +26,4 @@ with job(snakemake):
         ),
     )
     arrays["masks"] = View(**params.view).masks(masks).cpu().numpy()
-    write_npz(snakemake.output[0], record(snakemake, device=str(device)), items=items, **arrays)
+    write_npz(snakemake.output[0], record(snakemake, device=device.type), items=items, **arrays)

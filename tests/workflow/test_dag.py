@@ -1,5 +1,7 @@
 """Targets, wildcards and configuration errors, asked of real dry-runs."""
 
+import re
+
 import pytest
 from snakemake_runs import planned_jobs
 
@@ -103,3 +105,14 @@ def test_presets_can_be_planned(fresh, preset):
     arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1}[preset]  # views, encoders
     assert plan["data"] == 3
     assert plan["pretrain"] == plan["saliency"] == 3 * arms
+
+
+@pytest.mark.parametrize(
+    ("devices", "device", "limit"),
+    [("0,1", "auto", 2), ("0,1", "cuda:1", 1), ("", "auto", None), ("0,1", "cpu", None)],
+)
+def test_no_more_gpu_jobs_at_once_than_gpus(fresh, monkeypatch, devices, device, limit):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    done = fresh.snakemake("results/data/ihc/manifest.csv", "--config", f"device={device}")
+    said = re.search(r"Provided resources: .*\bgpu=\D*(\d+)", done.stdout + done.stderr)
+    assert (said and int(said[1])) == limit

@@ -105,3 +105,16 @@ def test_same_seed_same_bytes(finished, fresh):
             for p in (finished, fresh)
         }
         assert len(digests) == 1, name
+
+
+def test_estimate_counts_what_has_run(finished):
+    said = finished.snakemake("estimate").stdout
+    table = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.strip()}
+    assert table["pretrain"][:2] == ["5", "5"]
+    assert table["saliency"][:2] == ["8", "8"]
+    assert "GPU-hours: 0.0" in said
+    assert "not in these sums" not in said
+    wider = finished.snakemake("estimate", "--config", "angles={start: 0, stop: 330, step: 30}")
+    assert "12        4" in wider.stdout
+    other = finished.snakemake("estimate", "--config", "pretrain={epochs: 3}")
+    assert "5 jobs of which none has run with the present settings" in other.stdout

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thetascope import gpus
 from thetascope.errors import UserError
 from thetascope.provenance import seed_for
 
@@ -16,7 +17,7 @@ def setup(device: str, threads: int) -> torch.device:
     Parameters
     ----------
     device : {"auto", "cpu", "cuda", ...}
-        `auto` takes the first CUDA device where there is one.
+        `auto` takes a CUDA device that no other job has, where there is one.
     threads : int
         Threads of one job on the CPU. It is fixed by the configuration, not by the machine, since
         the order of summation (and so the last bit) depends on it.
@@ -28,7 +29,7 @@ def setup(device: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(threads)
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = f"cuda:{gpus.claim(gpus.visible())}" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(
             f"device: {device}: torch sees no CUDA device here; "
