@@ -6,6 +6,6 @@ from thetascope.provenance import record
 
 with job(snakemake):
     encoder, init = snakemake.wildcards.encoder, snakemake.wildcards.init
-    weights = snakemake.input.get("weights")
+    weights = snakemake.input.get("weights") or None  # an empty list if none is needed
     state = checkpoints.initial_backbone(encoder, init, weights, seed=0)
     checkpoints.save(snakemake.output[0], record(snakemake), encoder=state)

@@ -381,3 +381,12 @@ def test_without_hidden_units_the_head_is_linear():
     assert len(list(head.parameters())) == 2
     _, table = train(hidden_dim=None)
     assert table["loss"].notna().all()
+
+
+def test_a_queue_larger_than_the_data_set_is_pointed_out(caplog):
+    train(n=6, queue_size=7, epochs=1)
+    assert "pretrain.queue_size: 7 is more than the 6 training images" in caplog.text
+    caplog.clear()
+    train(n=6, queue_size=6, epochs=1)
+    train(n=6, queue_size=7, epochs=1, method="simclr")
+    assert not caplog.text

@@ -196,6 +196,13 @@ def pretrain(
     """
     if len(images) < 2:
         raise UserError(f"pre-training needs at least 2 training images, got {len(images)}")
+    if method == "moco" and settings["queue_size"] > len(images):
+        log.warning(
+            "pretrain.queue_size: %d is more than the %d training images: each meets keys of its "
+            "own among the negatives (`own_key_share` in pretrain.csv); lower it",
+            settings["queue_size"],
+            len(images),
+        )
     device = images.device
     dim, temperature = settings["output_dim"], settings["temperature"]
     torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # for the head's weights
