@@ -131,6 +131,11 @@ def test_bad_data_is_refused_by_name(tmp_path, items, said):
     assert not list(tmp_path.iterdir())
 
 
+def test_single_items_without_foreground_are_counted(tmp_path, caplog):
+    prepare(tmp_path, [item(n, foreground=n not in "be") for n in "abcdefghijklmnopqrst"])
+    assert "2 of 20 items have no foreground and will have no Dice, the first: b.png" in caplog.text
+
+
 def test_options_are_held_against_the_adapter():
     datasets.check_options("mine", "ihc", {"tile": 64})
     with pytest.raises(UserError, match=r"datasets\.mine\.size: unknown to the adapter ihc"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from thetascope.errors import UserError
 from thetascope.provenance import atomic, write_csv
 
 Image = NDArray[np.uint8]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,14 @@ def prepare(
         rows.append({"id": item.id, "case": item.case, "source": item.source, "sha256": digest})
     if not rows:
         raise UserError("the data set holds no items; check its path and options in `datasets`")
+    empty = [row["source"] for row, mask in zip(rows, masks, strict=True) if not mask.any()]
+    if empty:
+        log.warning(
+            "%d of %d items have no foreground and will have no Dice, the first: %s",
+            len(empty),
+            len(rows),
+            empty[0],
+        )
     manifest = pd.DataFrame(rows)
     parts = splits.assign(manifest["case"].unique(), **split)
     manifest.insert(2, "split", manifest["case"].map(parts))
