@@ -160,6 +160,8 @@ def test_a_wrong_value_is_named_with_its_remedy(key, value, said):
 
 
 def test_contradictions_between_sections():
+    sham = changed("views.plain", {"sham": True, "matched": True})
+    assert "views.plain.matched: true: with `sham: true` neither" in refusal(sham)
     config = changed("encoders", ["vit_base_patch16_224"])
     assert "multiple of 16" in refusal({**config, "image_size": 40})
     config["saliency"]["guided"] = True

@@ -45,7 +45,7 @@ def unit(n, dim=8, seed=0):
     return F.normalize(torch.randn(n, dim, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
-def train(angle=90.0, method="moco", seed=0, n=10, **changes):
+def train(angle=90.0, method="moco", seed=0, n=10, view=None, **changes):
     torch.manual_seed(0)
     encoder = Encoder("resnet18", 3)
     images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -53,7 +53,7 @@ def train(angle=90.0, method="moco", seed=0, n=10, **changes):
         encoder,
         images,
         angle,
-        View(),
+        view or View(),
         method,
         {**SETTINGS, **changes},
         torch.Generator().manual_seed(seed),
@@ -144,6 +144,18 @@ def test_training_learns_to_tell_pairs(method):
     assert end["loss"] < start["loss"] - 0.1
     assert end["top1"] > start["top1"]
     assert end["positive"] - end["negative"] > start["positive"] - start["negative"]
+
+
+def test_the_query_of_a_matched_view_is_resampled_for_its_angle():
+    asked = []
+
+    class Spy(View):
+        def original(self, images, degrees=0.0):
+            asked.append(degrees)
+            return super().original(images, degrees)
+
+    train(angle=30.0, view=Spy(matched=True))
+    assert asked == [30.0]
 
 
 def test_no_epoch_leaves_the_encoder_alone():

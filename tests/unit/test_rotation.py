@@ -269,6 +269,65 @@ def test_a_sham_map_is_cut_to_the_footprint_and_not_turned(images):
     assert (aligned[:, ~valid] == 0).all()
 
 
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_matched_views_differ_from_plain_ones_in_resampling_alone(canvas):
+    picture, inside = smooth(), torch.tensor(inner_disc(margin=5))
+    plain, matched = View(canvas, "bicubic"), View(canvas, "bicubic", matched=True)
+    for degrees in (10.0, 45.0, 130.0, 300.0):
+        for first, second in (
+            (plain.original(picture), matched.original(picture, degrees)),
+            (plain.rotated(picture, degrees), matched.rotated(picture, degrees)),
+        ):
+            assert not torch.equal(first, second)
+            assert (first - second).abs()[..., inside].max() < 0.03
+    assert torch.equal(plain.original(picture), matched.original(picture))  # without θ: as it is
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_matched_views_are_exact_at_multiples_of_90(images, canvas, turns):
+    plain, matched, degrees = View(canvas), View(canvas, matched=True), 90.0 * turns
+    assert torch.equal(matched.original(images, degrees), plain.original(images))
+    assert torch.equal(matched.rotated(images, degrees), plain.rotated(images, degrees))
+    maps = images[:, 0]
+    assert torch.equal(matched.align(maps, degrees), plain.align(maps, degrees))
+    assert torch.equal(matched.settle(maps, degrees), plain.settle(maps, degrees))
+
+
+@pytest.mark.parametrize("degrees", [1.0, 7.0, 30.0, 45.0, 133.0])
+def test_matched_views_are_equally_blurred(degrees):
+    """Variance of white noise: a plain rotation loses more than half of it, x nothing."""
+    noise = torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    inside = torch.tensor(inner_disc(128))
+
+    def ratio(view):
+        views = view.original(noise, degrees), view.rotated(noise, degrees)
+        first, second = (picture[..., inside].var().item() for picture in views)
+        return second / first
+
+    assert ratio(View()) < 0.75
+    assert ratio(View(matched=True)) == pytest.approx(1, abs=0.2)
+
+
+def test_matched_views_lose_nothing_but_what_plain_ones_lose():
+    white, matched = torch.ones(1, 1, 64, 64), View(matched=True)
+    inner = slice(2, -2)
+    for degrees in (30.0, 45.0, 100.0):
+        assert (matched.original(white, degrees)[..., inner, inner] > 0.999).all()
+        shown = matched.rotated(white, degrees)[0, 0] > 0.5
+        assert (shown == matched.shown(white, degrees)).float().mean() > 0.99
+
+
+def test_matched_maps_come_back_equally_blurred():
+    maps = torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(0))
+    inside = torch.tensor(inner_disc(128))
+    for matched, tolerance in ((False, 1.5), (True, 0.2)):
+        view = View(matched=matched)
+        first, second = (f(maps, 30.0)[:, inside].var() for f in (view.settle, view.align))
+        assert abs(torch.log(first / second)) < tolerance
+        assert matched or first / second > 2
+
+
 def test_disc_hides_everything_outside_it(images):
     view, axis = View("disc"), np.arange(SIZE) - (SIZE - 1) / 2
     outside = torch.tensor(np.hypot(*np.meshgrid(axis, axis)) > SIZE / 2)

@@ -287,6 +287,19 @@ def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
             assert (arrays[f"finetuned.{orientation}.gradient"][:, valid] > 0).mean() > 0.9
 
 
+def test_a_matched_view_maps_and_settles_its_first_view():
+    """The fine-tuned model's map of x: of the resampled picture, and resampled itself."""
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    encoder, unet = pair_of_models()
+    view = View(matched=True)
+    arrays = saliency_maps(encoder, unet, images, 30.0, view, SETTINGS, generator())
+    picture = view.original(images, 30.0)
+    (gradient,) = smoothgrad(foreground_logit(unet), (picture,), 1, 0.0, 4, generator())
+    expected = view.settle(gradient, 30.0).numpy()
+    np.testing.assert_array_equal(arrays["finetuned.original.gradient"], expected)
+    assert not np.allclose(expected, gradient)
+
+
 def test_guided_changes_the_maps_and_only_within():
     torch.manual_seed(0)
     encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)

@@ -95,14 +95,15 @@ def test_what_lies_on_this_machine_is_never_downloaded(fresh):
         assert plan.get("download", 0) == downloads, settings
 
 
-@pytest.mark.parametrize("preset", ["paper-2024", "paper-2025-medical", "reference"])
+@pytest.mark.parametrize("preset", ["paper-2024", "paper-2025-medical", "reference", "controls"])
 def test_presets_can_be_planned(fresh, preset):
     few = "angles=[0]"  # thousands of jobs take their time even to plan
     if preset == "paper-2024":  # where one encoder is evaluated at all angles
         few = "eval_angles=[0]"
     config = f"experiments/{preset}.yaml"
     plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
-    arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1}[preset]  # views, encoders
+    # views × encoders × seeds
+    arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1, "controls": 24}[preset]
     assert plan["data"] == 3
     assert plan["pretrain"] == plan["saliency"] == 3 * arms
 

@@ -168,6 +168,12 @@ def _contradictions(config: Config) -> Iterator[str]:
                         f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to "
                         "evaluate at; give a grid"
                     )
+    for name, view in config["views"].items():
+        if view.get("sham") and view.get("matched"):
+            yield (
+                f"views.{name}.matched: true: with `sham: true` neither view is turned; set one of "
+                "them to false"
+            )
     shares = [config["split"][part] for part in ("train", "validation", "test")]
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"

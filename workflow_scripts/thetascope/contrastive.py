@@ -221,7 +221,7 @@ def pretrain(
         weight_decay=settings["weight_decay"],
     )
     if angle is not None:
-        first, second = view.original(images), view.rotated(images, angle)
+        first, second = view.original(images, angle), view.rotated(images, angle)
 
     epochs: list[list[float]] = []
     parts: dict[str, Any] = {

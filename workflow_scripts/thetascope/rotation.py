@@ -31,6 +31,7 @@ def rotate(
     interpolation: str = "bilinear",
     padding: str = "zeros",
     scale: float = 1.0,
+    via: float = 0.0,
 ) -> Tensor:
     """Rotate a batch of square images counter-clockwise about the centre.
 
@@ -47,6 +48,9 @@ def rotate(
     scale : float
         Side of the field that the output shows, as a share of the input's side; below 1 it is a
         central crop, resampled to S × S in the same step as the rotation.
+    via : float
+        If not 0, turn by this angle first and by the rest then: the picture is resampled twice.
+        The canvas between the two is twice as wide, so that nothing is lost there.
 
     Returns
     -------
@@ -60,13 +64,23 @@ def rotate(
     """
     if images.ndim != 4 or images.shape[-1] != images.shape[-2]:
         raise ValueError(f"expected square images [N, C, S, S], got {tuple(images.shape)}")
+    size = images.shape[-1]
+    if via:
+        grid = _grid(2 * size, torch.tensor([via], dtype=torch.float64), 2.0)
+        images = _resample(images, grid, interpolation, padding)
+        degrees, scale = degrees - via, scale / 2
     if not isinstance(degrees, Tensor):
-        if degrees % 90 == 0:
+        if degrees % 90 == 0 and not via:
             if scale != 1:
                 images = rotate(images, torch.tensor([0.0]), interpolation, padding, scale)
             return torch.rot90(images, round(degrees / 90), dims=(-2, -1))
         degrees = torch.tensor([degrees], dtype=torch.float64)
-    grid = _grid(images.shape[-1], degrees, scale).to(images).expand(len(images), -1, -1, -1)
+    return _resample(images, _grid(size, degrees, scale), interpolation, padding)
+
+
+def _resample(images: Tensor, grid: Tensor, interpolation: str, padding: str) -> Tensor:
+    """Look up images [N, C, S, S] at a grid [1 or N, T, T, 2] → [N, C, T, T]."""
+    grid = grid.to(images).expand(len(images), -1, -1, -1)
     turned = F.grid_sample(images, grid, interpolation, padding, align_corners=False)
     if interpolation == "bicubic":
         low, high = (extreme((2, 3), keepdim=True) for extreme in (images.amin, images.amax))
@@ -90,41 +104,61 @@ class View:
         How angles that are no multiple of 90° are resampled.
     sham : bool
         The second view is R_−θ R_θ x: resampled as often, but not turned.
+    matched : bool
+        Both views, and both maps on their way back, are resampled equally: the first view is the
+        sham R_−h R_h x, the second R_θ−h R_h x, where 2h is what θ is beyond the nearest multiple
+        of 90°. So both are exact where 2h is 0, and see as much of x as if `matched` were false.
     """
 
     canvas: str = "zero"
     interpolation: str = "bilinear"
     sham: bool = False
+    matched: bool = False
 
     @property
     def _scale(self) -> float:
         return CROP if self.canvas == "crop" else 1.0
 
-    def _turn(self, images: Tensor, degrees: float | Tensor, scale: float) -> Tensor:
+    def _via(self, degrees: float) -> float:
+        return ((degrees + 45) % 90 - 45) / 2 if self.matched else 0.0
+
+    def _turn(self, images: Tensor, degrees: float, scale: float, via: float = 0.0) -> Tensor:
         padding = "reflection" if self.canvas == "reflect" else "zeros"
-        turned = rotate(images, degrees, self.interpolation, padding, scale)
+        turned = rotate(images, degrees, self.interpolation, padding, scale, via)
         return turned * self._disc(images).to(turned) if self.canvas == "disc" else turned
 
     @staticmethod
     def _disc(images: Tensor) -> Tensor:
         return _grid(images.shape[-1], torch.zeros(1), 1.0)[0].norm(dim=-1) <= 1
 
-    def original(self, images: Tensor) -> Tensor:
-        """First view x on this view's canvas: float [N, C, S, S] → [N, C, S, S]."""
-        return self._turn(images, 0.0, self._scale)
+    def original(self, images: Tensor, degrees: float = 0.0) -> Tensor:
+        """First view x on this view's canvas: float [N, C, S, S] → [N, C, S, S].
+
+        θ matters only where views are matched; without it, this is x as it is.
+        """
+        return self._turn(images, 0.0, self._scale, self._via(degrees))
 
     def rotated(self, images: Tensor, degrees: float) -> Tensor:
         """Second view R_θ x (or the sham R_−θ R_θ x): float [N, C, S, S] → [N, C, S, S]."""
         if self.sham:
             return self._turn(self._turn(images, degrees, 1.0), -degrees, self._scale)
-        return self._turn(images, degrees, self._scale)
+        return self._turn(images, degrees, self._scale, self._via(degrees))
+
+    def settle(self, maps: Tensor, degrees: float) -> Tensor:
+        """Cut maps of the first view to what it shows: float [N, S, S] ≥ 0 → [N, S, S].
+
+        Where views are matched, resampled as `align` does with those of the second view.
+        """
+        kept = rotate(maps[:, None], 0.0, self.interpolation, via=self._via(degrees))[:, 0]
+        return kept * self.valid(maps, 0.0).to(maps)
 
     def align(self, maps: Tensor, degrees: float) -> Tensor:
         """Bring maps of the second view back onto the first: float [N, S, S] ≥ 0 → [N, S, S].
 
         Pixels that the second view could not see are 0.
         """
-        back = maps if self.sham else rotate(maps[:, None], -degrees, self.interpolation)[:, 0]
+        turn = 0.0 if self.sham else -degrees
+        back = rotate(maps[:, None], turn, self.interpolation, via=self._via(turn))[:, 0]
         return back * self.valid(maps, degrees).to(maps)
 
     def valid(self, images: Tensor, degrees: float) -> Tensor:

@@ -192,9 +192,11 @@ def saliency_maps(
         Outside them the map is 0. The setting `unaligned` adds that orientation: the map of R_θ x
         as it is, not rotated back.
     """
-    x, y = view.original(images), view.rotated(images, degrees)
-    everywhere = view.valid(images, 0.0)
-    arrays = {"valid.original": everywhere, "valid.rotated": view.valid(images, degrees)}
+    x, y = view.original(images, degrees), view.rotated(images, degrees)
+    arrays = {
+        "valid.original": view.valid(images, 0.0),
+        "valid.rotated": view.valid(images, degrees),
+    }
     if settings["unaligned"]:
         arrays["valid.unaligned"] = view.shown(images, degrees)
     kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
@@ -219,7 +221,7 @@ def saliency_maps(
             }
             for model, pair in maps.items():
                 original, rotated = (_blur(m, settings["blur"]) for m in pair)
-                arrays[f"{model}.original.{kind}"] = original * everywhere.to(original)
+                arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
                 arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
                 if settings["unaligned"]:
                     shown = arrays["valid.unaligned"].to(rotated)
