@@ -16,12 +16,11 @@ def table(pairs, views=("plain",), dataset="brains"):
     rng = np.random.default_rng(0)
     rows = [
         (dataset, view, "resnet18", "moco", *pair, model, orientation, name, metric)
-        for view, pair, model, orientation, name, metric in product(
+        for view, pair, (model, name), orientation, metric in product(
             views,
             pairs,
-            figures.MODELS,
+            [*figures.CURVES, ("pretrained", "gradient"), ("finetuned", "gradient")],
             figures.VIEWS,
-            ("smoothgrad", "gradient"),
             [*figures.METRICS, "auprc"],
         )
     ]
@@ -44,7 +43,7 @@ def lines(axes):
 
 def test_each_panel_shows_the_rows_of_its_metric_and_model(draw):
     rows = table([(a, a) for a in GRID]).sample(frac=1, random_state=0)
-    axes = np.array(draw(rows).axes).reshape(2, len(figures.METRICS))
+    axes = np.array(draw(rows).axes).reshape(4, len(figures.METRICS))
     assert [a.get_title() for a in axes[0]] == list(figures.METRICS.values())
     chosen = rows.query(
         "model == 'finetuned' and orientation == 'rotated' and map == 'smoothgrad'"
@@ -57,6 +56,14 @@ def test_each_panel_shows_the_rows_of_its_metric_and_model(draw):
     assert set(panel) == {
         f"{view}{suffix}" for view in figures.VIEWS.values() for suffix in ("", ": footprint null")
     }
+
+
+def test_baseline_maps_have_panels_of_their_own(draw):
+    rows = table([(a, a) for a in GRID])
+    axes = np.array(draw(rows).axes).reshape(4, len(figures.METRICS))
+    sobel = rows.query("map == 'sobel' and orientation == 'original' and metric == 'dice_area'")
+    assert "Sobel" in axes[2, 0].get_ylabel() and "centre" in axes[3, 0].get_ylabel()
+    assert lines(axes[2, 0])["map of x"][:, 1].tolist() == sobel["mean"].tolist()
 
 
 def test_reference_without_training_is_drawn_at_each_evaluation(draw):
@@ -97,8 +104,8 @@ def test_untrained_reference_is_level_where_only_training_varies(draw):
 def test_every_arm_has_its_own_rows(draw):
     figure = draw(table([(a, a) for a in GRID], views=("plain", "disc")))
     labels = [axes.get_ylabel() for axes in figure.axes[:: len(figures.METRICS)]]
-    assert len(labels) == 4
-    assert ["disc" in text for text in labels] == [True, True, False, False]
+    assert len(labels) == 8
+    assert ["disc" in text for text in labels] == [True] * 4 + [False] * 4
 
 
 def test_svg_is_the_same_bytes_each_time(tmp_path):

@@ -6,18 +6,22 @@ import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats import multivariate_normal
+from skimage import filters
 from torch import nn
 
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
 from thetascope.rotation import View
 from thetascope.saliency import (
+    centre,
     choose_items,
     foreground_logit,
     guided,
     pair_cosine,
     saliency_maps,
     smoothgrad,
+    sobel,
 )
 from thetascope.segmentation import UNet
 
@@ -173,7 +177,7 @@ def test_maps_of_both_models_in_the_frame_of_x():
         for model in ("pretrained", "finetuned")
         for orientation in ("original", "rotated")
         for map_ in ("smoothgrad", "gradient")
-    }
+    } | {f"baseline.{o}.{map_}" for o in ("original", "rotated") for map_ in ("sobel", "centre")}
     assert arrays.keys() == keys | {"valid.original", "valid.rotated"}
     assert arrays["valid.original"].all()
     assert not arrays["valid.rotated"].all()
@@ -281,7 +285,7 @@ def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
             valid = arrays[f"valid.{orientation}"]
             np.testing.assert_array_equal(valid, view.valid(images, angle))
             maps = [v for k, v in arrays.items() if orientation in k and "valid" not in k]
-            assert len(maps) == 4
+            assert len(maps) == 6
             assert all((m[:, ~valid] == 0).all() for m in maps)
             # the pair's gradient is sparse here: an untrained residual network's branches are 0
             assert (arrays[f"finetuned.{orientation}.gradient"][:, valid] > 0).mean() > 0.9
@@ -311,7 +315,7 @@ def test_guided_changes_the_maps_and_only_within():
     )
     for key in (k for k in plain if "valid" not in k):
         assert np.array_equal(plain[key], after[key])
-        assert not np.allclose(plain[key], with_guidance[key])
+        assert np.allclose(plain[key], with_guidance[key]) == key.startswith("baseline")
 
 
 def test_saliency_maps_turn_back_what_was_turned():
@@ -365,6 +369,41 @@ def test_times_input_of_a_linear_model_is_the_product(images):
     torch.testing.assert_close(maps, (images * weights).abs().amax(1))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sobel_against_scikit_image(channels):
+    images = torch.rand(2, channels, 20, 20, generator=generator())
+    # which differs by √2 over the two axes, and counts per step of two pixels
+    theirs = [[filters.sobel(c) / np.sqrt(2) for c in image] for image in images.numpy()]
+    np.testing.assert_allclose(sobel(images), np.max(theirs, axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_sobel_of_a_ramp_is_its_slope():
+    ramp = torch.arange(16.0).expand(1, 1, 16, 16) * 0.01
+    for image in (ramp, ramp.mT):
+        torch.testing.assert_close(sobel(image)[0, 1:-1, 1:-1], torch.full((14, 14), 0.01))
+
+
+@pytest.mark.parametrize("size", [15, 64])
+def test_centre_is_a_gaussian_of_a_quarter_of_the_side(size):
+    images = torch.rand(3, 2, size, size)
+    at = np.stack(np.meshgrid(*[np.arange(size) - (size - 1) / 2] * 2), axis=-1)
+    normal = multivariate_normal([0, 0], (size / 4) ** 2).pdf(at)
+    for prior in centre(images).numpy():
+        np.testing.assert_allclose(prior / prior.sum(), normal / normal.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_baselines_turn_with_the_picture(turns):
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    degrees = 90.0 * turns
+    arrays = saliency_maps(
+        *pair_of_models(), images, degrees, View(matched=True), SETTINGS, generator()
+    )
+    for name in ("sobel", "centre"):
+        there, back = (arrays[f"baseline.{o}.{name}"] for o in ("original", "rotated"))
+        np.testing.assert_allclose(there, back, rtol=1e-5, atol=1e-7)
+
+
 def pair_of_models():
     torch.manual_seed(0)
     return Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
@@ -395,7 +434,8 @@ def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
             if degrees == 90 or canvas in ("reflect", "crop"):
                 np.testing.assert_allclose(turned_back, aligned, rtol=1e-4, atol=1e-7)
             assert (arrays[key][:, ~arrays["valid.unaligned"]] == 0).all()
-            assert not np.array_equal(arrays[key], aligned)
+            round_map = degrees == 90 and "centre" in key
+            assert np.array_equal(arrays[key], aligned) == round_map
     # the picture's corners, black pixels aside, are where the view shows the picture
     ones = view.rotated(torch.ones(1, 1, 32, 32), 30.0)[0, 0].numpy() > 0.5
     assert (ones == arrays["valid.unaligned"]).mean() > 0.98

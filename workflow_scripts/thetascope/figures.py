@@ -29,6 +29,10 @@ METRICS = {
     "auroc": "AUROC",
 }
 MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
+CURVES = {(model, MAP): name for model, name in MODELS.items()} | {
+    ("baseline", "sobel"): "No network: Sobel",
+    ("baseline", "centre"): "No network: centre",
+}
 VIEWS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
 COLOURS = {"original": "#0072B2", "rotated": "#D55E00"}
@@ -88,8 +92,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame) -> N
 def oscillation_figure(table: pd.DataFrame, path: str | Path) -> Figure:
     """Draw the metrics of one data set over θ, each beside its footprint null.
 
-    Small multiples: a column for each of `METRICS`; a row for each model, in every arm (view,
-    encoder, method) of the experiment. Bands are the intervals of the table.
+    Small multiples: a column for each of `METRICS`; a row for each model and baseline map, in every
+    arm (view, encoder, method) of the experiment. Bands are the intervals of the table.
 
     Parameters
     ----------
@@ -103,7 +107,7 @@ def oscillation_figure(table: pd.DataFrame, path: str | Path) -> Figure:
     Figure
         What was written.
     """
-    table = table[(table["map"] == MAP) & table["metric"].isin(list(METRICS))]
+    table = table[table["metric"].isin(list(METRICS))]
     curves, meaning = _sweep(table)
     # what the untrained encoder gives at the angle at which each point was evaluated
     untrained = table[(table["angle"] == NONE) & (curves["angle"].iloc[0] != NONE)].merge(
@@ -111,19 +115,19 @@ def oscillation_figure(table: pd.DataFrame, path: str | Path) -> Figure:
     )
     arm = ["view", "encoder", "method"]
     arms = sorted(set(map(tuple, curves[arm].to_numpy())))
-    rows = [(*names, model) for names in arms for model in MODELS]
+    rows = [(names, maps) for names in arms for maps in CURVES]
     with _figure(path, 11, 1 + 2.3 * len(rows)) as figure:
         grid = figure.subplots(len(rows), len(METRICS), sharex=True, squeeze=False)
-        for row, names in zip(grid, rows, strict=True):
+        for row, (names, maps) in zip(grid, rows, strict=True):
             for axes, metric in zip(row, METRICS, strict=True):
-                key = [*names, metric]
+                key = [*names, *maps, metric]
                 panel = [
-                    part[(part[[*arm, "model", "metric"]] == key).all(axis=1)]
+                    part[(part[[*arm, "model", "map", "metric"]] == key).all(axis=1)]
                     for part in (curves, untrained)
                 ]
                 _draw_curves(axes, *panel)
-            label = MODELS[names[-1]]
-            row[0].set_ylabel(label if len(arms) == 1 else f"{label}\n{' · '.join(names[:-1])}")
+            label = CURVES[maps]
+            row[0].set_ylabel(label if len(arms) == 1 else f"{label}\n{' · '.join(names)}")
         for axes, title in zip(grid[0], METRICS.values(), strict=True):
             axes.set_title(title)
         for axes in grid[-1]:

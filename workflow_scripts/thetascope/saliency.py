@@ -142,6 +142,31 @@ def guided(model: nn.Module) -> Iterator[None]:
             hook.remove()
 
 
+def sobel(images: Tensor) -> Tensor:
+    """Magnitude of the Sobel gradient, maximum over channels: float [N, C, S, S] → [N, S, S]."""
+    kernel = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]]) / 8
+    kernels = torch.stack([kernel, kernel.T])[:, None].to(images)
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    gradients = F.conv2d(padded.flatten(0, 1)[:, None], kernels)
+    return gradients.norm(dim=1).view_as(images).amax(dim=1)
+
+
+def centre(images: Tensor) -> Tensor:
+    """Gaussian about the centre, a quarter of the side wide: float [N, C, S, S] → [N, S, S].
+
+    What people photograph or scan is mostly in the middle, so saliency maps are compared with such
+    a prior (Judd et al. 2012).
+    """
+    size = images.shape[-1]
+    offset = (torch.arange(size).to(images) + 0.5) / size - 0.5
+    gaussian = torch.exp(-((offset / 0.25) ** 2) / 2)
+    return torch.outer(gaussian, gaussian).expand(len(images), -1, -1)
+
+
+# maps that need no network, what Adebayo et al. (2018) compare with
+BASELINES = {"sobel": sobel, "centre": centre}
+
+
 def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
     """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
     return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
@@ -165,7 +190,7 @@ def saliency_maps(
     settings: Mapping[str, Any],
     generator: Generator,
 ) -> dict[str, np.ndarray]:
-    """SmoothGrad and plain gradient of both models, for x and for R_θ x rotated back.
+    """SmoothGrad and plain gradient of both models, and the baselines, for x and for R_θ x.
 
     Parameters
     ----------
@@ -186,11 +211,12 @@ def saliency_maps(
     Returns
     -------
     dict of str to ndarray
-        `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned,
-        orientations original and rotated, maps smoothgrad and gradient, all in the frame of the
-        first view; and `valid.{orientation}` bool [S, S], the pixels that this orientation shows.
-        Outside them the map is 0. The setting `unaligned` adds that orientation: the map of R_θ x
-        as it is, not rotated back.
+        `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned
+        (maps smoothgrad and gradient) and baseline (`BASELINES`), orientations original and rotated
+        (the map of R_θ x, rotated back), all in the frame of the first view; and
+        `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
+        map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
+        rotated back.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
     arrays = {
@@ -199,9 +225,32 @@ def saliency_maps(
     }
     if settings["unaligned"]:
         arrays["valid.unaligned"] = view.shown(images, degrees)
+    maps = _model_maps(encoder, unet, x, y, settings, generator)
+    maps |= {f"baseline.{name}": (draw(x), draw(y)) for name, draw in BASELINES.items()}
+    for key, pair in maps.items():
+        model, kind = key.split(".")
+        original, rotated = (_blur(m, settings["blur"]) for m in pair)
+        arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
+        arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
+        if settings["unaligned"]:
+            shown = arrays["valid.unaligned"].to(rotated)
+            arrays[f"{model}.unaligned.{kind}"] = rotated * shown
+    return {key: array.cpu().numpy() for key, array in arrays.items()}
+
+
+def _model_maps(
+    encoder: Encoder,
+    unet: UNet,
+    x: Tensor,
+    y: Tensor,
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> dict[str, tuple[Tensor, ...]]:
+    """Maps of both models, `{model}.{map}` → those of x and of y, float [N, S, S] each."""
     kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     models = nn.ModuleList([encoder, unet]).eval().requires_grad_(False)
+    maps: dict[str, tuple[Tensor, ...]] = {}
     with guided(models) if settings["guided"] else nullcontext():
         for kind, (samples, noise_level) in kinds.items():
             options = (
@@ -212,18 +261,7 @@ def saliency_maps(
                 settings["noise_scale"],
                 settings["times_input"],
             )
-            maps = {
-                "pretrained": smoothgrad(cosine, (x, y), *options),
-                "finetuned": (
-                    *smoothgrad(logit, (x,), *options),
-                    *smoothgrad(logit, (y,), *options),
-                ),
-            }
-            for model, pair in maps.items():
-                original, rotated = (_blur(m, settings["blur"]) for m in pair)
-                arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
-                arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
-                if settings["unaligned"]:
-                    shown = arrays["valid.unaligned"].to(rotated)
-                    arrays[f"{model}.unaligned.{kind}"] = rotated * shown
-    return {key: array.cpu().numpy() for key, array in arrays.items()}
+            maps[f"pretrained.{kind}"] = smoothgrad(cosine, (x, y), *options)
+            of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
+            maps[f"finetuned.{kind}"] = (of_x, of_y)
+    return maps
