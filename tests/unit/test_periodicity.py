@@ -234,6 +234,13 @@ def test_table_has_the_rows_of_the_oscillation_table():
     assert of(tests, "footprint")[["p", "p_max", "p_any"]].isna().all(axis=None)
 
 
+def test_maps_without_a_network_are_not_tested():
+    rows = scores(np.random.default_rng(0).normal(size=(12, 2)), model="baseline", map="sobel")
+    tests, spectrum = period_tests(rows, [360], 99, 0), periodogram_table(rows, 99, 0.95, 0)
+    assert of(tests)["p"].isna().all() and of(spectrum)["threshold"].isna().all()
+    assert of(spectrum)["power"].notna().all()
+
+
 def test_one_encoder_seen_from_all_angles_is_not_tested():
     trained = ["000.0", "090.0", "180.0", "270.0", "random"]
     pairs = [(t, label(e)) for t in trained for e in REGULAR]

@@ -14,8 +14,8 @@ Sweep `eval`
     resemble each other and may not change places. Shuffling would only ask whether it is constant,
     which nothing is; shifting it round the circle or drawing other phases leaves its power at every
     period as it is. There is no valid test of a period, and p is NaN.
-Series `footprint`
-    Computed from θ and masks without any chance: p is NaN.
+Series `footprint`, model `baseline`
+    Computed from θ, images and masks without any chance: p is NaN.
 
 All is conditional on the items and the backbone: a small p speaks of other runs, not other images.
 """
@@ -44,7 +44,8 @@ NOISE = ["seed_sd", "replicate_sd", "period", "resolved", "noise_amplitude", "de
 
 def _exchangeable(key: Mapping[str, str]) -> bool:
     """Whether angles of such a curve may change places under H0 (see the module's notes)."""
-    return key["sweep"] != "eval" and key["series"] != "footprint"
+    chance = key["series"] != "footprint" and key["model"] != "baseline"
+    return chance and key["sweep"] != "eval"
 
 
 def _cells(curve: Curve) -> Array:
