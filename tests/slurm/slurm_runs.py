@@ -1,0 +1,88 @@
+"""Runs of Snakemake on the test cluster, and what SLURM's accounting says of their jobs."""
+
+import hashlib
+import io
+import re
+import subprocess
+import sys
+import time
+
+import pandas as pd
+
+CONFIG = ("--configfile", "experiments/smoke.yaml", "--config", "angles=[0, 90]")
+JOB = "rule_{}_wildcards_ihc_plain_efficientnet_lite0_moco_{}.0_0"
+
+
+class ClusterRun:
+    """`snakemake --profile slurm` in a project's folder, which goes on while a test looks on."""
+
+    def __init__(self, folder, *arguments):
+        self.folder = folder
+        self.said = folder / "said.txt"
+        # the profile's patience is for jobs of hours
+        quick = ("--slurm-init-seconds-before-status-checks", "3")
+        command = (sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments)
+        with self.said.open("w") as file:
+            self.process = subprocess.Popen(
+                [*command, *quick, *CONFIG], cwd=folder, stdout=file, stderr=subprocess.STDOUT
+            )
+
+    def wait(self):
+        assert self.process.wait() == 0, self.said.read_text()
+        return self
+
+    @property
+    def name(self):
+        """The name of all jobs of this run."""
+        return re.search(r"SLURM run ID: (\S+)", self.said.read_text())[1]
+
+    def jobs(self):
+        """One row per job that SLURM started, in order: what it was, where and how it ended."""
+        fields = "JobID,Comment,Partition,NodeList,State,AllocTRES,ReqMem,TimelimitRaw,Account"
+        # without a start sacct begins at midnight
+        since = ("--starttime", "now-1day")
+        said = slurm("sacct", "-XPD", *since, "--name", self.name, "--format", fields)
+        jobs = pd.read_csv(io.StringIO(said), sep="|")
+        return jobs.assign(Rule=jobs["Comment"].str.extract(r"rule_(\w+?)(?:_wildcards|$)"))
+
+    def history(self, rule, angle):
+        """The rows of one job, which has more than one if it was tried again."""
+        jobs = self.jobs()
+        return jobs[jobs["Comment"].str.startswith(JOB.format(rule, angle))]
+
+    def running(self, rule, angle):
+        """Wait until this job's script has begun, and return the job's number and its node."""
+        log = f"logs/runs/**/angle-{angle}.0/**/{rule}.log"
+        for _ in range(600):
+            for line in slurm("squeue", "-h", "-t", "R", "-o", "%k %i %N").splitlines():
+                comment, number, node = line.split()
+                if comment.startswith(JOB.format(rule, angle)) and any(self.folder.glob(log)):
+                    return number, node
+            assert self.process.poll() is None, self.said.read_text()
+            time.sleep(0.2)
+        raise AssertionError(f"{rule} {angle} never ran:\n{self.said.read_text()}")
+
+
+def slurm(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def uncomment(profile, *settings):
+    """Edit a profile as a site does."""
+    text = profile.read_text()
+    for setting in settings:
+        assert f"# {setting}: " in text
+        text = text.replace(f"# {setting}: ", f"{setting}: ")
+    profile.write_text(text)
+
+
+def files_in(folder):
+    return [path for path in folder.glob("**/*") if path.is_file()]
+
+
+def state_of(files):
+    """Bytes and time of every file, by which one sees whether it was made again."""
+    return {
+        path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in files
+    }

@@ -1,0 +1,150 @@
+"""`snakemake --profile slurm` on a real cluster: where jobs run, their results, what they survive."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm_runs import files_in, slurm, state_of
+from snakemake_runs import ROOT, copy_workflow
+
+pytestmark = pytest.mark.slurm
+RUNS = Path("results/runs/ihc/plain/efficientnet_lite0/moco")
+PRETRAINED = RUNS / "angle-090.0/seed-0/pretrained.pt"
+MAPS = RUNS / "angle-000.0/seed-0/eval-000.0/saliency.npz"
+
+
+def gpu_rules():
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    return {
+        block.split(":")[0] for block in re.split(r"^rule ", rules, flags=re.M) if "gpu=1" in block
+    }
+
+
+def test_the_profile_names_every_gpu_rule():
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
+    assert profile["set-resources"].keys() == gpu_rules()
+
+
+def test_jobs_run_where_they_should(finished):
+    jobs = finished.jobs()
+    assert len(jobs) == 17
+    assert set(jobs["State"]) == {"COMPLETED"}
+    assert set(jobs["Account"]) == {"lab"}
+    on_gpu = jobs["Rule"].isin(gpu_rules())
+    assert (jobs["Partition"] == on_gpu.map({True: "gpu", False: "cpu"})).all()
+    assert (jobs["AllocTRES"].str.contains("gres/gpu=1") == on_gpu).all()
+    assert jobs["AllocTRES"].str.contains("cpu=1,").all()
+
+
+def test_results_are_those_of_a_local_run(finished, tmp_path):
+    local = copy_workflow(tmp_path / "project")
+    local.snakemake("--config", "angles=[0, 90]")
+    names = [path.relative_to(local.folder) for path in files_in(local.folder / "results")]
+    differ = [
+        n for n in names if (local.folder / n).read_bytes() != (finished.folder / n).read_bytes()
+    ]
+    assert differ == [Path("results/tables/benchmarks.csv")]
+
+
+def test_a_second_run_submits_nothing(finished, start):
+    again = start(finished.folder).wait()
+    assert "Nothing to be done" in again.said.read_text()
+    assert again.jobs().empty
+
+
+# -- faults ----------------------------------------------------------------------------------------
+
+
+def without_runs(finished, folder):
+    """A copy of the finished project, of whose results only data and backbone are left."""
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    shutil.rmtree(folder / "results/runs")
+    shutil.rmtree(folder / "logs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def troubled(finished, start, tmp_path_factory):
+    """A run whose jobs are cancelled, hang, run out of memory, lose their node: one job each."""
+    folder = without_runs(finished, tmp_path_factory.mktemp("troubled") / "project")
+    run = start(
+        folder,
+        MAPS,
+        PRETRAINED,
+        "--set-resources",
+        "pretrain:runtime=attempt",
+        "finetune:mem_mb=800*attempt",
+        "finetune:gpu=0",
+        "finetune:gres=gpu:1",
+    )
+    hanging, _ = run.running("pretrain", "090")
+    slurm("scancel", "--signal=STOP", hanging)
+    cancelled, _ = run.running("pretrain", "000")
+    slurm("scancel", cancelled)
+    lost, node = run.running("saliency", "000")
+    slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+    # SLURM would let this job rest for two minutes
+    slurm("scontrol", "update", f"JobId={lost}", "StartTime=now")
+    run.wait()
+    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    return run
+
+
+def test_a_cancelled_job_is_tried_again(troubled):
+    jobs = troubled.history("pretrain", "000")
+    assert jobs["State"].tolist() == ["CANCELLED by 0", "COMPLETED"]
+
+
+def test_a_job_out_of_time_gets_more(troubled):
+    jobs = troubled.history("pretrain", "090")
+    assert jobs["State"].tolist() == ["TIMEOUT", "COMPLETED"]
+    assert jobs["TimelimitRaw"].tolist() == [1, 2]
+
+
+def test_a_job_out_of_memory_gets_more(troubled):
+    jobs = troubled.history("finetune", "000")
+    # without cgroups SLURM ends a step that takes too much, and the job sees its step fail
+    assert jobs["State"].tolist() == ["FAILED", "COMPLETED"]
+    assert jobs["ReqMem"].tolist() == ["800M", "1600M"]
+    (log,) = troubled.folder.glob(
+        f".snakemake/slurm_logs/rule_finetune/*/{jobs['JobID'].iloc[0]}.log"
+    )
+    assert "exceeded memory limit" in log.read_text()
+
+
+def test_a_site_may_ask_for_gpus_as_gres(troubled):
+    assert troubled.history("finetune", "000")["AllocTRES"].str.contains("gres/gpu=1").all()
+
+
+def test_a_job_that_loses_its_node_moves_to_another(troubled):
+    jobs = troubled.history("saliency", "000")
+    assert jobs["State"].tolist() == ["NODE_FAIL", "COMPLETED"]
+    assert jobs["JobID"].nunique() == 1
+    assert jobs["NodeList"].nunique() == 2
+
+
+def test_faults_leave_no_trace_in_the_results(finished, troubled):
+    assert set(troubled.jobs()["Rule"]) == {"pretrain", "finetune", "saliency"}
+    made = files_in(troubled.folder / "results/runs")
+    assert len(made) == 8
+    for path in made:
+        name = path.relative_to(troubled.folder)
+        assert path.read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_a_killed_snakemake_goes_on_where_it_was(finished, start, tmp_path):
+    folder = without_runs(finished, tmp_path / "project")
+    run = start(folder, MAPS)
+    run.running("finetune", "000")
+    run.process.kill()
+    run.process.wait()
+    slurm("scancel", "--name", run.name)
+    done = state_of(files_in(folder / "results"))
+
+    start(folder, "--unlock").wait()
+    again = start(folder, MAPS).wait()
+    assert again.jobs()["Rule"].tolist() == ["finetune", "saliency"]
+    assert state_of(done) == done
+    assert (folder / MAPS).read_bytes() == (finished.folder / MAPS).read_bytes()
