@@ -1,11 +1,12 @@
 # What both models look at, and how well that meets the mask.
 #
 # inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
-# outputs  {RUN}/eval-{eval_angle}/saliency.npz, dice.csv (per item × model × orientation × map)
+# outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv (per item),
+#          dice.csv (per item × model × orientation × map)
 
 
 rule saliency:
-    """Map x and R_θ x for the pretrained and the fine-tuned model, rotated back."""
+    """Map x and R_θ x for the pretrained and the fine-tuned model; probe the encoder's features."""
     input:
         images="results/data/{dataset}/images.npy",
         masks="results/data/{dataset}/masks.npy",
@@ -13,7 +14,8 @@ rule saliency:
         pretrained=f"{RUN}/pretrained.pt",
         finetuned=f"{RUN}/finetuned.pt",
     output:
-        f"{EVALUATION}/saliency.npz",
+        maps=f"{EVALUATION}/saliency.npz",
+        probe=f"{EVALUATION}/probe.csv",
     log:
         f"logs/{EVALUATION_NAME}/saliency.log",
     benchmark:

@@ -7,7 +7,9 @@
 rule dice_per_item:
     """Put the scores of all evaluations into one columnar file."""
     input:
-        per_evaluation("dice.csv"),
+        maps=per_evaluation("dice.csv"),
+        probes=per_evaluation("probe.csv"),
+        segmentations=per_run("segmentation.csv"),
     output:
         "results/tables/dice_per_item.parquet",
     log:
@@ -18,7 +20,8 @@ rule dice_per_item:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        wildcards=EVALUATIONS,
+        evaluations=EVALUATIONS,
+        runs=RUNS,
         code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"
@@ -66,13 +69,14 @@ rule oscillation_tables:
 
 
 rule periodicity_tables:
-    """Do data sets differ, what is noise, what could the design have seen, what else is periodic?"""
+    """Do data sets differ, what is noise, what else is periodic, what goes along with the maps?"""
     input:
         "results/tables/dice_per_item.parquet",
     output:
         interaction="results/tables/interaction.csv",
         noise="results/tables/noise.csv",
         periodogram="results/tables/periodogram.csv",
+        downstream="results/tables/downstream.csv",
     log:
         "logs/tables/periodicity.log",
     conda:
@@ -85,6 +89,30 @@ rule periodicity_tables:
         code=fingerprint("periodicity_tables.py"),
     script:
         "../workflow_scripts/periodicity_tables.py"
+
+
+rule verdict:
+    """Answer the declared question, in a table and in plain words."""
+    input:
+        oscillation="results/tables/oscillation.csv",
+        noise="results/tables/noise.csv",
+        interaction="results/tables/interaction.csv",
+    output:
+        table="results/tables/verdict.csv",
+        page="results/tables/verdict.md",
+    log:
+        "logs/tables/verdict.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        analysis=config["analysis"],
+        shams=[name for name, view in config["views"].items() if view.get("sham")],
+        code=fingerprint("verdict.py"),
+    script:
+        "../workflow_scripts/verdict.py"
 
 
 rule segmentation_table:

@@ -1,11 +1,20 @@
-"""Rule dice_per_item: every dice.csv → results/tables/dice_per_item.parquet."""
+"""Rule dice_per_item: dice.csv, probe.csv, segmentation.csv of all runs → dice_per_item.parquet."""
+
+import pandas as pd
 
 from thetascope import tables
 from thetascope.job import job
 from thetascope.provenance import atomic, record
 
 with job(snakemake):
-    scores = tables.per_item(snakemake.input, snakemake.params.wildcards)
+    given, params = snakemake.input, snakemake.params
+    scores = pd.concat(
+        [
+            tables.per_item([*given.maps, *given.probes], 2 * params.evaluations),
+            tables.segmentation_scores(tables.per_item(given.segmentations, params.runs)),
+        ],
+        ignore_index=True,
+    )
     # the many inputs' wildcards are columns already
     scores.attrs["code"] = record(snakemake)["params"]["code"]
     with atomic(snakemake.output[0]) as temporary:

@@ -1,8 +1,8 @@
-"""Rule periodicity_tables: dice_per_item.parquet → interaction.csv, noise.csv, periodogram.csv."""
+"""Rule periodicity_tables: dice_per_item.parquet → interaction, noise, periodogram, downstream."""
 
 import pandas as pd
 
-from thetascope import periodicity
+from thetascope import downstream, periodicity
 from thetascope.job import job
 from thetascope.provenance import record, write_csv
 
@@ -17,6 +17,7 @@ with job(snakemake):
         "periodogram": periodicity.periodogram_table(
             per_item, permutations, analysis["confidence"], seed
         ),
+        "downstream": downstream.downstream_table(per_item, permutations, seed),
     }
     for name, table in tables.items():
         write_csv(table, snakemake.output[name], record(snakemake))

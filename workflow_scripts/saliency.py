@@ -1,29 +1,39 @@
-"""Rule saliency: pretrained.pt, finetuned.pt, test images, θ → saliency.npz."""
+"""Rule saliency: pretrained.pt, finetuned.pt, images, θ → saliency.npz, probe.csv."""
 
 import numpy as np
 
-from thetascope import angles, checkpoints, runtime, saliency, segmentation
+from thetascope import angles, checkpoints, probe, runtime, saliency, segmentation
 from thetascope.job import job
-from thetascope.provenance import read_csv, record, write_npz
+from thetascope.provenance import read_csv, record, write_csv, write_npz
 from thetascope.rotation import View
 
 with job(snakemake):
-    wildcards, params = snakemake.wildcards, snakemake.params
+    wildcards, params, given = snakemake.wildcards, snakemake.params, snakemake.input
+    view, degrees = View(**params.view), angles.degrees(wildcards.eval_angle)
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
-    items = saliency.choose_items(read_csv(snakemake.input.manifest), params.settings["items"])
-    images = runtime.to_images(np.load(snakemake.input.images)[items], device)
-    masks = runtime.to_tensor(np.load(snakemake.input.masks)[items], device)
+    manifest = read_csv(given.manifest)
+    items = saliency.choose_items(manifest, params.settings["items"])
+    images = runtime.to_images(np.load(given.images), device)
+    masks = runtime.to_tensor(np.load(given.masks)[items], device)
     name, channels = wildcards.encoder, images.shape[1]
+    encoder = checkpoints.load_encoder(name, channels, given.pretrained).to(device)
     arrays = saliency.saliency_maps(
-        checkpoints.load_encoder(name, channels, snakemake.input.pretrained).to(device),
-        segmentation.load_unet(name, channels, snakemake.input.finetuned).to(device),
-        images,
-        angles.degrees(wildcards.eval_angle),
-        View(**params.view),
+        encoder,
+        segmentation.load_unet(name, channels, given.finetuned).to(device),
+        images[items],
+        degrees,
+        view,
         params.settings,
         runtime.generator(
             wildcards.seed, wildcards.dataset, wildcards.angle, wildcards.eval_angle, "saliency"
         ),
     )
-    arrays["masks"] = View(**params.view).masks(masks).cpu().numpy()
-    write_npz(snakemake.output[0], record(snakemake, device=device.type), items=items, **arrays)
+    rows = {part: list(group.index) for part, group in manifest.groupby("split")}
+    size, tested = params.settings["chunk_size"], manifest.loc[rows["test"]]
+    accuracy = probe.pair_probe(
+        encoder, images, rows["train"], rows["test"], degrees, view, tested, size
+    )
+    arrays["masks"] = view.masks(masks).cpu().numpy()
+    made_by = record(snakemake, device=device.type)
+    write_csv(accuracy, snakemake.output.probe, made_by)
+    write_npz(snakemake.output.maps, made_by, items=items, **arrays)

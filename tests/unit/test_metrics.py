@@ -14,6 +14,7 @@ QUANTILE = 0.9
 
 # few distinct values, so that ties are the rule
 maps = arrays(np.float32, (SIZE, SIZE), elements=st.sampled_from([0, 1e-6, 0.25, 0.5, 0.75, 3]))
+some_maps = maps.filter(lambda values: values.any())
 masks = arrays(bool, (SIZE, SIZE)).filter(lambda mask: mask.any() and not mask.all())
 modest = settings(max_examples=50, deadline=None)
 
@@ -140,7 +141,7 @@ def test_footprint_null_oscillates_with_period_90():
 
 
 @modest
-@given(maps, masks)
+@given(some_maps, masks)
 def test_rank_metrics_ignore_monotone_transforms(saliency, mask):
     before, after = score(saliency, mask), score(np.sqrt(saliency) * 7, mask)
     for metric in ("auroc", "auprc", "dice_area", "dice_quantile", "pointing_game"):
@@ -163,13 +164,10 @@ def test_empty_and_full_masks_have_no_score(fill):
     assert np.isnan(list(scores.values())).all()
 
 
-def test_all_zero_map():
+def test_a_map_that_is_zero_everywhere_has_no_score():
     mask = disc(SIZE, 0.6)
     scores = score(np.zeros((SIZE, SIZE), np.float32), mask)
-    assert scores["dice_otsu"] == scores["dice_area"] == scores["dice_quantile"] == 0
-    assert scores["auroc"] == 0.5
-    assert scores["auprc"] == scores["pointing_game"] == pytest.approx(mask.mean())
-    assert np.isnan(scores["relevance_mass"])
+    assert np.isnan(list(scores.values())).all()
 
 
 # -- one evaluation --------------------------------------------------------------------------------
@@ -225,7 +223,7 @@ def test_overlap_is_the_notebooks_fraction_of_intersection_and_sum(a, b):
 
 
 @modest
-@given(maps, masks)
+@given(some_maps, masks)
 def test_extra_metrics_stand_beside_the_usual_ones(saliency, mask):
     names = ["overlap_area", "dice_positive", "overlap_positive"]
     scores = metrics.score(saliency, mask, QUANTILE, names)

@@ -195,10 +195,22 @@ def test_items_that_lack_a_score_are_left_out_of_the_whole_curve():
 
 
 def test_curve_without_complete_items_is_reported(caplog):
-    rows = scores(REGULAR, 0.5)
-    rows.loc[rows["angle"] == "030.0", "value"] = np.nan
+    rows = scores(REGULAR, 0.5, items=2)
+    for item, angle in ("i0", "030.0"), ("i1", "060.0"):
+        rows.loc[(rows["item"] == item) & (rows["angle"] == angle), "value"] = np.nan
     assert peaks(rows).empty
     assert "no item has a score at all angles" in caplog.text
+
+
+def test_an_angle_without_any_score_is_no_part_of_the_curve():
+    rows = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0))
+    rows.loc[rows["angle"] == "000.0", "value"] = np.nan
+    fit = oscillation(rows)
+    at_180 = fit.loc[("diagonal", "same", "value", 180)]
+    assert at_180["n_angles"] == 11
+    assert at_180["amplitude"] == pytest.approx(0.1)
+    # the gap of 60° hides what is shorter than twice that
+    assert not fit.loc[("diagonal", "same", "value", 120), "resolved"]
 
 
 # -- peaks -----------------------------------------------------------------------------------------

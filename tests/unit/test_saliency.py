@@ -439,3 +439,13 @@ def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
     # the picture's corners, black pixels aside, are where the view shows the picture
     ones = view.rotated(torch.ones(1, 1, 32, 32), 30.0)[0, 0].numpy() > 0.5
     assert (ones == arrays["valid.unaligned"]).mean() > 0.98
+
+
+@pytest.mark.parametrize("degrees", [0.0, 360.0])
+def test_the_cosine_of_equal_views_has_no_gradient(degrees):
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    arrays = saliency_maps(*pair_of_models(), images, degrees, View(), SETTINGS, generator())
+    for orientation in ("original", "rotated"):
+        assert not arrays[f"pretrained.{orientation}.gradient"].any()
+        assert arrays[f"pretrained.{orientation}.smoothgrad"].any()  # its noise differs
+        assert arrays[f"finetuned.{orientation}.gradient"].any()

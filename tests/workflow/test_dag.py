@@ -21,11 +21,12 @@ def test_smoke_dag_has_every_stage(fresh):
         "dice_table": 1,
         "oscillation_tables": 1,
         "periodicity_tables": 1,
+        "verdict": 1,
         "segmentation_table": 1,
         "benchmarks_table": 1,
         "plot_oscillation": 1,
         "plot_saliency": 1,
-        "total": 37,
+        "total": 38,
     }
 
 

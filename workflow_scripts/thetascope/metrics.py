@@ -4,8 +4,8 @@ A map is an array [S, S], finite and ≥ 0; a mask is bool [S, S]. A larger valu
 relevance. What holds for every metric:
 
 - An empty or full mask leaves nothing to find: all metrics are NaN.
-- Pixels whose map is 0 are never foreground, so an all-zero map has Dice 0, and 0 / 0 = NaN
-  relevance mass. The rank metrics and the pointing game see it as any constant map.
+- A map that is 0 everywhere claims nothing: all metrics are NaN. In any other, pixels whose map is
+  0 are never foreground.
 - A map that is constant where it is not 0 (the footprint null) is binarised to exactly the pixels
   where it is not 0, by every rule.
 """
@@ -141,7 +141,7 @@ def score(
         Metric → value in [0, 1], or NaN by the module's rules.
     """
     names = [*METRICS, *extra]
-    if not mask.any() or mask.all():
+    if not mask.any() or mask.all() or not saliency.any():
         return dict.fromkeys(names, np.nan)
     binarised = {
         "otsu": binarise_otsu(saliency),
@@ -194,6 +194,8 @@ def score_maps(
     for key in (key for key in saliency if key.count(".") == 2):
         model, orientation, name = key.split(".")
         maps = saliency[key]
+        if zero := int((~maps.any(axis=(1, 2))).sum()):
+            logger.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
         if orientation not in nulls:
             footprint = saliency[f"valid.{orientation}"].astype(np.float32)
             nulls[orientation] = [score(footprint, mask, quantile, extra) for mask in masks]
@@ -205,8 +207,6 @@ def score_maps(
                     f"saliency map {key} of item {item} holds values that are negative or not "
                     "finite; the model has probably diverged: check its losses and lower `lr`"
                 )
-            if not values.any():
-                logger.warning("saliency map %s of item %s is zero everywhere", key, item)
             for metric, value in score(values, mask, quantile, extra).items():
                 rows.append((item, case, model, orientation, name, metric, value, null[metric]))
     columns = ["item", "case", "model", "orientation", "map", "metric", "value", "null"]

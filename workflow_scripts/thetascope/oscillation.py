@@ -78,8 +78,10 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
     (eval_angle fixed at `at`). The series are `value`, `footprint` (its null) and `excess` (value −
-    null). An item that lacks a score at any angle is left out of the whole curve, so that no angle
-    is averaged over other items than its neighbours.
+    null). An angle at which no item has a score is no part of the curve; such is θ = 0 for the
+    plain gradient of a pair's cosine, which is at its maximum there. An item that lacks a score at
+    any other angle is left out of the whole curve, so that no angle is averaged over other items
+    than its neighbours.
 
     Parameters
     ----------
@@ -89,6 +91,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
     for group, scores in per_item.groupby(RUN + SCORE):
         names = dict(zip(RUN + SCORE, map(str, group), strict=True))
         for sweep, at, varies, rows in _sweeps(scores):
+            rows = rows[rows.groupby(varies)["value"].transform("count") > 0]
             if len({degrees(angle) % 360 for angle in rows[varies].unique()}) < MIN_ANGLES:
                 continue
             angles, value = cube(rows, [varies], "value")

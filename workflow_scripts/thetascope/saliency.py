@@ -262,6 +262,9 @@ def _model_maps(
                 settings["times_input"],
             )
             maps[f"pretrained.{kind}"] = smoothgrad(cosine, (x, y), *options)
+            if noise_level == 0 and torch.equal(x, y):
+                # the cosine of equal views is at its maximum: what is not 0 here is rounding
+                maps[f"pretrained.{kind}"] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
             of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
             maps[f"finetuned.{kind}"] = (of_x, of_y)
     return maps

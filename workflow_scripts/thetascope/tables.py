@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from thetascope.angles import is_fixed
 from thetascope.provenance import read_csv
 
 RUN = ["dataset", "view", "encoder", "method"]
@@ -64,6 +65,33 @@ def per_item(
         All rows of all files, sorted by the wildcards.
     """
     return _merge([read_csv(path) for path in paths], wildcards)
+
+
+def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
+    """Segmentation Dice as scores like those of maps, so that its curves are treated alike.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        Of `segmentation.csv` files, as `per_item` merges them.
+
+    Returns
+    -------
+    DataFrame
+        Runs at an angle in degrees, with the columns of merged `dice.csv` files: `model` finetuned,
+        `orientation` original, `map` segmentation, `metric` `dice_class_{class}`, and with several
+        classes `dice_macro`, the mean over those that the item has; `null` is the baseline.
+    """
+    fixed = per_item[per_item["angle"].map(is_fixed)]
+    keys = [*RUN, "angle", "seed", "item", "case"]
+    scores = fixed.assign(metric="dice_class_" + fixed["class"].astype(str))
+    if fixed["class"].nunique() > 1:
+        macro = fixed.groupby(keys)[["dice", "baseline"]].mean().reset_index()
+        scores = pd.concat([scores, macro.assign(metric="dice_macro")])
+    scores = scores.rename(columns={"dice": "value", "baseline": "null"})
+    constants = {"model": "finetuned", "orientation": "original", "map": "segmentation"}
+    scores = scores.assign(eval_angle=scores["angle"], **constants)
+    return scores[[*keys, "eval_angle", *SCORE, "value", "null"]]
 
 
 def benchmarks_table(

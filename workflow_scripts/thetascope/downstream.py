@@ -1,0 +1,85 @@
+"""Whether what maps look at goes along, over θ, with what the models can do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from thetascope.oscillation import Curve, curves
+from thetascope.tables import RUN, SCORE, Array
+
+TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
+KEY = [*RUN, *SCORE, "series", "task"]
+COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
+MIN_ANGLES = 4
+
+
+def correlation_test(
+    first: Array, second: Array, permutations: int, seed: int
+) -> tuple[float, float, float]:
+    """Correlate two curves over the same angles.
+
+    Parameters
+    ----------
+    first, second : ndarray
+        Float [angles].
+    permutations : int
+        Number B of draws.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    pearson, spearman : float
+        NaN if one of the curves is flat.
+    p : float
+        Two-sided, of Spearman's, with the angles of one curve shuffled: exact if runs at different
+        angles are independent. At least 1 / (B + 1).
+    """
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return np.nan, np.nan, np.nan
+    ranks = [stats.rankdata(curve) for curve in (first, second)]
+    a, b = ((r - r.mean()) / r.std() for r in ranks)
+    rng = np.random.default_rng(seed)
+    draws = rng.permuted(np.broadcast_to(b, (permutations, len(b))), axis=1)
+    observed, null = abs(a @ b), np.abs(draws @ a)
+    p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations)
+    return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
+
+
+def downstream_table(per_item: pd.DataFrame, permutations: int, seed: int) -> pd.DataFrame:
+    """Correlate every curve of maps with every curve of a task, over θ of the diagonal sweep.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        All scores, as `tables.per_item` merges them, those of the tasks among them.
+    permutations, seed
+        As for `correlation_test`.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve of maps (sweep `diagonal`, series `value` and `excess`) and `task`: the
+        task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
+    """
+    arms: dict[tuple[str, ...], list[Curve]] = defaultdict(list)
+    for curve in curves(per_item):
+        if curve.key["sweep"] == "diagonal" and curve.key["series"] != "footprint":
+            arms[tuple(curve.key[column] for column in RUN)].append(curve)
+    rows = []
+    for members in arms.values():
+        tasks = [c for c in members if c.key["map"] in TASKS and c.key["series"] == "value"]
+        for curve in (c for c in members if c.key["map"] not in TASKS):
+            for task in tasks:
+                _, i, j = np.intersect1d(curve.theta, task.theta, return_indices=True)
+                if len(i) >= MIN_ANGLES:
+                    found = correlation_test(curve.mean[i], task.mean[j], permutations, seed)
+                    key = curve.key | {"task": task.key["metric"]}
+                    rows.append(
+                        key | dict(zip(COLUMNS, (*found, permutations, len(i)), strict=True))
+                    )
+    return pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).sort_values(KEY, ignore_index=True)
