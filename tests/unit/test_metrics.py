@@ -1,9 +1,13 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import spearmanr
 from skimage.filters import threshold_otsu
+from skimage.metrics import structural_similarity
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from thetascope import metrics
@@ -11,6 +15,7 @@ from thetascope.errors import UserError
 
 SIZE = 8
 QUANTILE = 0.9
+MODELS = ("pretrained", "finetuned", "finetuned-random-50")
 
 # few distinct values, so that ties are the rule
 maps = arrays(np.float32, (SIZE, SIZE), elements=st.sampled_from([0, 1e-6, 0.25, 0.5, 0.75, 3]))
@@ -180,9 +185,8 @@ def saliency():
     valid = {"original": np.ones((SIZE, SIZE), bool), "rotated": footprint(SIZE, 45)}
     made = {
         f"{model}.{orientation}.{name}": (rng.random(masks.shape) * valid[orientation])
-        for model in ("pretrained", "finetuned")
+        for model, name in [*product(MODELS, ("smoothgrad", "gradient")), ("baseline", "sobel")]
         for orientation in valid
-        for name in ("smoothgrad", "gradient")
     }
     made |= {f"valid.{orientation}": array for orientation, array in valid.items()}
     return made | {"masks": masks.astype(np.uint8), "items": np.arange(3), "record": np.array("{}")}
@@ -191,13 +195,15 @@ def saliency():
 def test_score_maps_has_a_row_for_each_score(saliency):
     table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], QUANTILE)
     keys = ["item", "model", "orientation", "map", "metric"]
-    assert len(table) == 3 * 8 * 7 and not table.duplicated(keys).any()
+    # 7 maps in 2 orientations, 7 equivariances, 2 × 2 randomised maps with 2 similarities
+    assert len(table) == 3 * (14 * 7 + 7 + 8) and not table.duplicated(keys).any()
     row = table.set_index(keys).loc[("b", "finetuned", "rotated", "gradient", "auroc")]
     mask = saliency["masks"][1] > 0
     assert row["case"] == "x"
     assert row["value"] == metrics.auroc(saliency["finetuned.rotated.gradient"][1], mask)
     assert row["null"] == metrics.auroc(saliency["valid.rotated"].astype(float), mask)
-    unscored = table["item"] == "c"
+    without_mask = table["metric"].isin(["equivariance", "similarity_rank", "similarity_ssim"])
+    unscored = (table["item"] == "c") & ~without_mask
     assert table.loc[unscored, ["value", "null"]].isna().all(axis=None)
     assert table.loc[~unscored, ["value", "null"]].notna().all(axis=None)
 
@@ -207,6 +213,79 @@ def test_broken_map_is_refused_by_name(saliency, bad):
     saliency["pretrained.original.smoothgrad"][1, 0, 0] = bad
     with pytest.raises(UserError, match=r"pretrained\.original\.smoothgrad of item b"):
         metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], QUANTILE)
+
+
+# -- maps against maps -----------------------------------------------------------------------------
+
+
+@modest
+@given(maps, maps, masks)
+def test_rank_correlation_agrees_with_scipy(a, b, where):
+    if np.ptp(a[where]) == 0 or np.ptp(b[where]) == 0:
+        assert np.isnan(metrics.rank_correlation(a, b, where))
+    else:
+        expected = spearmanr(a[where], b[where]).statistic
+        assert metrics.rank_correlation(a, b, where) == pytest.approx(expected)
+
+
+def test_similarity_of_a_map_with_itself_its_multiple_and_its_opposite():
+    rng = np.random.default_rng(0)
+    saliency, other = rng.random((2, SIZE, SIZE), np.float32)
+    where = np.ones((SIZE, SIZE), bool)
+    for metric in (metrics.rank_correlation, metrics.ssim):
+        assert metric(saliency, saliency, where) == pytest.approx(1)
+        assert metric(saliency, 7 * saliency, where) == pytest.approx(1)
+        assert metric(saliency, other, where) == pytest.approx(metric(other, saliency, where))
+        assert metric(saliency, other, where) < 0.5
+    assert metrics.rank_correlation(saliency, saliency**3, where) == pytest.approx(1)
+    assert metrics.rank_correlation(saliency, 1 - saliency, where) == pytest.approx(-1)
+    assert np.isnan(metrics.ssim(saliency, 0 * saliency, where))
+
+
+def test_ssim_by_hand_in_one_window():
+    """Wang et al. 2004, eq. 13, with a window of the whole map."""
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 7, 7))
+    x, y = a / a.max(), b / b.max()
+    covariance = np.cov(x.ravel(), y.ravel())
+    expected = (2 * x.mean() * y.mean() + 0.01**2) * (2 * covariance[0, 1] + 0.03**2)
+    expected /= x.mean() ** 2 + y.mean() ** 2 + 0.01**2
+    expected /= covariance[0, 0] + covariance[1, 1] + 0.03**2
+    middle = np.zeros((7, 7), bool)
+    middle[3, 3] = True
+    assert metrics.ssim(a, b, middle) == pytest.approx(expected)
+    everywhere = np.ones((7, 7), bool)
+    assert metrics.ssim(a, b, everywhere) == pytest.approx(
+        structural_similarity(x, y, data_range=1, full=True)[1].mean()
+    )
+
+
+def test_compare_takes_the_maps_that_belong_together(saliency):
+    found = metrics.compare(saliency, "finetuned-random-50.rotated.gradient")
+    assert set(found) == {"equivariance", "similarity_rank", "similarity_ssim"}
+    where = saliency["valid.rotated"]
+
+    def rho(a, b):
+        return [spearmanr(x[where], y[where]).statistic for x, y in zip(a, b, strict=True)]
+
+    mapped, of_x, intact, sobel, sobel_of_x = (
+        saliency[f"{key}"]
+        for key in (
+            "finetuned-random-50.rotated.gradient",
+            "finetuned-random-50.original.gradient",
+            "finetuned.rotated.gradient",
+            "baseline.rotated.sobel",
+            "baseline.original.sobel",
+        )
+    )
+    assert found["equivariance"][0] == pytest.approx(rho(mapped, of_x))
+    assert found["equivariance"][1] == pytest.approx(rho(sobel, sobel_of_x))
+    assert found["similarity_rank"][0] == pytest.approx(rho(mapped, intact))
+    assert found["similarity_rank"][1] == pytest.approx(rho(sobel, intact))
+    assert set(metrics.compare(saliency, "finetuned.rotated.gradient")) == {"equivariance"}
+    assert metrics.compare(saliency, "finetuned.original.gradient") == {}
+    own = metrics.compare(saliency, "baseline.rotated.sobel")["equivariance"]
+    assert own[0] == own[1]
 
 
 # -- metrics on demand -----------------------------------------------------------------------------

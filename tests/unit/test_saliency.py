@@ -19,6 +19,7 @@ from thetascope.saliency import (
     foreground_logit,
     guided,
     pair_cosine,
+    randomised,
     saliency_maps,
     smoothgrad,
     sobel,
@@ -33,6 +34,7 @@ SETTINGS = {
     "blur": None,
     "unaligned": False,
     "guided": False,
+    "randomise": [],
     "chunk_size": 4,
 }
 
@@ -449,3 +451,99 @@ def test_the_cosine_of_equal_views_has_no_gradient(degrees):
         assert not arrays[f"pretrained.{orientation}.gradient"].any()
         assert arrays[f"pretrained.{orientation}.smoothgrad"].any()  # its noise differs
         assert arrays[f"finetuned.{orientation}.gradient"].any()
+
+
+# -- randomised weights ----------------------------------------------------------------------------
+
+FAMILIES = [
+    "resnet18",
+    "resnet50",
+    "convnext_tiny",
+    "vit_base_patch16_224",
+    "efficientnet_lite0",
+]
+
+
+def changed_layers(before, after):
+    """For each layer, first to last, whether any of its weights changed."""
+    pairs = zip(before.modules(), after.modules(), strict=True)
+    own = [(list(a.parameters(recurse=False)), list(b.parameters(recurse=False))) for a, b in pairs]
+    return [any(not torch.equal(x, y) for x, y in zip(a, b, strict=True)) for a, b in own if a]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_randomised_reaches_down_from_the_last_layer_in_every_family(name):
+    torch.manual_seed(0)
+    encoder = Encoder(name, 3)
+    with torch.no_grad():  # fresh gains are all equal, and shuffling cannot change those
+        for weight in encoder.parameters():
+            weight.add_(torch.randn_like(weight) * 0.01)
+    kept = {k: v.clone() for k, v in encoder.state_dict().items()}
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    features = encoder.eval()(images)
+    for percent in (1, 100):
+        copy_ = randomised(encoder, percent, images, generator())
+        changed = changed_layers(encoder, copy_)
+        count = -(-len(changed) * percent // 100)
+        assert changed == [False] * (len(changed) - count) + [True] * count
+        assert copy_(images).isfinite().all() and not torch.allclose(copy_(images), features)
+    assert all(torch.equal(v, kept[k]) for k, v in encoder.state_dict().items())
+    assert torch.equal(encoder(images), features)
+
+
+def test_randomised_keeps_the_values_and_their_scale():
+    encoder = Encoder("resnet18", 3)
+    images = torch.rand(4, 3, 32, 32, generator=generator())
+    copy_ = randomised(encoder, 100, images, generator())
+    for before, after in zip(encoder.parameters(), copy_.parameters(), strict=True):
+        assert torch.equal(before.flatten().sort()[0], after.flatten().sort()[0])
+    again, other = (randomised(encoder, 100, images, generator(seed)) for seed in (0, 1))
+    states = zip(copy_.state_dict().values(), again.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in states)
+    assert not torch.equal(copy_.network.conv1.weight, other.network.conv1.weight)
+
+
+def test_randomised_batch_norm_fits_the_weights_it_follows():
+    """Over the images its output has mean 0 and variance 1; the others keep their statistics."""
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm2d(5) for _ in range(2)]
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), norms[0], nn.Conv2d(5, 5, 3), norms[1])
+    images = 3 * torch.rand(6, 3, 9, 9, generator=generator()) + 1
+    copy_ = randomised(model, 50, images, generator())
+    out = copy_(images)
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(5), rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.var((0, 2, 3)), torch.ones(5), rtol=1e-3, atol=0)
+    assert torch.equal(copy_[1].running_mean, norms[0].running_mean)
+    assert not copy_.training and not any(m.training for m in copy_)
+
+
+def test_randomised_models_get_maps_and_leave_the_intact_ones_alone():
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    encoder, unet = pair_of_models()
+    settings = {**SETTINGS, "samples": 2}
+    plain, both, again = (
+        saliency_maps(encoder, unet, images, 30.0, View(), settings | {"randomise": p}, generator())
+        for p in ([], [10, 100], [100])
+    )
+    assert all(np.array_equal(plain[key], both[key]) for key in plain)
+    assert all(np.array_equal(both[key], again[key]) for key in again)
+    added = both.keys() - plain.keys()
+    assert {key.split(".")[0] for key in added} == {
+        f"{model}-random-{p}" for model in ("pretrained", "finetuned") for p in (10, 100)
+    }
+    assert len(added) == 4 * 2 * 2
+    for key in added:
+        assert np.isfinite(both[key]).all() and both[key].max() > 0
+    shuffled = both["finetuned-random-100.original.gradient"]
+    assert not np.allclose(shuffled, both["finetuned-random-10.original.gradient"])
+
+
+def test_maps_of_a_linear_model_do_not_survive_its_weights():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2 * 12 * 12, 1), nn.Flatten(0))
+    images = torch.rand(3, 2, 12, 12, generator=generator())
+    shuffled = randomised(model, 100, images, generator())
+    (maps,) = smoothgrad(shuffled, (images,), 1, 0.0, 3, generator())
+    weights = shuffled[1].weight.view(2, 12, 12).detach()
+    torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
+    assert not torch.equal(weights.flatten(), model[1].weight[0])

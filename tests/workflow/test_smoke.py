@@ -53,8 +53,9 @@ def test_dice_table_is_complete_and_holds_the_null(finished):
     table = read(finished, "results/tables/dice.csv")
     keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
     assert not table.duplicated(keys).any()
-    assert len(table) == 8 * 6 * 2 * len(METRICS)  # evaluations, maps, orientations
-    assert set(table["metric"]) == METRICS
+    # 8 evaluations of 6 maps in 2 orientations; equivariance needs both
+    assert len(table) == 8 * 6 * (2 * len(METRICS) + 1)
+    assert set(table["metric"]) == METRICS | {"equivariance"}
     assert table[["mean", "ci_low", "ci_high", "null_mean", "excess_mean"]].notna().all().all()
     assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
     assert np.allclose(table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5)

@@ -13,17 +13,20 @@ relevance. What holds for every metric:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
+from skimage.metrics import structural_similarity
 
 from thetascope.errors import UserError
 
 Map = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+Metric = Callable[[Map, Map, Mask], float]
+Compared = tuple[list[float], list[float]]  # values and nulls, one per item
 
 METRICS = (
     "dice_otsu",
@@ -118,6 +121,67 @@ def pointing_game(saliency: Map, mask: Mask) -> float:
     return float(mask[saliency == saliency.max()].mean())
 
 
+def rank_correlation(a: Map, b: Map, where: Mask) -> float:
+    """Spearman's rank correlation of two maps on these pixels; NaN if one is constant there."""
+    ranks = (pd.Series(m[where]).rank() for m in (a, b))
+    return float(next(ranks).corr(next(ranks)))
+
+
+def ssim(a: Map, b: Map, where: Mask) -> float:
+    """Structural similarity of two maps (Wang et al. 2004), mean over these pixels.
+
+    Each map is divided by its maximum, since a gradient has no scale of its own; NaN if one is 0.
+    """
+    if not a.any() or not b.any():
+        return np.nan
+    scaled = (m.astype(np.float64) / m.max() for m in (a, b))
+    return float(structural_similarity(*scaled, data_range=1, full=True)[1][where].mean())
+
+
+def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
+    """Compare maps with other maps of the same items, and the Sobel maps too, as the null.
+
+    Parameters
+    ----------
+    saliency : mapping
+        As for `score_maps`.
+    key : str
+        `{model}.{orientation}.{map}`.
+
+    Returns
+    -------
+    dict
+        Metric → values and nulls of the n items, over the pixels that the orientation shows:
+
+        - `equivariance`, for the orientation `rotated`: rank correlation with the map of x. Its
+          null, the same of the Sobel map, lacks only what canvas and interpolation do.
+        - `similarity_rank`, `similarity_ssim`, for randomised models: with the map of the intact
+          model. The null is how similar the Sobel map is to that one: a model that has lost what it
+          learnt should do no better.
+    """
+    model, orientation, name = key.split(".")
+    intact, randomised, _ = model.partition("-random-")
+    where = saliency[f"valid.{orientation}"]
+    edges = f"baseline.{orientation}.sobel"
+
+    def measure(metric: Metric, reference: str, reference_of_edges: str) -> Compared:
+        maps, null = (
+            [metric(a, b, where) for a, b in zip(saliency[m], saliency[r], strict=True)]
+            for m, r in ((key, reference), (edges, reference_of_edges))
+        )
+        return maps, null
+
+    found = {}
+    if orientation == "rotated":
+        of_x = f"{model}.original.{name}", "baseline.original.sobel"
+        found["equivariance"] = measure(rank_correlation, *of_x)
+    if randomised:
+        reference = f"{intact}.{orientation}.{name}"
+        found["similarity_rank"] = measure(rank_correlation, reference, reference)
+        found["similarity_ssim"] = measure(ssim, reference, reference)
+    return found
+
+
 def score(
     saliency: Map, mask: Mask, quantile: float, extra: Sequence[str] = ()
 ) -> dict[str, float]:
@@ -179,7 +243,8 @@ def score_maps(
     -------
     DataFrame
         Long format: `item`, `case`, `model`, `orientation`, `map`, `metric`, `value`, and `null`,
-        the same metric of the map that is 1 on the valid pixels and 0 elsewhere.
+        the same metric of the map that is 1 on the valid pixels and 0 elsewhere, or for the metrics
+        of `compare` what is said there.
 
     Raises
     ------
@@ -193,21 +258,24 @@ def score_maps(
     rows = []
     for key in (key for key in saliency if key.count(".") == 2):
         model, orientation, name = key.split(".")
-        maps = saliency[key]
+        maps, compared = saliency[key], compare(saliency, key)
         if zero := int((~maps.any(axis=(1, 2))).sum()):
             logger.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
         if orientation not in nulls:
             footprint = saliency[f"valid.{orientation}"].astype(np.float32)
             nulls[orientation] = [score(footprint, mask, quantile, extra) for mask in masks]
-        for item, case, values, mask, null in zip(
-            ids, cases, maps, masks, nulls[orientation], strict=True
+        for i, (item, case, values, mask, null) in enumerate(
+            zip(ids, cases, maps, masks, nulls[orientation], strict=True)
         ):
             if not (np.isfinite(values).all() and values.min() >= 0):
                 raise UserError(
                     f"saliency map {key} of item {item} holds values that are negative or not "
                     "finite; the model has probably diverged: check its losses and lower `lr`"
                 )
-            for metric, value in score(values, mask, quantile, extra).items():
-                rows.append((item, case, model, orientation, name, metric, value, null[metric]))
+            scores = score(values, mask, quantile, extra)
+            both = {metric: (value, null[metric]) for metric, value in scores.items()}
+            both |= {metric: (own[i], edges[i]) for metric, (own, edges) in compared.items()}
+            for metric, pair in both.items():
+                rows.append((item, case, model, orientation, name, metric, *pair))
     columns = ["item", "case", "model", "orientation", "map", "metric", "value", "null"]
     return pd.DataFrame(rows, columns=columns)

@@ -6,9 +6,11 @@ input. With one sample and no noise it is the plain gradient (Simonyan et al. 20
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,8 @@ from thetascope.rotation import View
 from thetascope.segmentation import UNet
 
 Objective = Callable[..., Tensor]
+Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, map) → that of x and that of y
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def pair_cosine(encoder: Encoder) -> Objective:
@@ -167,6 +171,41 @@ def centre(images: Tensor) -> Tensor:
 BASELINES = {"sobel": sobel, "centre": centre}
 
 
+def randomised(model: Model, percent: int, images: Tensor, generator: Generator) -> Model:
+    """Copy of a model without what it has learnt in its last layers.
+
+    Cascading randomisation (Adebayo et al. 2018, arXiv 1810.03292): maps that hardly change do not
+    depend on what was learnt. The values of every weight tensor are shuffled, which keeps their
+    scale. Drawn as before training, the blocks of ResNet and ConvNeXt would pass nothing on: their
+    last gains start at 0 and 10⁻⁶.
+
+    Parameters
+    ----------
+    model : Module
+        Not changed.
+    percent : int
+        Share of the layers (modules with weights of their own), counted from the last one.
+    images : Tensor
+        Float [N, C, S, S]; the shuffled layers' batch-norm takes its mean and variance from them,
+        since those of the old weights would not fit.
+    generator : Generator
+        Draws the order of the values.
+    """
+    model = copy.deepcopy(model).eval()
+    layers = [m for m in model.modules() if next(m.parameters(recurse=False), None) is not None]
+    chosen = layers[-math.ceil(len(layers) * percent / 100) :]
+    with torch.no_grad():
+        for weight in (w for layer in chosen for w in layer.parameters(recurse=False)):
+            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+            weight.copy_(weight.flatten()[order].view_as(weight))
+        for layer in chosen:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.reset_running_stats()
+                layer.train().momentum = None  # the plain mean over all that it sees
+        model(images)
+    return model.eval()
+
+
 def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
     """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
     return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
@@ -216,7 +255,8 @@ def saliency_maps(
         (the map of R_θ x, rotated back), all in the frame of the first view; and
         `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
         map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
-        rotated back.
+        rotated back; `randomise` adds the models `pretrained-random-{percent}` and
+        `finetuned-random-{percent}`, see `randomised`.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
     arrays = {
@@ -225,10 +265,18 @@ def saliency_maps(
     }
     if settings["unaligned"]:
         arrays["valid.unaligned"] = view.shown(images, degrees)
-    maps = _model_maps(encoder, unet, x, y, settings, generator)
-    maps |= {f"baseline.{name}": (draw(x), draw(y)) for name, draw in BASELINES.items()}
-    for key, pair in maps.items():
-        model, kind = key.split(".")
+    maps: Maps = {("baseline", name): (draw(x), draw(y)) for name, draw in BASELINES.items()}
+    models = {"": (encoder, unet)}
+    for percent in settings["randomise"]:
+        # a random state of its own: it leaves the maps of all other models as they are
+        shuffle = torch.Generator().manual_seed(generator.initial_seed() + percent)
+        options = (percent, torch.cat([x, y]), shuffle)
+        models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
+    for suffix, pretrained_and_finetuned in models.items():
+        same_noise = generator.clone_state()
+        found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
+        maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
+    for (model, kind), pair in maps.items():
         original, rotated = (_blur(m, settings["blur"]) for m in pair)
         arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
         arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
@@ -245,12 +293,12 @@ def _model_maps(
     y: Tensor,
     settings: Mapping[str, Any],
     generator: Generator,
-) -> dict[str, tuple[Tensor, ...]]:
-    """Maps of both models, `{model}.{map}` → those of x and of y, float [N, S, S] each."""
+) -> Maps:
+    """SmoothGrad and plain gradient of both models, float [N, S, S] each."""
     kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     models = nn.ModuleList([encoder, unet]).eval().requires_grad_(False)
-    maps: dict[str, tuple[Tensor, ...]] = {}
+    maps: Maps = {}
     with guided(models) if settings["guided"] else nullcontext():
         for kind, (samples, noise_level) in kinds.items():
             options = (
@@ -261,10 +309,10 @@ def _model_maps(
                 settings["noise_scale"],
                 settings["times_input"],
             )
-            maps[f"pretrained.{kind}"] = smoothgrad(cosine, (x, y), *options)
+            maps["pretrained", kind] = smoothgrad(cosine, (x, y), *options)
             if noise_level == 0 and torch.equal(x, y):
                 # the cosine of equal views is at its maximum: what is not 0 here is rounding
-                maps[f"pretrained.{kind}"] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
+                maps["pretrained", kind] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
             of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
-            maps[f"finetuned.{kind}"] = (of_x, of_y)
+            maps["finetuned", kind] = (of_x, of_y)
     return maps
