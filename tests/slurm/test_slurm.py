@@ -1,4 +1,4 @@
-"""`snakemake --profile slurm` on a real cluster: where jobs run, and what they survive."""
+"""`snakemake --profile slurm` on a real cluster: placement of jobs, results, faults."""
 
 import re
 import shutil
