@@ -1,0 +1,104 @@
+"""The verdict says what the tables hold, and no more."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thetascope import oscillation, periodicity, verdict
+from thetascope.angles import label
+
+THETA = np.arange(0, 360, 15.0)
+PERIODS = [360, 180, 120, 90]
+ANALYSIS = {
+    "confidence": 0.95,
+    "confirmatory": {"series": ["excess"], "model": ["m"], "metric": ["auroc"]},
+}
+
+
+def scores(curve, dataset, view="plain", model="m", map_="smoothgrad", noise=0.01, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = [
+        {"seed": str(s), "item": f"i{i}", "angle": label(t), "eval_angle": label(t)}
+        | {"value": value + shared + 0.001 * rng.normal(), "null": 0.5}
+        for s in range(3)
+        for t, value in zip(THETA, curve, strict=True)
+        for shared in [noise * rng.normal()]
+        for i in range(4)
+    ]
+    arm = {"dataset": dataset, "view": view, "encoder": "e", "method": "moco", "model": model}
+    return pd.DataFrame(rows).assign(
+        **arm, orientation="rotated", map=map_, metric="auroc", case="c"
+    )
+
+
+def wave(amplitude, period):
+    return 0.6 + amplitude * np.cos(2 * np.pi * THETA / period)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    per_item = pd.concat(
+        [
+            scores(wave(0.1, 180), "waves"),
+            scores(wave(0.04, 180), "waves", view="sham", seed=2),
+            scores(wave(0.03, 180), "waves", model="baseline", map_="sobel", noise=0),
+            scores(wave(0, 180), "flat", seed=5),
+        ]
+    )
+    tests = periodicity.period_tests(per_item, PERIODS, 499, 0)
+    tests = periodicity.false_discovery(tests, ANALYSIS["confirmatory"])
+    amplitudes = oscillation.oscillation_table(per_item, PERIODS, 100, 0.95, 0)
+    interaction = periodicity.interaction_tests(per_item, PERIODS, 499, 0)
+    interaction = periodicity.false_discovery(interaction, ANALYSIS["confirmatory"])
+    noise = periodicity.noise_table(per_item, PERIODS)
+    return amplitudes.merge(tests, validate="1:1"), noise, interaction
+
+
+def test_effects_are_found_and_stand_beside_their_nulls(tables):
+    table = verdict.verdict_table(*tables[:2], ANALYSIS, ["sham"]).set_index(["dataset", "view"])
+    waves, flat = table.loc[("waves", "plain")], table.loc[("flat", "plain")]
+    assert waves["verdict"] == "effect"
+    assert waves["period"] == 180
+    assert waves["amplitude"] == pytest.approx(0.1, abs=0.01)
+    assert waves["sham_amplitude"] == pytest.approx(0.04, abs=0.01)
+    assert waves["sobel_amplitude"] == pytest.approx(0.03, abs=0.001)
+    assert waves["footprint_amplitude"] == 0
+    assert waves["value_amplitude"] == pytest.approx(waves["amplitude"])
+    assert waves["noise_amplitude"] < 0.01
+    assert flat["verdict"] == "nothing found"
+    assert np.isnan(flat["sham_amplitude"])
+    assert 0 < flat["detectable_amplitude"] < 0.02
+
+
+def test_the_page_says_it_in_words(tables):
+    table = verdict.verdict_table(*tables[:2], ANALYSIS, ["sham"])
+    page = verdict.page(table, tables[2], ANALYSIS)
+    of_waves = page[page.index("## waves · plain") : page.index("## waves · sham")]
+    assert "1 of 1 curves differ from chance" in of_waves
+    assert "at period 180°" in of_waves
+    assert "the sham rotation 0.0" in of_waves
+    assert "resampling alone can do this" in of_waves
+    of_flat = page[page.index("## flat") : page.index("## waves")]
+    assert "0 of 1 curves differ" in of_flat
+    assert "nothing found" in of_flat
+    assert "would have been missed" in of_flat
+    assert "Their curves differ" in page
+    assert verdict.plan_digest(ANALYSIS) in page
+
+
+def test_what_cannot_be_tested_is_called_so(tables):
+    oscillation_table = tables[0].assign(p=np.nan, q=np.nan)
+    table = verdict.verdict_table(oscillation_table, tables[1], ANALYSIS, [])
+    assert set(table["verdict"]) == {"not testable"}
+    assert "no valid test" in verdict.page(table, tables[2].assign(q=np.nan), ANALYSIS)
+
+
+def test_nothing_declared_is_met(tables):
+    table = verdict.verdict_table(tables[0].assign(confirmatory=False), tables[1], ANALYSIS, [])
+    assert table.empty
+    assert "No curve is what was declared" in verdict.page(table, tables[2], ANALYSIS)
+
+
+def test_another_plan_has_another_digest():
+    assert verdict.plan_digest(ANALYSIS) == verdict.plan_digest(dict(ANALYSIS))
+    assert verdict.plan_digest(ANALYSIS) != verdict.plan_digest({**ANALYSIS, "confidence": 0.9})
