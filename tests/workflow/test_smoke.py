@@ -53,12 +53,20 @@ def test_dice_table_is_complete_and_holds_the_null(finished):
     table = read(finished, "results/tables/dice.csv")
     keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
     assert not table.duplicated(keys).any()
-    # 8 evaluations of 6 maps in 2 orientations; equivariance needs both
-    assert len(table) == 8 * 6 * (2 * len(METRICS) + 1)
-    assert set(table["metric"]) == METRICS | {"equivariance"}
-    assert table[["mean", "ci_low", "ci_high", "null_mean", "excess_mean"]].notna().all().all()
-    assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
-    assert np.allclose(table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5)
+    # 8 evaluations of 6 maps in 2 orientations, where equivariance needs both, and of a probe; the
+    # segmentations of 4 angles
+    assert len(table) == 8 * 6 * (2 * len(METRICS) + 1) + 8 + 4
+    tasks = {"probe_accuracy", "dice_class_1"}
+    assert set(table["metric"]) == METRICS | {"equivariance"} | tasks
+    # where the views coincide, their cosine has no gradient
+    flat = (table["model"] == "pretrained") & (table["map"] == "gradient")
+    flat &= table["eval_angle"] == "000.0"
+    means = table[["mean", "ci_low", "ci_high", "null_mean", "excess_mean"]]
+    assert means[flat].isna().all().all()
+    assert means[~flat].notna().all().all()
+    between = (table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])
+    assert between[~flat].all()
+    assert np.allclose(table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5, equal_nan=True)
 
 
 def test_scores_follow_from_the_maps(finished):
