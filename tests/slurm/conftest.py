@@ -30,8 +30,8 @@ def start(cluster):
     """Start runs that do not outlive the cluster."""
     runs = []
 
-    def start(folder, *arguments):
-        runs.append(ClusterRun(folder, *arguments))
+    def start(folder, *arguments, **options):
+        runs.append(ClusterRun(folder, *arguments, **options))
         return runs[-1]
 
     yield start
@@ -40,8 +40,21 @@ def start(cluster):
 
 
 @pytest.fixture(scope="session")
-def finished(start, tmp_path_factory):
-    """The smoke experiment with two angles, computed on the cluster."""
+def both(start, tmp_path_factory):
+    """The smoke experiment with one angle, on the cluster and, meanwhile, without it."""
     folder = copy_workflow(tmp_path_factory.mktemp("finished") / "project").folder
     uncomment(folder / "slurm/config.yaml", "slurm_account", "gpu_model")
-    return start(folder).wait()
+    run = start(folder)
+    local = copy_workflow(tmp_path_factory.mktemp("local") / "project")
+    local.snakemake("--config", "angles=[0]")
+    return run.wait(), local
+
+
+@pytest.fixture(scope="session")
+def finished(both):
+    return both[0]
+
+
+@pytest.fixture(scope="session")
+def local(both):
+    return both[1]

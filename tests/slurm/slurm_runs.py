@@ -9,22 +9,22 @@ import time
 
 import pandas as pd
 
-CONFIG = ("--configfile", "experiments/smoke.yaml", "--config", "angles=[0, 90]")
 JOB = "rule_{}_wildcards_ihc_plain_efficientnet_lite0_moco_{}.0_0"
 
 
 class ClusterRun:
     """`snakemake --profile slurm` in a project's folder, which goes on while a test looks on."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, angles="[0]"):
         self.folder = folder
         self.said = folder / "said.txt"
         # the profile's patience is for jobs of hours
         quick = ("--slurm-init-seconds-before-status-checks", "3")
+        small = ("--configfile", "experiments/smoke.yaml", "--config", f"angles={angles}")
         command = (sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments)
         with self.said.open("w") as file:
             self.process = subprocess.Popen(
-                [*command, *quick, *CONFIG], cwd=folder, stdout=file, stderr=subprocess.STDOUT
+                [*command, *quick, *small], cwd=folder, stdout=file, stderr=subprocess.STDOUT
             )
 
     def wait(self):
@@ -50,14 +50,15 @@ class ClusterRun:
         jobs = self.jobs()
         return jobs[jobs["Comment"].str.startswith(JOB.format(rule, angle))]
 
-    def running(self, rule, angle):
-        """Wait until this job's script has begun, and return the job's number and its node."""
+    def running(self, rule, angle, begun=True):
+        """Wait until SLURM runs this job (and its script has begun), and return its number and node."""
         log = f"logs/runs/**/angle-{angle}.0/**/{rule}.log"
         for _ in range(600):
             for line in slurm("squeue", "-h", "-t", "R", "-o", "%k %i %N").splitlines():
                 comment, number, node = line.split()
-                if comment.startswith(JOB.format(rule, angle)) and any(self.folder.glob(log)):
-                    return number, node
+                if comment.startswith(JOB.format(rule, angle)):
+                    if any(self.folder.glob(log)) or not begun:
+                        return number, node
             assert self.process.poll() is None, self.said.read_text()
             time.sleep(0.2)
         raise AssertionError(f"{rule} {angle} never ran:\n{self.said.read_text()}")
