@@ -51,14 +51,14 @@ class ClusterRun:
         return jobs[jobs["Comment"].str.startswith(JOB.format(rule, angle))]
 
     def running(self, rule, angle, begun=True):
-        """Wait until SLURM runs this job (and its script has begun), and return its number and node."""
+        """Wait until this job runs and its script has begun; return its number and its node."""
         log = f"logs/runs/**/angle-{angle}.0/**/{rule}.log"
         for _ in range(600):
             for line in slurm("squeue", "-h", "-t", "R", "-o", "%k %i %N").splitlines():
                 comment, number, node = line.split()
-                if comment.startswith(JOB.format(rule, angle)):
-                    if any(self.folder.glob(log)) or not begun:
-                        return number, node
+                runs = comment.startswith(JOB.format(rule, angle))
+                if runs and (not begun or any(self.folder.glob(log))):
+                    return number, node
             assert self.process.poll() is None, self.said.read_text()
             time.sleep(0.2)
         raise AssertionError(f"{rule} {angle} never ran:\n{self.said.read_text()}")
