@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from slurm_runs import ClusterRun, uncomment
+from slurm_runs import SLOW, ClusterRun, uncomment
 from snakemake_runs import copy_workflow
 
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def both(start, tmp_path_factory):
     uncomment(folder / "slurm/config.yaml", "slurm_account", "gpu_model")
     run = start(folder)
     local = copy_workflow(tmp_path_factory.mktemp("local") / "project")
-    local.snakemake("--config", "angles=[0]")
+    local.snakemake("--config", "angles=[0]", *SLOW)
     return run.wait(), local
 
 

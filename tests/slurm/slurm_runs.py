@@ -10,6 +10,8 @@ import time
 import pandas as pd
 
 JOB = "rule_{}_wildcards_ihc_plain_efficientnet_lite0_moco_{}.0_0"
+# several epochs, each of which is saved, for tests that stop a training in its midst
+SLOW = ("pretrain={epochs: 6}", "save_interval=0")
 
 
 class ClusterRun:
@@ -20,7 +22,7 @@ class ClusterRun:
         self.said = folder / "said.txt"
         # the profile's patience is for jobs of hours
         quick = ("--slurm-init-seconds-before-status-checks", "3")
-        small = ("--configfile", "experiments/smoke.yaml", "--config", f"angles={angles}")
+        small = ("--configfile", "experiments/smoke.yaml", "--config", f"angles={angles}", *SLOW)
         command = (sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments)
         with self.said.open("w") as file:
             self.process = subprocess.Popen(
@@ -42,13 +44,32 @@ class ClusterRun:
         # without a start sacct begins at midnight
         since = ("--starttime", "now-1day")
         said = slurm("sacct", "-XPD", *since, "--name", self.name, "--format", fields)
-        jobs = pd.read_csv(io.StringIO(said), sep="|")
+        jobs = pd.read_csv(io.StringIO(said), sep="|", dtype={"Comment": str})
         return jobs.assign(Rule=jobs["Comment"].str.extract(r"rule_(\w+?)(?:_wildcards|$)"))
 
     def history(self, rule, angle):
         """The rows of one job, which has more than one if it was tried again."""
         jobs = self.jobs()
         return jobs[jobs["Comment"].str.startswith(JOB.format(rule, angle))]
+
+    def failed(self, rule, angle):
+        """Wait until this job has failed once."""
+        for _ in range(600):
+            submitted = "SLURM run ID" in self.said.read_text()
+            if submitted and "FAILED" in self.history(rule, angle)["State"].tolist():
+                return
+            assert self.process.poll() is None, self.said.read_text()
+            time.sleep(0.2)
+        raise AssertionError(f"{rule} {angle} never failed:\n{self.said.read_text()}")
+
+    def saved(self, rule, angle):
+        """Wait until this training has saved its state."""
+        state = f"results/state/runs/**/angle-{angle}.0/**/{rule}.pt"
+        for _ in range(600):
+            if any(self.folder.glob(state)):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{rule} {angle} saved nothing:\n{self.said.read_text()}")
 
     def running(self, rule, angle, begun=True):
         """Wait until this job runs and its script has begun; return its number and its node."""

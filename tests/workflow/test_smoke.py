@@ -66,7 +66,9 @@ def test_dice_table_is_complete_and_holds_the_null(finished):
     assert means[~flat].notna().all().all()
     between = (table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])
     assert between[~flat].all()
-    assert np.allclose(table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5, equal_nan=True)
+    assert np.allclose(
+        table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5, equal_nan=True
+    )
 
 
 def test_scores_follow_from_the_maps(finished):
