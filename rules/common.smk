@@ -113,6 +113,11 @@ PLOTS = expand(
     ["results/plots/oscillation-{dataset}.svg", "results/plots/saliency-{dataset}.png"],
     dataset=config["datasets"],
 )
+if config["eval_angles"] != "same":  # a run is evaluated at other angles than its own
+    PLOTS += expand(
+        "results/plots/factorial-{dataset}.svg",
+        dataset=config["datasets"] if any(map(angles.is_fixed, TRAIN_ANGLES)) else [],
+    )
 
 
 # -- settings: what each stage reads of the configuration, so that no other change runs it again -----

@@ -1,7 +1,7 @@
 # Figures, each from tables or maps by one rule.
 #
 # inputs   results/tables/dice.csv, saliency.npz of a few angles
-# outputs  results/plots/oscillation-{dataset}.svg, saliency-{dataset}.png
+# outputs  results/plots/oscillation-{dataset}.svg, factorial-{dataset}.svg, saliency-{dataset}.png
 
 
 rule plot_oscillation:
@@ -21,6 +21,25 @@ rule plot_oscillation:
         code=fingerprint("plot_oscillation.py"),
     script:
         "../workflow_scripts/plot_oscillation.py"
+
+
+rule plot_factorial:
+    """Draw a metric over the angle of training and that of evaluation."""
+    input:
+        "results/tables/dice.csv",
+    output:
+        "results/plots/factorial-{dataset}.svg",
+    log:
+        "logs/plots/factorial-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=fingerprint("plot_factorial.py"),
+    script:
+        "../workflow_scripts/plot_factorial.py"
 
 
 rule plot_saliency:

@@ -147,3 +147,20 @@ def test_saliency_figure_tells_the_dice_of_its_maps(tmp_path):
     assert [axes.get_xlabel() for axes in grid[:, 2]] == ["Dice 1.00", "Dice 0.50"] * 2
     assert (grid[1, 2].get_images()[0].get_array() == off).all()
     assert grid[0, 1].get_title() == "θ = 45°: map"
+
+
+def test_the_factorial_shows_every_combination_and_its_means(tmp_path):
+    rows = table(product(GRID, GRID)).sample(frac=1, random_state=0)
+    figure = figures.factorial_figure(rows, "auroc", tmp_path / "figure.svg")
+    chosen = rows.query("map == 'smoothgrad' and metric == 'auroc' and orientation == 'original'")
+    model = sorted(chosen["model"].unique())[0]
+    cells = chosen[chosen["model"] == model].pivot(
+        index="angle", columns="eval_angle", values="mean"
+    )
+    panel, _, margins = figure.axes[:3]
+    shown = panel.collections[0].get_array().reshape(cells.shape)
+    np.testing.assert_array_equal(shown, cells)
+    trained = lines(margins)[f"{figures.VIEWS['original']}: trained at θ"]
+    assert trained[:, 1].tolist() == cells.mean(axis=1).tolist()
+    evaluated = lines(margins)[f"{figures.VIEWS['original']}: evaluated at θ"]
+    assert evaluated[:, 1].tolist() == cells.mean(axis=0).tolist()

@@ -252,6 +252,7 @@ def test_full_grid_has_every_sweep():
     rows = scores(None, 0.5, pairs=[*product(grid, grid), *product(["none", "random"], grid)])
     sweeps = {("diagonal", "same")} | {("train", a) for a in grid}
     sweeps |= {("eval", a) for a in [*grid, "none", "random"]}
+    sweeps |= {("train", "mean"), ("eval", "mean")}
     assert names(rows) == {(*s, k) for s in sweeps for k in ("value", "footprint", "excess")}
 
 
@@ -283,3 +284,26 @@ def test_too_few_angles_give_empty_tables_with_their_columns(caplog):
 def test_periods_that_do_not_fit_the_circle_are_refused(periods):
     with pytest.raises(UserError, match=r"analysis\.periods"):
         oscillation(scores(REGULAR, 0.5), periods)
+
+
+# -- margins ---------------------------------------------------------------------------------------
+
+
+def test_margins_of_a_full_factorial():
+    """What training at θ does, and what evaluating there does, each averaged over the other."""
+    parts = [
+        scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0) + 0.2 * np.cos(np.deg2rad(at))).assign(
+            eval_angle=label(at)
+        )
+        for at in REGULAR
+    ]
+    fits = oscillation(pd.concat(parts, ignore_index=True))["amplitude"]
+    assert fits["train", "mean", "value", 180] == pytest.approx(0.1)
+    assert fits["train", "mean", "value", 360] == pytest.approx(0, abs=1e-8)
+    assert fits["eval", "mean", "value", 360] == pytest.approx(0.2)
+    assert fits["eval", "mean", "value", 180] == pytest.approx(0, abs=1e-8)
+
+
+def test_without_all_combinations_there_are_no_margins():
+    diagonal = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0))
+    assert "mean" not in oscillation(diagonal).index.get_level_values("at")

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from snakemake_runs import planned_jobs
 
 RUN = "results/runs/ihc/plain/efficientnet_lite0/moco/angle-{}/seed-0"
 METRICS = {
@@ -129,3 +131,13 @@ def test_estimate_counts_what_has_run(finished):
     assert "12        4" in wider.stdout
     other = finished.snakemake("estimate", "--config", "pretrain={epochs: 3}")
     assert "5 jobs of which none has run with the present settings" in other.stdout
+
+
+def test_the_full_factorial_has_its_table_and_figure(finished, tmp_path):
+    """Evaluating the finished runs everywhere trains nothing anew."""
+    project = finished.at(shutil.copytree(finished.folder, tmp_path / "project"))
+    every = ("--config", "eval_angles=all", "angles=[0, 90, 180, 270]")
+    plan = planned_jobs(project.snakemake("--dry-run", *every))
+    assert plan["saliency"] == 12
+    assert "pretrain" not in plan
+    assert plan["plot_factorial"] == 1

@@ -146,6 +146,57 @@ def oscillation_figure(table: pd.DataFrame, path: str | Path) -> Figure:
     return figure
 
 
+def factorial_figure(table: pd.DataFrame, metric: str, path: str | Path) -> Figure:
+    """Draw a metric over the angle of training and that of evaluation, with both margins.
+
+    Rows: the models, in every arm. Columns: the map of x, the map of R_θ x, and the means over the
+    other angle: what training at θ does, and what evaluating at θ does.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `dice.csv` (see `tables.dice_table`), of one data set.
+    metric : str
+        For example `auroc`.
+    path : path
+        Where to write; the suffix is the format.
+
+    Returns
+    -------
+    Figure
+        What was written.
+    """
+    table = table[(table["map"] == MAP) & (table["metric"] == metric)]
+    table = table[table["angle"].map(is_fixed)]
+    arm = ["view", "encoder", "method", "model"]
+    rows = list(table.groupby(arm))
+    with _figure(path, 11, 1 + 3 * len(rows)) as figure:
+        grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=(1, 1, 1.2))
+        for panels, (names, part) in zip(grid, rows, strict=True):
+            low, high = part["mean"].min(), part["mean"].max()
+            for axes, orientation in zip(panels, VIEWS, strict=False):
+                cells = part[part["orientation"] == orientation]
+                cells = cells.pivot(index="angle", columns="eval_angle", values="mean")
+                ticks = [[degrees(label) for label in labels] for labels in cells.axes]
+                shown = axes.pcolormesh(*ticks[::-1], cells, vmin=low, vmax=high, shading="nearest")
+                axes.set(aspect="equal", xlabel="evaluated at θ (degrees)")
+                axes.set_title(VIEWS[orientation])
+                axes.grid(False)
+                for margin, style in (cells.mean(axis=1), "o-"), (cells.mean(axis=0), "s--"):
+                    what = "trained" if style == "o-" else "evaluated"
+                    theta = [degrees(label) for label in margin.index]
+                    name = f"{VIEWS[orientation]}: {what} at θ"
+                    panels[2].plot(theta, margin, style, c=COLOURS[orientation], label=name)
+            panels[0].set_ylabel(f"{' · '.join(map(str, names))}\ntrained at θ (degrees)")
+            panels[2].set(xlabel="θ (degrees)", xticks=range(0, 361, 90))
+            panels[2].set_title("means over the other angle")
+            figure.colorbar(shown, ax=panels[1], label=metric)
+        handles, labels = grid[0, 2].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        figure.suptitle(f"{table['dataset'].iloc[0]}: {metric} by angle of training and evaluation")
+    return figure
+
+
 def saliency_figure(
     image: NDArray[np.uint8],
     mask: NDArray[np.integer],

@@ -69,18 +69,26 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
     yield "diagonal", "same", "angle", rows[rows["angle"] == rows["eval_angle"]]
     for at, part in rows.groupby("angle"):
         yield "eval", str(at), "eval_angle", part
-    for at, part in rows[rows["angle"].map(is_fixed)].groupby("eval_angle"):
+    trained = rows[rows["angle"].map(is_fixed)]
+    for at, part in trained.groupby("eval_angle"):
         yield "train", str(at), "angle", part
+    # the margins, where every run is evaluated at every angle
+    sizes = trained.groupby(["angle", "eval_angle"]).size().unstack()
+    if min(sizes.shape) >= MIN_ANGLES and sizes.notna().all(axis=None):
+        for sweep, varies in ("train", "angle"), ("eval", "eval_angle"):
+            margin = trained.groupby([varies, "seed", "item"])[["value", "null"]]
+            yield sweep, "mean", varies, margin.mean().reset_index()
 
 
 def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
     """Yield every curve over at least four distinct angles, in three series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
-    (eval_angle fixed at `at`). The series are `value`, `footprint` (its null) and `excess` (value −
-    null). An angle at which no item has a score is no part of the curve; such is θ = 0 for the
-    plain gradient of a pair's cosine, which is at its maximum there. An item that lacks a score at
-    any other angle is left out of the whole curve, so that no angle is averaged over other items
+    (eval_angle fixed at `at`); with every run evaluated at every angle also the margins, `at` =
+    `mean` over the angles of the other. The series are `value`, `footprint` (its null) and `excess`
+    (value − null). An angle at which no item has a score is no part of the curve; such is θ = 0 for
+    the plain gradient of a pair's cosine, which is at its maximum there. An item that lacks a score
+    at any other angle is left out of the whole curve, so that no angle is averaged over other items
     than its neighbours.
 
     Parameters
