@@ -179,7 +179,9 @@ def factorial_figure(table: pd.DataFrame, metric: str, path: str | Path) -> Figu
                 cells = cells.pivot(index="angle", columns="eval_angle", values="mean")
                 ticks = [[degrees(label) for label in labels] for labels in cells.axes]
                 shown = axes.pcolormesh(*ticks[::-1], cells, vmin=low, vmax=high, shading="nearest")
+                marks = [t for t in range(0, 361, 90) if ticks[0][0] <= t <= ticks[0][-1]]
                 axes.set(aspect="equal", xlabel="evaluated at θ (degrees)")
+                axes.set(xticks=marks, yticks=marks)
                 axes.set_title(VIEWS[orientation])
                 axes.grid(False)
                 for margin, style in (cells.mean(axis=1), "o-"), (cells.mean(axis=0), "s--"):
