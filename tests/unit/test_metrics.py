@@ -284,6 +284,12 @@ def test_compare_takes_the_maps_that_belong_together(saliency):
     assert found["similarity_rank"][1] == pytest.approx(rho(sobel, intact))
     assert set(metrics.compare(saliency, "finetuned.rotated.gradient")) == {"equivariance"}
     assert metrics.compare(saliency, "finetuned.original.gradient") == {}
+    saliency["finetuned.original.gradient.deletion"] = np.array([[0.5, 0, 1], [0.25, 1, 2]])
+    areas = metrics.compare(saliency, "finetuned.original.gradient")
+    assert areas == {"deletion": ([0.5, 0, 1], [0.25, 1, 2])}
+    saliency["finetuned.original.gradient"][1] = 0  # claims nothing
+    areas = metrics.compare(saliency, "finetuned.original.gradient")["deletion"]
+    np.testing.assert_array_equal(areas, [[0.5, np.nan, 1], [0.25, np.nan, 2]])
     own = metrics.compare(saliency, "baseline.rotated.sobel")["equivariance"]
     assert own[0] == own[1]
 

@@ -10,12 +10,14 @@ from scipy.stats import multivariate_normal
 from skimage import filters
 from torch import nn
 
+from thetascope import runtime
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
 from thetascope.rotation import View
 from thetascope.saliency import (
     centre,
     choose_items,
+    deletion_insertion,
     foreground_logit,
     guided,
     pair_cosine,
@@ -35,6 +37,7 @@ SETTINGS = {
     "unaligned": False,
     "guided": False,
     "randomise": [],
+    "deletion": 0,
     "chunk_size": 4,
 }
 
@@ -547,3 +550,104 @@ def test_maps_of_a_linear_model_do_not_survive_its_weights():
     weights = shuffled[1].weight.view(2, 12, 12).detach()
     torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
     assert not torch.equal(weights.flatten(), model[1].weight[0])
+
+
+# -- deletion and insertion ------------------------------------------------------------------------
+
+
+def linear(weights):
+    return lambda x: (x * weights).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("steps", [1, 7, 144])
+def test_deletion_and_insertion_of_a_linear_model_follow_from_cumulative_sums(images, steps):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    maps = torch.rand(3, 12, 12, generator=generator(2))
+    found = deletion_insertion(linear(weights), (images,), maps, steps, 4, generator())
+    mean = images.mean((2, 3), keepdim=True).expand_as(images).numpy()
+    blurred = [[gaussian_filter(c, 5, mode="mirror", radius=5) for c in x] for x in images.numpy()]
+    for name, start, end in (
+        ("deletion", images.numpy(), mean),
+        ("insertion", np.array(blurred), images.numpy()),
+    ):
+        for i in range(3):
+            gain = ((end[i] - start[i]) * weights.numpy()).sum(0).ravel()
+            order = np.argsort(-maps[i].numpy().ravel())
+            gone = np.append(0, np.cumsum(gain[order]))
+            done = np.ceil(np.linspace(0, 144, steps + 1)).astype(int)
+            curve = (start[i] * weights.numpy()).sum() + gone[done]
+            expected = np.trapezoid(curve, dx=1 / steps)
+            assert found[name][i].item() == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_true_contributions_are_deleted_faster_than_any_other_order(images):
+    """Of a linear model with weights ≥ 0 on pixels above the mean: no order beats its own."""
+    weights = torch.rand(2, 12, 12, generator=generator(1))
+    true = ((images - images.mean((2, 3), keepdim=True)) * weights).sum(1)
+    options = (48, 10, generator())
+    best = deletion_insertion(linear(weights), (images,), true, *options)["deletion"]
+    worst = deletion_insertion(linear(weights), (images,), -true, *options)["deletion"]
+    for seed in range(5):
+        guess = torch.rand(3, 12, 12, generator=generator(seed))
+        area = deletion_insertion(linear(weights), (images,), guess, *options)["deletion"]
+        assert (best < area).all() and (area < worst).all()
+    ends = linear(weights)(images), linear(weights)(images.mean((2, 3), True).expand_as(images))
+    # an order and its reverse are mirror images about the middle of the two ends
+    torch.testing.assert_close(best + worst, sum(ends), rtol=1e-4, atol=1e-3)
+
+
+def test_only_the_first_of_a_pair_is_changed_and_chunks_do_not_matter(images):
+    seen, other = [], images.flip(0)
+
+    def objective(x, y):
+        seen.extend(zip(x, y, strict=True))
+        return (x * y).sum((1, 2, 3))
+
+    maps = torch.rand(3, 12, 12, generator=generator(2))
+    found = [
+        deletion_insertion(objective, (images, other), maps, 6, chunk, generator())
+        for chunk in (1, 4, 100)
+    ]
+    for name in ("deletion", "insertion"):
+        for one in found[1:]:
+            torch.testing.assert_close(one[name], found[0][name])
+    assert len(seen) == 3 * 2 * 3 * 7  # chunk sizes, curves, items, points
+    assert all(any(torch.equal(y, o) for o in other) for _, y in seen)
+    assert any(torch.equal(x, images[0]) for x, _ in seen)
+
+
+def test_equal_pixels_go_in_random_order(images):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    flat = torch.ones(3, 12, 12)
+    a, b, c = (
+        deletion_insertion(linear(weights), (images,), maps, 12, 9, generator(seed))["deletion"]
+        for maps, seed in ((flat, 0), (5 * flat, 0), (flat, 1))
+    )
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    encoder, unet = pair_of_models()
+    plain, with_areas, again = (
+        saliency_maps(encoder, unet, images, 30.0, View(), SETTINGS | {"deletion": n}, generator())
+        for n in (0, 3, 3)
+    )
+    assert all(np.array_equal(plain[key], with_areas[key]) for key in plain)
+    assert all(np.array_equal(with_areas[key], again[key]) for key in with_areas)
+    of_networks = {k for k in plain if k.count(".") == 2 and not k.startswith("baseline")}
+    added = {f"{key}.{area}" for key in of_networks for area in ("deletion", "insertion")}
+    assert with_areas.keys() == plain.keys() | added
+    view, key = View(), "finetuned.rotated.gradient"
+    order = runtime.generator(0, "deletion")
+    for row, maps in enumerate((plain[key], np.tile(plain["valid.rotated"], (2, 1, 1)))):
+        expected = deletion_insertion(
+            foreground_logit(unet),
+            (view.original(images),),
+            torch.tensor(maps).float(),
+            3,
+            4,
+            order.clone_state(),
+        )
+        for name, area in expected.items():
+            np.testing.assert_array_equal(with_areas[f"{key}.{name}"][row], area)

@@ -141,3 +141,28 @@ def test_the_full_factorial_has_its_table_and_figure(finished, tmp_path):
     assert plan["saliency"] == 12
     assert "pretrain" not in plan
     assert plan["plot_factorial"] == 1
+
+
+def test_all_controls_together_give_finite_tables(fresh):
+    fresh.snakemake(
+        "results/tables/dice.csv",
+        "--config",
+        "angles=[30, 45]",
+        "views={plain: null, matched: {canvas: disc, matched: true}}",
+        "pretrain={epochs: 1}",
+        "finetune={epochs: 1}",
+        "saliency={randomise: [20, 100], deletion: 3, items: 2, samples: 1}",
+    )
+    table = read(fresh, "results/tables/dice.csv")
+    keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
+    assert not table.duplicated(keys).any()
+    suffixes = ("", "-random-20", "-random-100")
+    networks = {f"{model}{s}" for model in ("pretrained", "finetuned") for s in suffixes}
+    assert set(table["model"]) == networks | {"baseline"}
+    rows = table.groupby("metric").size()
+    maps = 2 * (2 * len(networks) + 2)  # angles × maps
+    assert (rows[sorted(METRICS)] == 2 * maps).all() and rows["equivariance"] == maps
+    assert rows["similarity_rank"] == rows["similarity_ssim"] == 2 * 2 * 4 * 2
+    assert rows["deletion"] == rows["insertion"] == 2 * 2 * 6 * 2
+    numbers = table.select_dtypes("number")
+    assert "excess_ci_high" in numbers and np.isfinite(numbers).all(axis=None)

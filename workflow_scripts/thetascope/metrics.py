@@ -139,7 +139,7 @@ def ssim(a: Map, b: Map, where: Mask) -> float:
 
 
 def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
-    """Compare maps with other maps of the same items, and the Sobel maps too, as the null.
+    """What tells of maps without a mask: other maps of the same items, and the model itself.
 
     Parameters
     ----------
@@ -154,10 +154,11 @@ def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
         Metric → values and nulls of the n items, over the pixels that the orientation shows:
 
         - `equivariance`, for the orientation `rotated`: rank correlation with the map of x. Its
-          null, the same of the Sobel map, lacks only what canvas and interpolation do.
+          null is the same of the Sobel map, which differs by canvas and interpolation alone.
         - `similarity_rank`, `similarity_ssim`, for randomised models: with the map of the intact
           model. The null is how similar the Sobel map is to that one: a model that has lost what it
           learnt should do no better.
+        - `deletion`, `insertion`, if `saliency` has them; the null is the footprint's.
     """
     model, orientation, name = key.split(".")
     intact, randomised, _ = model.partition("-random-")
@@ -179,6 +180,11 @@ def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
         reference = f"{intact}.{orientation}.{name}"
         found["similarity_rank"] = measure(rank_correlation, reference, reference)
         found["similarity_ssim"] = measure(ssim, reference, reference)
+    for area in ("deletion", "insertion"):
+        if f"{key}.{area}" in saliency:
+            claims = saliency[key].any(axis=(1, 2))
+            of_map, of_footprint = np.where(claims, saliency[f"{key}.{area}"], np.nan).tolist()
+            found[area] = of_map, of_footprint
     return found
 
 

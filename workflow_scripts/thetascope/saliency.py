@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from thetascope import runtime
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
 from thetascope.rotation import View
@@ -206,6 +207,66 @@ def randomised(model: Model, percent: int, images: Tensor, generator: Generator)
     return model.eval()
 
 
+@torch.no_grad()
+def deletion_insertion(
+    objective: Objective,
+    inputs: tuple[Tensor, ...],
+    maps: Tensor,
+    steps: int,
+    chunk_size: int,
+    generator: Generator,
+) -> dict[str, Tensor]:
+    """Areas under the objective's curve while pixels of the first input go, or come, by their map.
+
+    Deletion and insertion (Petsiuk et al. 2018, arXiv 1806.07421): the highest pixels first, in
+    equal steps. Deletion puts the picture's mean colour in their place; insertion puts them into
+    the blurred picture (Gaussian of 11 pixels, σ 5, as in the authors' code). If the map finds what
+    matters, the first is small and the second large.
+
+    Parameters
+    ----------
+    objective : callable
+        As for `smoothgrad`.
+    inputs : tuple of Tensor
+        Float, each [N, C, S, S]; only the first is changed.
+    maps : Tensor
+        Float [N, S, S].
+    steps : int
+        From the first pixel to the last.
+    chunk_size : int
+        Rows per pass; bounds the memory and changes nothing else.
+    generator : Generator
+        Draws the order of pixels whose values are equal, for a constant map that of all.
+
+    Returns
+    -------
+    dict of str to Tensor
+        `deletion` and `insertion`, float [N]: means of the trapezoids, in the objective's units.
+    """
+    x, *others = inputs
+    pixels = maps[0].numel()
+    at_random = torch.randperm(pixels, generator=generator).to(maps.device)
+    falling = maps.flatten(1)[:, at_random].argsort(dim=1, descending=True, stable=True)
+    rank = at_random[falling].argsort(dim=1).view_as(maps)
+    done = torch.linspace(0, pixels, steps + 1, device=maps.device)[:, None, None, None]
+    start_and_end = {
+        "deletion": (x, x.mean(dim=(2, 3), keepdim=True).expand_as(x)),
+        "insertion": (gaussian_blur(x, [11, 11], [5.0, 5.0]), x),
+    }
+    areas = {}
+    for name, (start, end) in start_and_end.items():
+        curves = []
+        for i in range(len(x)):
+            pictures = torch.where(rank[i] < done, end[i], start[i])
+            parts = [
+                objective(part, *(o[i].expand_as(part) for o in others))
+                for part in pictures.split(chunk_size)
+            ]
+            curves.append(torch.cat(parts))
+        areas[name] = torch.trapezoid(torch.stack(curves), dx=1 / steps)
+    return areas
+
+
 def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
     """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
     return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
@@ -256,7 +317,9 @@ def saliency_maps(
         `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
         map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
         rotated back; `randomise` adds the models `pretrained-random-{percent}` and
-        `finetuned-random-{percent}`, see `randomised`.
+        `finetuned-random-{percent}`, see `randomised`; `deletion` adds to every map of a network
+        `{model}.{orientation}.{map}.deletion` and `.insertion` [2, N], see `deletion_insertion`: of
+        x (in its pair with R_θ x) in the order of the map and, as the null, of the footprint.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
     arrays = {
@@ -269,12 +332,15 @@ def saliency_maps(
     models = {"": (encoder, unet)}
     for percent in settings["randomise"]:
         # a random state of its own: it leaves the maps of all other models as they are
-        shuffle = torch.Generator().manual_seed(generator.initial_seed() + percent)
+        shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
         options = (percent, torch.cat([x, y]), shuffle)
         models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
-    for suffix, pretrained_and_finetuned in models.items():
+    objectives: dict[str, tuple[Objective, tuple[Tensor, ...]]] = {}
+    for suffix, (encoder, unet) in models.items():
+        objectives[f"pretrained{suffix}"] = pair_cosine(encoder), (x, y)
+        objectives[f"finetuned{suffix}"] = foreground_logit(unet), (x,)
         same_noise = generator.clone_state()
-        found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
+        found = _model_maps(encoder, unet, x, y, settings, same_noise)
         maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
     for (model, kind), pair in maps.items():
         original, rotated = (_blur(m, settings["blur"]) for m in pair)
@@ -283,6 +349,9 @@ def saliency_maps(
         if settings["unaligned"]:
             shown = arrays["valid.unaligned"].to(rotated)
             arrays[f"{model}.unaligned.{kind}"] = rotated * shown
+    if settings["deletion"]:
+        order = runtime.generator(generator.initial_seed(), "deletion")
+        arrays |= _areas(objectives, arrays, settings, order)
     return {key: array.cpu().numpy() for key, array in arrays.items()}
 
 
@@ -316,3 +385,33 @@ def _model_maps(
             of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
             maps["finetuned", kind] = (of_x, of_y)
     return maps
+
+
+def _areas(
+    objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...]]],
+    arrays: Mapping[str, Tensor],
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> dict[str, Tensor]:
+    """Deletion and insertion by every map of these models, with that by the footprint: [2, N]."""
+    areas = {}
+    for model, (objective, inputs) in objectives.items():
+        for orientation in ("original", "rotated"):
+            place = f"{model}.{orientation}"
+            maps = {key: array for key, array in arrays.items() if key.startswith(f"{place}.")}
+            footprint = arrays[f"valid.{orientation}"].float().expand(len(inputs[0]), -1, -1)
+            found = {
+                key: deletion_insertion(
+                    objective,
+                    inputs,
+                    array,
+                    settings["deletion"],
+                    settings["chunk_size"],
+                    generator.clone_state(),
+                )
+                for key, array in {place: footprint, **maps}.items()
+            }
+            for key in maps:
+                for name, area in found[key].items():
+                    areas[f"{key}.{name}"] = torch.stack([area, found[place][name]])
+    return areas
