@@ -35,6 +35,9 @@ def test_a_finished_write_takes_its_place_with_common_rights(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+FIGURES = ("plot_oscillation.py", "plot_factorial.py", "plot_saliency.py")
+
+
 @pytest.fixture
 def library(tmp_path):
     shutil.copytree(SCRIPTS, tmp_path / "scripts")
@@ -44,7 +47,7 @@ def library(tmp_path):
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("metrics.py", {"score.py", "plot_oscillation.py", "plot_saliency.py"}),
+        ("metrics.py", {"score.py", *FIGURES}),
         ("contrastive.py", {"pretrain.py"}),
         ("saliency.py", {"saliency.py"}),
         ("rotation.py", {"pretrain.py", "finetune.py", "saliency.py"}),
