@@ -108,6 +108,8 @@ class View:
         Both views, and both maps on their way back, are resampled equally: the first view is the
         sham R_−h R_h x, the second R_θ−h R_h x, where 2h is what θ is beyond the nearest multiple
         of 90°. So both are exact where 2h is 0, and see as much of x as if `matched` were false.
+        There and back blurs a little less than there and on: the second keeps 0.7–1 of the first
+        one's fine detail (energy of the Laplacian, a retina at 64 px); without `matched` 0.3–0.6.
     """
 
     canvas: str = "zero"

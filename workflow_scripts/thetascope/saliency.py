@@ -317,9 +317,10 @@ def saliency_maps(
         `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
         map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
         rotated back; `randomise` adds the models `pretrained-random-{percent}` and
-        `finetuned-random-{percent}`, see `randomised`; `deletion` adds to every map of a network
-        `{model}.{orientation}.{map}.deletion` and `.insertion` [2, N], see `deletion_insertion`: of
-        x (in its pair with R_θ x) in the order of the map and, as the null, of the footprint.
+        `finetuned-random-{percent}`, see `randomised`; `deletion` adds to those of pretrained and
+        finetuned `{model}.{orientation}.{map}.deletion` and `.insertion` [2, N], of x (in its pair
+        with R_θ x) in the order of the map and, as the null, of the footprint; see
+        `deletion_insertion`.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
     arrays = {
@@ -335,12 +336,9 @@ def saliency_maps(
         shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
         options = (percent, torch.cat([x, y]), shuffle)
         models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
-    objectives: dict[str, tuple[Objective, tuple[Tensor, ...]]] = {}
-    for suffix, (encoder, unet) in models.items():
-        objectives[f"pretrained{suffix}"] = pair_cosine(encoder), (x, y)
-        objectives[f"finetuned{suffix}"] = foreground_logit(unet), (x,)
+    for suffix, pretrained_and_finetuned in models.items():
         same_noise = generator.clone_state()
-        found = _model_maps(encoder, unet, x, y, settings, same_noise)
+        found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
         maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
     for (model, kind), pair in maps.items():
         original, rotated = (_blur(m, settings["blur"]) for m in pair)
@@ -350,6 +348,10 @@ def saliency_maps(
             shown = arrays["valid.unaligned"].to(rotated)
             arrays[f"{model}.unaligned.{kind}"] = rotated * shown
     if settings["deletion"]:
+        objectives = {
+            "pretrained": (pair_cosine(encoder), (x, y)),
+            "finetuned": (foreground_logit(unet), (x,)),
+        }
         order = runtime.generator(generator.initial_seed(), "deletion")
         arrays |= _areas(objectives, arrays, settings, order)
     return {key: array.cpu().numpy() for key, array in arrays.items()}
