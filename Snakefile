@@ -12,6 +12,7 @@ include: "rules/pretrain.smk"
 include: "rules/finetune.smk"
 include: "rules/saliency.smk"
 include: "rules/tables.smk"
+include: "rules/orientation.smk"
 include: "rules/plots.smk"
 include: "rules/estimate.smk"
 

@@ -84,6 +84,14 @@ def per_evaluation(name):
     return [f"{EVALUATION}/{name}".format(**e) for e in EVALUATIONS]
 
 
+ORIENTATION = "results/orientation/{dataset}"
+
+
+def per_dataset(name):
+    """The orientation file of this name of every image set."""
+    return expand(f"{ORIENTATION}/{name}", dataset=config["datasets"])
+
+
 def shown_evaluations(wildcards):
     """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
     of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
@@ -106,11 +114,19 @@ TABLES = expand(
         "periodogram.csv",
         "downstream.csv",
         "segmentation.csv",
+        "orientation.csv",
+        "orientation_histogram.csv",
+        "orientation_correlation.csv",
+        "hog_svm.csv",
         "benchmarks.csv",
     ],
 )
 PLOTS = expand(
-    ["results/plots/oscillation-{dataset}.svg", "results/plots/saliency-{dataset}.png"],
+    [
+        "results/plots/oscillation-{dataset}.svg",
+        "results/plots/saliency-{dataset}.png",
+        "results/plots/orientation-{dataset}.svg",
+    ],
     dataset=config["datasets"],
 )
 if config["eval_angles"] != "same":  # a run is evaluated at other angles than its own

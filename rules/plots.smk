@@ -1,7 +1,8 @@
 # Figures, each from tables or maps by one rule.
 #
-# inputs   results/tables/dice.csv, saliency.npz of a few angles
-# outputs  results/plots/oscillation-{dataset}.svg, factorial-{dataset}.svg, saliency-{dataset}.png
+# inputs   results/tables/dice.csv, saliency.npz of a few angles, results/orientation/{dataset}/…
+# outputs  results/plots/oscillation-{dataset}.svg, factorial-{dataset}.svg, saliency-{dataset}.png,
+#          orientation-{dataset}.svg
 
 
 rule plot_oscillation:
@@ -65,3 +66,24 @@ rule plot_saliency:
         code=fingerprint("plot_saliency.py"),
     script:
         "../workflow_scripts/plot_saliency.py"
+
+
+rule plot_orientation:
+    """Draw the gradient orientations, their autocorrelation, and how well HoG tells x from R_θ x."""
+    input:
+        histogram=f"{ORIENTATION}/histogram.csv",
+        autocorrelation=f"{ORIENTATION}/autocorrelation.csv",
+        hog_svm=f"{ORIENTATION}/hog_svm.csv",
+    output:
+        "results/plots/orientation-{dataset}.svg",
+    log:
+        "logs/plots/orientation-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("plot_orientation.py"),
+    script:
+        "../workflow_scripts/plot_orientation.py"

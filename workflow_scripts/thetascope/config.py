@@ -155,10 +155,12 @@ def _contradictions(config: Config) -> Iterator[str]:
             datasets.check_options(name, dataset["adapter"], options)
         except UserError as error:
             yield str(error)
-    for key in ("angles", "eval_angles"):
-        if not isinstance(config[key], str):
+    grids = {key: config[key] for key in ("angles", "eval_angles")}
+    grids["orientation.hog_angles"] = config["orientation"]["hog_angles"]
+    for key, grid in grids.items():
+        if not isinstance(grid, str):
             try:
-                labels = angles.expand(config[key])
+                labels = angles.expand(grid)
             except UserError as error:
                 yield str(error).replace("angles:", f"{key}:", 1)
             else:

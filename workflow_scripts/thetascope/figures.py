@@ -1,4 +1,4 @@
-"""Figures: curves over θ, and saliency maps side by side.
+"""Figures: curves over θ, saliency maps side by side, and gradient orientations.
 
 Drawn without pyplot, so without a display and without state. The same data give the same bytes.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.style
@@ -37,6 +38,7 @@ VIEWS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
 COLOURS = {"original": "#0072B2", "rotated": "#D55E00"}
 OUTLINE = "#56B4E9"
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 @contextmanager
@@ -256,5 +258,56 @@ def saliency_figure(
             theta = f"θ = {degrees(angle):g}°" if is_fixed(angle) else angle
             grid[0, 2 * i + 1].set_title(f"{theta}: map")
             grid[0, 2 * i + 2].set_title("marked pixels")
+        figure.suptitle(title)
+    return figure
+
+
+def orientation_figure(
+    histogram: pd.DataFrame,
+    autocorrelation: pd.DataFrame,
+    svm: pd.DataFrame,
+    path: str | Path,
+    title: str,
+) -> Figure:
+    """Draw which orientations a data set has, how they repeat, and whether they tell x from R_θ x.
+
+    Parameters
+    ----------
+    histogram, autocorrelation : DataFrame
+        As `orientation.orientation_tables` makes them.
+    svm : DataFrame
+        As `orientation.hog_svm_table` makes it.
+    path : path
+        Where to write, for example `orientation-mni152.svg`; the suffix is the format.
+    title : str
+        Of the figure: the data set.
+
+    Returns
+    -------
+    Figure
+        What was written.
+    """
+    with _figure(path, 11, 3.6) as figure:
+        polar = figure.add_subplot(1, 3, 1, projection="polar")
+        polar.set_title("Gradient orientation, share of all")
+        polar.set_yticklabels([])
+        for (_, rows), colour in zip(histogram.groupby("histogram"), cycle(PALETTE), strict=False):
+            # an orientation points both ways, and the line closes
+            around = pd.concat([rows, rows.assign(direction=rows["direction"] + 180), rows[:1]])
+            polar.plot(np.deg2rad(around["direction"]), around["mean"], c=colour)
+        likeness, accuracy = figure.add_subplot(1, 3, 2), figure.add_subplot(1, 3, 3)
+        for axes, table, by, column in (
+            (likeness, autocorrelation, "histogram", "mean"),
+            (accuracy, svm, "cell", "accuracy"),
+        ):
+            for (name, rows), colour in zip(table.groupby(by), cycle(PALETTE), strict=False):
+                axes.fill_between("theta", "ci_low", "ci_high", data=rows, fc=colour, alpha=0.2)
+                axes.plot("theta", column, "o-", data=rows, c=colour, label=f"{by}: {name}")
+        accuracy.axhline(0.5, c="0.4", ls="--", lw=1, label="chance")
+        likeness.set_title("Correlation with itself turned by θ")
+        accuracy.set_title(r"HoG + SVM: accuracy of x against $R_θ x$")
+        for axes in likeness, accuracy:
+            axes.set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
         figure.suptitle(title)
     return figure

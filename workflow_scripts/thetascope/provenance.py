@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # both are slow to import, and most users of this module need
 
 LIBRARY = Path(__file__).parent
 # packages whose version can change a number
-VERSIONED = ("numpy", "scipy", "pandas", "scikit-image", "torch", "torchvision", "timm")
+VERSIONED = (
+    *("numpy", "scipy", "pandas", "scikit-image", "scikit-learn"),
+    *("torch", "torchvision", "timm"),
+)
 TEXT_COLUMNS = ("item", "id", "case", "dataset", "view", "angle", "eval_angle", "at", "seed")
 
 

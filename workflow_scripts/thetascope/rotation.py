@@ -1,4 +1,4 @@
-"""Rotation of image batches: the only place in thetascope that turns a picture.
+"""Rotation of image batches: the only place that turns what a network sees or what is scored.
 
 Angles are in degrees, counter-clockwise positive (as a viewer sees the picture, first row on top).
 Images are square and rotate about their centre, the middle of the pixel grid. Multiples of 90° are
