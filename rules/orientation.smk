@@ -28,8 +28,8 @@ rule orientation:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         bins=config["orientation"]["bins"],
         thetas=THETAS,
@@ -51,8 +51,8 @@ rule hog_svm:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=4000,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         cells=config["orientation"]["hog_cells"],
         thetas=(
@@ -81,8 +81,8 @@ rule orientation_tables:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         wildcards=[{"dataset": name} for name in config["datasets"]],
         code=fingerprint("orientation_tables.py"),
@@ -102,8 +102,8 @@ rule orientation_correlation:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=fingerprint("orientation_correlation.py"),
     script:

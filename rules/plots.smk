@@ -81,8 +81,8 @@ rule plot_orientation:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=fingerprint("plot_orientation.py"),
     script:

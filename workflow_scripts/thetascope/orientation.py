@@ -237,13 +237,14 @@ def turn(images: NDArray, degrees: float) -> NDArray:
 
 
 def matched_views(image: NDArray, degrees: float) -> Array:
-    """R_−θ/2 R_θ/2 x and R_θ/2 R_θ/2 x: x and R_θ x, resampled alike.
+    """R_−h R_h x and R_θ−h R_h x: x and R_θ x, resampled alike, as `rotation.View` matches them.
 
-    x as it is would be sharper than R_θ x, and blur alone would tell them apart. So both are turned
-    by θ/2, once for both, and then one back and the other on: by angles whose blur is the mirror
-    image of each other's. At multiples of 180° nothing is resampled, and at 0 and 360 both are x.
-    Both are smoothed, since what is as fine as the pixels follows their grid, which turns with the
-    picture: without that white noise is told apart.
+    x as it is would be sharper than R_θ x, and blur alone would tell them apart. Here 2h is what θ
+    is beyond the nearest multiple of 90°: but for exact quarter turns, both are turned by
+    h once for both, and then the one back and the other on: their blur is each other's mirror
+    image. At multiples of 90° nothing is resampled, and at 0 and 360 both are x. Both are smoothed,
+    since what is as fine as the pixels follows their grid, which turns with the picture; without
+    that even white noise can be told from itself turned by 45°.
 
     Parameters
     ----------
@@ -257,8 +258,9 @@ def matched_views(image: NDArray, degrees: float) -> Array:
     ndarray
         Float [2, C, S, S].
     """
-    half = turn(image.astype(np.float64), degrees / 2)
-    views = np.stack([turn(half, -degrees / 2), turn(half, degrees / 2)])
+    via = ((degrees + 45) % 90 - 45) / 2
+    half = turn(image.astype(np.float64), via)
+    views = np.stack([turn(half, -via), turn(half, degrees - via)])
     return ndimage.gaussian_filter(views, axes=(2, 3), **FINE)
 
 
