@@ -267,7 +267,7 @@ def orientation_figure(
     autocorrelation: pd.DataFrame,
     svm: pd.DataFrame,
     path: str | Path,
-    title: str,
+    dataset: str,
 ) -> Figure:
     """Draw which orientations a data set has, how they repeat, and whether they tell x from R_θ x.
 
@@ -279,8 +279,8 @@ def orientation_figure(
         As `orientation.hog_svm_table` makes it.
     path : path
         Where to write, for example `orientation-mni152.svg`; the suffix is the format.
-    title : str
-        Of the figure: the data set.
+    dataset : str
+        For the title.
 
     Returns
     -------
@@ -294,7 +294,10 @@ def orientation_figure(
         for (_, rows), colour in zip(histogram.groupby("histogram"), cycle(PALETTE), strict=False):
             # an orientation points both ways, and the line closes
             around = pd.concat([rows, rows.assign(direction=rows["direction"] + 180), rows[:1]])
-            polar.plot(np.deg2rad(around["direction"]), around["mean"], c=colour)
+            radians = np.deg2rad(around["direction"])
+            polar.fill_between(radians, around["ci_low"], around["ci_high"], fc=colour, alpha=0.2)
+            polar.plot(radians, around["mean"], c=colour)
+        polar.set_ylim(0)
         likeness, accuracy = figure.add_subplot(1, 3, 2), figure.add_subplot(1, 3, 3)
         for axes, table, by, column in (
             (likeness, autocorrelation, "histogram", "mean"),
@@ -309,5 +312,6 @@ def orientation_figure(
         for axes in likeness, accuracy:
             axes.set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
-        figure.suptitle(title)
+        count = svm["n_items"].max()
+        figure.suptitle(f"{dataset}: gradient orientation\nMeans and intervals over {count} images")
     return figure
