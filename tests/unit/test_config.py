@@ -85,7 +85,7 @@ def test_every_key_of_the_default_is_commented():
 
 def test_schema_and_default_have_the_same_keys():
     assert SCHEMA["properties"].keys() == set(SCHEMA["required"]) == DEFAULT.keys()
-    for section in ("split", "pretrain", "finetune", "saliency", "analysis"):
+    for section in ("split", "pretrain", "finetune", "saliency", "orientation", "analysis"):
         schema = SCHEMA["properties"][section]
         assert schema["properties"].keys() == set(schema["required"]) == DEFAULT[section].keys()
 
@@ -137,6 +137,10 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("downloads.other", {}, "downloads.other: unknown key; known are kvasir_seg, moco_v2"),
         ("finetune.decoder_channels", [8], "finetune.decoder_channels: [8]: needs at least 5"),
         ("saliency.quantile", 1, "saliency.quantile: 1: must be below 1"),
+        ("orientation.bins", 2, "orientation.bins: 2: must be at least 4"),
+        ("orientation.hog_cells", [300], "orientation.hog_cells.0: 300: must be at most 112"),
+        ("orientation.hog_angles", "same", "orientation.hog_angles: 'same': must be all, or angles"),
+        ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 stands there more than once"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: holds an entry twice"),
         ("analysis.periods", [90, 100], "analysis.periods: [100]: what repeats over a circle"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),

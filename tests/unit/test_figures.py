@@ -164,3 +164,35 @@ def test_the_factorial_shows_every_combination_and_its_means(tmp_path):
     assert trained[:, 1].tolist() == cells.mean(axis=1).tolist()
     evaluated = lines(margins)[f"{figures.VIEWS['original']}: evaluated at θ"]
     assert evaluated[:, 1].tolist() == cells.mean(axis=0).tolist()
+
+
+def test_orientations_are_drawn_beside_what_they_tell(tmp_path):
+    theta, directions = np.arange(0, 360, 90.0), np.arange(0, 180, 45.0)
+    kinds, cells = ("hog", "structure_tensor"), (16, 32, 48, 64, 80)
+    histogram, likeness, svm = (
+        pd.DataFrame(list(product(first, second)), columns=columns)
+        for first, second, columns in (
+            (kinds, directions, ["histogram", "direction"]),
+            (kinds, theta, ["histogram", "theta"]),
+            (cells, theta, ["cell", "theta"]),
+        )
+    )
+    rng = np.random.default_rng(0)
+    for frame, column in (histogram, "mean"), (likeness, "mean"), (svm, "accuracy"):
+        frame[column] = rng.uniform(0.1, 1, len(frame))
+        frame["ci_low"], frame["ci_high"] = frame[column] - 0.1, frame[column] + 0.1
+    for name in ("one.svg", "two.svg"):
+        figure = figures.orientation_figure(
+            histogram, likeness, svm.assign(n_items=9), tmp_path / name, "brains"
+        )
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert "brains" in figure.get_suptitle() and "9 images" in figure.get_suptitle()
+    polar, correlation, accuracy = figure.axes
+    first = polar.get_lines()[0].get_xydata()
+    shares = histogram.loc[histogram["histogram"] == "hog", "mean"].tolist()
+    assert first[:, 1].tolist() == shares * 2 + shares[:1]  # both ways round, and closed
+    assert np.rad2deg(first[:, 0]) % 360 == pytest.approx([*range(0, 360, 45), 0])
+    assert lines(correlation).keys() == {f"histogram: {kind}" for kind in kinds}
+    assert lines(accuracy).keys() == {*(f"cell: {cell}" for cell in cells), "chance"}
+    drawn = lines(accuracy)["cell: 80"]
+    assert drawn.tolist() == svm.loc[svm["cell"] == 80, ["theta", "accuracy"]].to_numpy().tolist()

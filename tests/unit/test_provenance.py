@@ -11,6 +11,7 @@ from thetascope import provenance
 from thetascope.provenance import atomic, fingerprint, seed_for
 
 SCRIPTS = provenance.LIBRARY.parent
+PLOTS = ("oscillation", "factorial", "saliency", "orientation")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -35,9 +36,6 @@ def test_a_finished_write_takes_its_place_with_common_rights(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-FIGURES = ("plot_oscillation.py", "plot_factorial.py", "plot_saliency.py")
-
-
 @pytest.fixture
 def library(tmp_path):
     shutil.copytree(SCRIPTS, tmp_path / "scripts")
@@ -47,7 +45,7 @@ def library(tmp_path):
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("metrics.py", {"score.py", *FIGURES}),
+        ("metrics.py", {"score.py", *(f"plot_{name}.py" for name in PLOTS)}),
         ("contrastive.py", {"pretrain.py"}),
         ("saliency.py", {"saliency.py"}),
         ("rotation.py", {"pretrain.py", "finetune.py", "saliency.py"}),

@@ -94,7 +94,25 @@ def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module,
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
     if module == "figures.py":
-        assert planned.keys() == {"all", "plot_oscillation", "plot_saliency", "total"}
+        plots = {"plot_oscillation", "plot_saliency", "plot_orientation"}
+        assert planned.keys() == {"all", *plots, "total"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "reruns"),
+    [
+        ("orientation={bins: 18}", {"orientation": 1}),
+        ("orientation={hog_cells: [32]}", {"hog_svm": 1}),
+        ("angles=[0, 45, 90, 180, 270]", {"orientation": 1, "hog_svm": 1}),
+        ("analysis={periods: [90]}", {}),
+        ("datasets={retina: {adapter: retina}}", {"orientation": 1, "hog_svm": 1}),
+    ],
+)
+def test_orientations_are_measured_again_only_for_what_they_depend_on(project, setting, reruns):
+    tables = [f"results/tables/{name}.csv" for name in ("orientation", "hog_svm")]
+    planned = plan(project, *tables, "--config", setting)
+    ours = {rule: planned[rule] for rule in ("orientation", "hog_svm") if rule in planned}
+    assert ours == reruns
 
 
 def test_a_deleted_result_is_made_again_and_nothing_before_it(project):

@@ -23,10 +23,15 @@ def test_smoke_dag_has_every_stage(fresh):
         "periodicity_tables": 1,
         "verdict": 1,
         "segmentation_table": 1,
+        "orientation": 1,
+        "hog_svm": 1,
+        "orientation_tables": 1,
+        "orientation_correlation": 1,
         "benchmarks_table": 1,
         "plot_oscillation": 1,
         "plot_saliency": 1,
-        "total": 38,
+        "plot_orientation": 1,
+        "total": 43,
     }
 
 

@@ -38,9 +38,9 @@ def test_every_documented_file_is_there(finished):
         }
         evaluations = {path.name for path in run.glob("eval-*")}
         assert len(evaluations) == (4 if angle == "none" else 1)
-    for name in ("dice", "peaks", "oscillation", "segmentation", "benchmarks"):
+    for name in ("dice", "peaks", "oscillation", "segmentation", "hog_svm", "benchmarks"):
         assert (finished.folder / f"results/tables/{name}.csv").stat().st_size
-    for name in ("oscillation-ihc.svg", "saliency-ihc.png"):
+    for name in ("oscillation-ihc.svg", "saliency-ihc.png", "orientation-ihc.svg"):
         assert (finished.folder / f"results/plots/{name}").stat().st_size > 10_000
 
 
@@ -71,6 +71,21 @@ def test_dice_table_is_complete_and_holds_the_null(finished):
     assert np.allclose(
         table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5, equal_nan=True
     )
+
+
+def test_orientations_of_every_angle_meet_the_curves(finished):
+    angles = [0, 90, 180, 270]
+    likeness = read(finished, "results/tables/orientation.csv")
+    assert likeness.groupby("histogram")["theta"].agg(list).tolist() == [angles] * 2
+    assert likeness.loc[likeness["theta"] % 180 == 0, "mean"].eq(1).all()
+    shares = read(finished, "results/tables/orientation_histogram.csv")
+    assert shares.groupby("histogram")["mean"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-4)
+    svm = read(finished, "results/tables/hog_svm.csv")
+    assert svm.groupby("cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
+    assert svm.loc[svm["theta"] == 0, "accuracy"].eq(0.5).all()
+    correlation = read(finished, "results/tables/orientation_correlation.csv")
+    assert set(correlation["series"]) == {"value", "footprint", "excess"}
+    assert correlation["shifts"].isin([0, 2]).all()
 
 
 def test_scores_follow_from_the_maps(finished):
