@@ -74,6 +74,15 @@ EVALUATION_NAME = f"{RUN_NAME}/eval-{{eval_angle}}"
 EVALUATION = f"results/{EVALUATION_NAME}"
 
 
+# what costs most: rule, where its results and benchmarks lie, its results, its wildcards
+STAGES = [
+    ("pretrain", RUN_NAME, ["pretrain.csv", "pretrained.pt"], RUNS),
+    ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], RUNS),
+    ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
+    ("score", EVALUATION_NAME, ["dice.csv"], EVALUATIONS),
+]
+
+
 def per_run(name):
     """The file of this name in every run."""
     return [f"{RUN}/{name}".format(**run) for run in RUNS]

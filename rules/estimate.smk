@@ -17,16 +17,6 @@ rule estimate:
     params:
         settings=SETTINGS,
         views=config["views"],
-        stages=lambda wildcards: [
-            ("pretrain", RUN_NAME, ["pretrain.csv", "pretrained.pt"], RUNS),
-            (
-                "finetune",
-                RUN_NAME,
-                ["finetune.csv", "finetuned.pt", "segmentation.csv"],
-                RUNS,
-            ),
-            ("saliency", EVALUATION_NAME, ["saliency.npz"], EVALUATIONS),
-            ("score", EVALUATION_NAME, ["dice.csv"], EVALUATIONS),
-        ],
+        stages=lambda wildcards: STAGES,
     script:
         "../workflow_scripts/estimate.py"

@@ -82,8 +82,8 @@ rule periodicity_tables:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         analysis=config["analysis"],
         code=fingerprint("periodicity_tables.py"),
@@ -151,9 +151,7 @@ rule benchmarks_table:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        runs=RUNS,
-        evaluations=EVALUATIONS,
-        run_name=lambda wildcards: RUN_NAME,
+        stages=lambda wildcards: STAGES,
         code=fingerprint("benchmarks_table.py"),
     script:
         "../workflow_scripts/benchmarks_table.py"

@@ -7,19 +7,13 @@ from thetascope.job import job
 from thetascope.provenance import record, write_csv
 
 with job(snakemake):
-    params = snakemake.params
-    jobs = [
-        *({"rule": rule, **run} for run in params.runs for rule in ("pretrain", "finetune")),
-        *({"rule": rule, **e} for e in params.evaluations for rule in ("saliency", "score")),
-    ]
-    paths = [
-        Path("benchmarks", params.run_name.format(**names))
-        / (f"eval-{names['eval_angle']}" if "eval_angle" in names else "")
-        / f"{names['rule']}.tsv"
-        for names in jobs
-    ]
-    measured = [i for i, path in enumerate(paths) if path.exists()]
-    table = tables.benchmarks_table([paths[i] for i in measured], [jobs[i] for i in measured])
+    measured = {
+        path: {"rule": rule, **names}
+        for rule, folder, _, wildcards in snakemake.params.stages
+        for names in wildcards
+        if (path := Path("benchmarks", folder.format(**names), f"{rule}.tsv")).exists()
+    }
+    table = tables.benchmarks_table(list(measured), list(measured.values()))
     made_by = record(snakemake)
-    made_by["params"] = {"code": params.code}
+    made_by["params"] = {"code": snakemake.params.code}
     write_csv(table, snakemake.output[0], made_by)

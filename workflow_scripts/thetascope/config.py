@@ -7,6 +7,7 @@ overlay set to null, and refuses what cannot work.
 
 from __future__ import annotations
 
+import ast
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -213,7 +214,5 @@ def _contradictions(config: Config) -> Iterator[str]:
 
 def _functions(path: Path) -> set[str]:
     """Names of a module's top-level functions, found without importing it."""
-    import ast
-
     tree = ast.parse(path.read_bytes())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thetascope.oscillation import Curve, curves
+from thetascope.oscillation import MIN_ANGLES, Curve, curves
 from thetascope.tables import RUN, SCORE, Array
 
 TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
 KEY = [*RUN, *SCORE, "series", "task"]
 COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
-MIN_ANGLES = 4
 
 
 def correlation_test(

@@ -38,7 +38,7 @@ METRICS = (
     "pointing_game",
 )
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def dice(a: Mask, b: Mask) -> float:
@@ -123,8 +123,8 @@ def pointing_game(saliency: Map, mask: Mask) -> float:
 
 def rank_correlation(a: Map, b: Map, where: Mask) -> float:
     """Spearman's rank correlation of two maps on these pixels; NaN if one is constant there."""
-    ranks = (pd.Series(m[where]).rank() for m in (a, b))
-    return float(next(ranks).corr(next(ranks)))
+    of_a, of_b = (pd.Series(m[where]).rank() for m in (a, b))
+    return float(of_a.corr(of_b))
 
 
 def ssim(a: Map, b: Map, where: Mask) -> float:
@@ -134,7 +134,7 @@ def ssim(a: Map, b: Map, where: Mask) -> float:
     """
     if not a.any() or not b.any():
         return np.nan
-    scaled = (m.astype(np.float64) / m.max() for m in (a, b))
+    scaled = [m.astype(np.float64) / m.max() for m in (a, b)]
     return float(structural_similarity(*scaled, data_range=1, full=True)[1][where].mean())
 
 
@@ -259,14 +259,14 @@ def score_maps(
     """
     masks = saliency["masks"] > 0
     if undefined := int((masks.all((1, 2)) | ~masks.any((1, 2))).sum()):
-        logger.warning("%d of %d items have an empty or full mask: no score", undefined, len(masks))
+        log.warning("%d of %d items have an empty or full mask: no score", undefined, len(masks))
     nulls: dict[str, list[dict[str, float]]] = {}
     rows = []
     for key in (key for key in saliency if key.count(".") == 2):
         model, orientation, name = key.split(".")
         maps, compared = saliency[key], compare(saliency, key)
         if zero := int((~maps.any(axis=(1, 2))).sum()):
-            logger.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
+            log.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
         if orientation not in nulls:
             footprint = saliency[f"valid.{orientation}"].astype(np.float32)
             nulls[orientation] = [score(footprint, mask, quantile, extra) for mask in masks]

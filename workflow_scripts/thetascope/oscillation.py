@@ -27,7 +27,7 @@ COUNTS = ["n_angles", "n_items", "n_left_out", "n_seeds"]
 MIN_ANGLES = 4
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
             complete = np.isfinite(value).all(axis=(0, 1))
             place = names | {"sweep": sweep, "at": at}
             if not complete.any():
-                logger.warning("no item has a score at all angles, left out: %s", place)
+                log.warning("no item has a score at all angles, left out: %s", place)
                 continue
             theta = np.array([degrees(angle) for angle in angles])
             for series, values in ("value", value), ("footprint", null), ("excess", value - null):
@@ -117,7 +117,7 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
 
 def _table(rows: list[dict], columns: list[str]) -> pd.DataFrame:
     if not rows:
-        logger.warning("no sweep has %d angles or more: no curves, an empty table", MIN_ANGLES)
+        log.warning("no sweep has %d angles or more: no curves, an empty table", MIN_ANGLES)
     table = pd.DataFrame(rows, columns=[*KEY, *columns, *COUNTS])
     # series and periods keep their order
     return table.sort_values(KEY[:-1], kind="stable", ignore_index=True)

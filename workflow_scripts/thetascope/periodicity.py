@@ -35,7 +35,7 @@ from scipy import optimize, stats
 from thetascope.oscillation import COUNTS, DECIMALS, KEY, Curve, curves, harmonics, resolved
 from thetascope.tables import Array
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 TEST = ["period", "resolved", "p", "p_max", "p_any", "permutations"]
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
@@ -311,7 +311,7 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
     for column, values in confirmatory.items():
         declared &= tests[column].isin(values).to_numpy()
     if not declared.any():
-        logger.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
+        log.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
     q = np.full(len(tests), np.nan)
     p = tests["p"].to_numpy(np.float64)
     for family in declared, ~declared:

@@ -29,7 +29,7 @@ SCORE = ["model", "orientation", "map", "metric"]
 
 Array = NDArray[np.float64]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 # -- merging ---------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def _table(
     table = pd.concat(parts).sort_values(groups + cells, ignore_index=True)
     if (empty := table["n_items"] == 0).any():
         first = table.loc[empty, groups + cells].iloc[0].to_dict()
-        logger.warning("%d rows have no item with a score, the first: %s", empty.sum(), first)
+        log.warning("%d rows have no item with a score, the first: %s", empty.sum(), first)
     return table
 
 
