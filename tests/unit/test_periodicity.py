@@ -234,6 +234,21 @@ def test_table_has_the_rows_of_the_oscillation_table():
     assert of(tests, "footprint")[["p", "p_max", "p_any"]].isna().all(axis=None)
 
 
+def test_a_quarter_of_the_circle_resolves_nothing_and_breaks_nothing():
+    theta = np.array([0, 30, 60, 90])
+    rows = [
+        scores(null_cells(np.random.default_rng(i), 4, 3) + theta[:, None], theta, dataset=name)
+        for i, name in enumerate("ab")
+    ]
+    both = pd.concat(rows)
+    value = of(period_tests(both, PERIODS, 99, 0))
+    assert not value["resolved"].any() and value[["p", "p_max"]].isna().all(axis=None)
+    assert (value["p_any"] <= 0.02).all()  # that seeds agree needs no period
+    assert of(interaction_tests(both, PERIODS, 99, 0))["p"].isna().all()
+    assert noise_table(both, PERIODS)["noise_amplitude"].isna().all()
+    assert periodogram_table(both, 99, 0.95, 0).empty
+
+
 def test_maps_without_a_network_are_not_tested():
     rows = scores(np.random.default_rng(0).normal(size=(12, 2)), model="baseline", map="sobel")
     tests, spectrum = period_tests(rows, [360], 99, 0), periodogram_table(rows, 99, 0.95, 0)

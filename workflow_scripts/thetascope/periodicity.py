@@ -173,7 +173,7 @@ def permutation_test(
     columns = _orthonormal(cells - cells.mean(axis=0))
     n = columns.shape[2]
     ordered = [[other for other in periods if other != period] + [period] for period in periods]
-    basis = _basis(theta, np.array(ordered).reshape(len(periods), -1))
+    basis = _basis(theta, np.array(ordered).reshape(len(periods), len(periods)))
     waves = np.empty((*basis.shape[::2], 1 + permutations, n))
     between = np.zeros(1 + permutations)
     for i, column in enumerate(np.moveaxis(columns, 2, 0)):
