@@ -46,16 +46,18 @@ def accounting(name):
     """Number of a run's jobs, seconds for which they had a GPU, CPU seconds, and first to last."""
     fields = "JobID,Submit,End,Elapsed,TotalCPU,AllocTRES"
     said = subprocess.run(
-        ["sacct", "-XPD", "--starttime", "now-1day", "--name", name, "--format", fields],
+        ["sacct", "-PD", "--starttime", "now-1day", "--name", name, "--format", fields],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    jobs = pd.read_csv(io.StringIO(said), sep="|", parse_dates=["Submit", "End"])
+    rows = pd.read_csv(io.StringIO(said), sep="|", parse_dates=["Submit", "End"])
+    step = rows["JobID"].str.contains(".", regex=False)
+    jobs, steps = rows[~step], rows[step]
     return {
         "SLURM jobs": len(jobs),
         "GPU s": jobs.loc[jobs["AllocTRES"].str.contains("gpu"), "Elapsed"].map(seconds).sum(),
-        "CPU s": jobs["TotalCPU"].map(seconds).sum(),
+        "CPU s": steps["TotalCPU"].map(seconds).sum(),
         "wall s": (jobs["End"].max() - jobs["Submit"].min()).total_seconds(),
     }
 
@@ -87,7 +89,11 @@ def run(folder, name):
         )
     run_id = re.search(r"SLURM run ID: (\S+)", (project / "said.txt").read_text())[1]
     found = accounting(run_id)
-    return {"variant": name, "θ": angles, **{k: round(v / angles, 2) for k, v in found.items()}}
+    return {
+        "variant": name,
+        "θ": angles,
+        **{k: round(float(v) / angles, 2) for k, v in found.items()},
+    }
 
 
 def main():
