@@ -161,6 +161,16 @@ SETTINGS = {
 }
 
 
+# -- scheduling -------------------------------------------------------------------------------------
+
+
+onstart:
+    # With a limit on the rate of jobs, Snakemake 9.27 starts a timer whenever it looks for jobs that can
+    # run, and looks again when the timer ends: every finished job adds a circle that never ends, until
+    # looking takes a core of its own. `--cores` and `--jobs` limit enough.
+    workflow.scheduler.job_rate_limiter = None
+
+
 # -- resources --------------------------------------------------------------------------------------
 
 
