@@ -6,6 +6,9 @@ min_version("9.27.1")
 configfile: "config.yaml"
 
 
+container: "envs/thetascope.sif"  # with `--sdm apptainer`; built from envs/thetascope.def
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/pretrain.smk"
