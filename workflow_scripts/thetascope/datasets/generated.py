@@ -12,6 +12,10 @@ gratings3
     Foreground of three plane waves 60° apart: repeats under 60°. Allowed are 60 and its overtones.
 isotropic
     Foreground of noise that is coarser than the background and as isotropic: no period.
+
+The background of gratings is the same texture turned by half its period: nothing but direction
+tells the two apart, and a rotation by half the period exchanges them.
+
 disc
     A centred disc, the same at every θ but for the corners of the canvas: no period.
 
@@ -36,6 +40,8 @@ from thetascope.datasets import Item
 from thetascope.errors import UserError
 
 Array = NDArray[np.float64]
+Texture = Callable[[Generator, int], Array]
+Pattern = Callable[[Generator, int], tuple[Array, NDArray[np.bool_]]]
 
 ORIENTATION = 20  # degrees, of the first wave's normal; off the pixels' axes and diagonals
 CYCLES = 10  # per side of the picture; at 64 pixels a wave of 6, which survives resampling
@@ -45,7 +51,7 @@ MEAN, CONTRAST = 127.5, 30.0  # grey levels; contrast is the standard deviation
 def load(pattern: str, items: int = 60, size: int = 96, seed: int = 0) -> Iterator[Item]:
     """Yield grey pictures, each a case of its own.
 
-    Sets of the same seed and size have the same regions and, but for `disc`, the same background.
+    Sets of the same seed and size have, but for `disc`, the same regions.
 
     Parameters
     ----------
@@ -83,12 +89,12 @@ def _axes(size: int) -> tuple[Array, Array]:
     return axis[None], -axis[:, None]
 
 
-def _grating(rng: Generator, size: int, waves: int) -> Array:
+def _grating(rng: Generator, size: int, waves: int, orientation: float) -> Array:
     """Sum of plane waves, evenly spread over 180°, with a common crest anywhere: [S, S]."""
     x, y = _axes(size)
     crest_x, crest_y = rng.uniform(-0.5, 0.5, 2)
     cycles = CYCLES * rng.uniform(0.9, 1.1)
-    normals = np.deg2rad(ORIENTATION + 180 / waves * np.arange(waves))[:, None, None]
+    normals = np.deg2rad(orientation + 180 / waves * np.arange(waves))[:, None, None]
     along = np.cos(normals) * (x - crest_x) + np.sin(normals) * (y - crest_y)
     grating: Array = np.cos(2 * np.pi * cycles * along).sum(axis=0)
     return grating
@@ -102,10 +108,8 @@ def _noise(rng: Generator, size: int, cycles: float) -> Array:
     return np.fft.irfft2(np.fft.rfft2(rng.normal(size=(n, n))) * ring)[:size, :size]
 
 
-def _textured(
-    foreground: Callable[[Generator, int], Array],
-) -> Callable[[Generator, int], tuple[Array, NDArray[np.bool_]]]:
-    """Round region of a texture, on noise of the same mean and contrast."""
+def _textured(foreground: Texture, background: Texture) -> Pattern:
+    """Round region of one texture on another, of the same mean and contrast."""
 
     def make(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
         x, y = _axes(size)
@@ -114,15 +118,20 @@ def _textured(
         distance, bearing = (0.5 - radius) * rng.uniform() ** 0.5, rng.uniform(0, 2 * np.pi)
         mask = np.hypot(x - distance * np.cos(bearing), y - distance * np.sin(bearing)) <= radius
         image = np.empty(mask.shape)
-        for region, texture in (
-            (~mask, _noise(rng, size, CYCLES)),
-            (mask, foreground(rng, size)),
-        ):
-            pixels = texture[region]
+        for region, texture in (~mask, background), (mask, foreground):
+            pixels = texture(rng, size)[region]
             image[region] = MEAN + CONTRAST * (pixels - pixels.mean()) / pixels.std()
         return image, mask
 
     return make
+
+
+def _gratings(waves: int) -> Pattern:
+    """Sum of plane waves on the same turned by half its period."""
+    return _textured(
+        lambda rng, size: _grating(rng, size, waves, ORIENTATION),
+        lambda rng, size: _grating(rng, size, waves, ORIENTATION + 90 / waves),
+    )
 
 
 def _disc(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
@@ -133,8 +142,10 @@ def _disc(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
 
 
 PATTERNS = {
-    "gratings2": _textured(lambda rng, size: _grating(rng, size, 1)),
-    "gratings3": _textured(lambda rng, size: _grating(rng, size, 3)),
-    "isotropic": _textured(lambda rng, size: _noise(rng, size, CYCLES / 2)),
+    "gratings2": _gratings(1),
+    "gratings3": _gratings(3),
+    "isotropic": _textured(
+        lambda rng, size: _noise(rng, size, CYCLES / 2), lambda rng, size: _noise(rng, size, CYCLES)
+    ),
     "disc": _disc,
 }
