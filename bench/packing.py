@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 RULES = ("pretrain", "finetune", "saliency", "score")
 QUICK = ("--slurm-init-seconds-before-status-checks", "3")  # the profile waits for hours-long jobs
 GROUP = ("--groups", *(f"{rule}=run" for rule in RULES))
-ONE_GPU = ("--resources", "gpu=1", "--set-resource-scopes", "gpu=local")
+# without these a group asks for as many GPUs and cores as it has jobs that could run at a time
+ONE_GPU = ("--resources", "gpu=1", "--set-resource-scopes", "gpu=local", "--cores", "1")
 DICE = "results/runs/ihc/plain/efficientnet_lite0/moco/angle-{0}/seed-0/eval-{0}/dice.csv"
 
 # name: how many θ are run, options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from slurm_runs import files_in, slurm, state_of
+from slurm_runs import files_in, slurm, state_of, uncomment
 from snakemake_runs import ROOT, copy_workflow, planned_jobs
 
 pytestmark = pytest.mark.slurm
@@ -16,6 +16,7 @@ ONE_ANGLE = "angles=[0]"
 FIRST_PRETRAINED = RUNS / "angle-000.0/seed-0/pretrained.pt"
 PRETRAINED = RUNS / "angle-090.0/seed-0/pretrained.pt"
 MAPS = RUNS / "angle-000.0/seed-0/eval-000.0/saliency.npz"
+SCORES, OTHER_SCORES = (RUNS / f"angle-{a}/seed-0/eval-{a}/dice.csv" for a in ("000.0", "090.0"))
 
 
 def gpu_rules():
@@ -182,3 +183,41 @@ def test_a_full_disk_leaves_no_half_written_result(finished, start, tmp_path):
         assert made == (finished.folder / FIRST_PRETRAINED).read_bytes()
     finally:
         subprocess.run(["umount", runs], check=True)
+
+
+# -- packing ---------------------------------------------------------------------------------------
+
+PACKED = ("groups", "group-components", "resources", "set-resource-scopes", "cores")
+
+
+@pytest.fixture(scope="module")
+def packed(finished, start, tmp_path_factory):
+    """Two runs in one SLURM job, of which one cannot write its checkpoint."""
+    folder = without_runs(finished, tmp_path_factory.mktemp("packed") / "project")
+    uncomment(folder / "slurm/config.yaml", *PACKED)
+    (folder / PRETRAINED / "in the way").mkdir(parents=True)
+    run = start(folder, "--retries", "0", SCORES, OTHER_SCORES, angles="[0, 90]")
+    assert run.process.wait() != 0
+    return run
+
+
+def test_several_runs_are_one_job(packed):
+    jobs = packed.jobs()
+    assert jobs["Comment"].tolist() == ["rule_run_finetune_pretrain_saliency_score"]
+    assert "cpu=1,gres/gpu:a100=1,gres/gpu=1," in jobs["AllocTRES"].iloc[0]
+
+
+def test_the_other_runs_of_a_job_go_on_where_one_fails(finished, packed):
+    made = files_in(packed.folder / RUNS)
+    assert (packed.folder / SCORES) in made
+    for path in made:
+        name = path.relative_to(packed.folder)
+        assert path.read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_only_what_is_missing_of_a_packed_job_is_computed_again(packed, start):
+    shutil.rmtree(packed.folder / PRETRAINED)
+    done = state_of(files_in(packed.folder / RUNS))
+    start(packed.folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
+    assert (packed.folder / OTHER_SCORES).exists()
+    assert state_of(done) == done
