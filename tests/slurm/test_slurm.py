@@ -15,6 +15,7 @@ RUNS = Path("results/runs/ihc/plain/efficientnet_lite0/moco")
 ONE_ANGLE = "angles=[0]"
 FIRST_PRETRAINED = RUNS / "angle-000.0/seed-0/pretrained.pt"
 PRETRAINED = RUNS / "angle-090.0/seed-0/pretrained.pt"
+STATE = Path("results/state", *FIRST_PRETRAINED.parts[1:-1], "finetune.pt")
 MAPS = RUNS / "angle-000.0/seed-0/eval-000.0/saliency.npz"
 SCORES, OTHER_SCORES = (RUNS / f"angle-{a}/seed-0/eval-{a}/dice.csv" for a in ("000.0", "090.0"))
 
@@ -187,15 +188,15 @@ def test_a_full_disk_leaves_no_half_written_result(finished, start, tmp_path):
 
 # -- packing ---------------------------------------------------------------------------------------
 
-PACKED = ("groups", "group-components", "resources", "set-resource-scopes", "cores")
+PACKED = ("groups", "group-components", "resources", "set-resource-scopes", "keep-incomplete", "cores")
 
 
 @pytest.fixture(scope="module")
 def packed(finished, start, tmp_path_factory):
-    """Two runs in one SLURM job, of which one cannot write its checkpoint."""
+    """Two runs in one SLURM job, of which one cannot save the state of its fine-tuning."""
     folder = without_runs(finished, tmp_path_factory.mktemp("packed") / "project")
     uncomment(folder / "slurm/config.yaml", *PACKED)
-    (folder / PRETRAINED / "in the way").mkdir(parents=True)
+    (folder / STATE).mkdir(parents=True)
     run = start(folder, "--retries", "0", SCORES, OTHER_SCORES, angles="[0, 90]")
     assert run.process.wait() != 0
     return run
@@ -203,21 +204,19 @@ def packed(finished, start, tmp_path_factory):
 
 def test_several_runs_are_one_job(packed):
     jobs = packed.jobs()
-    assert jobs["Comment"].tolist() == ["rule_run_finetune_pretrain_saliency_score"]
-    assert "cpu=1,gres/gpu:a100=1,gres/gpu=1," in jobs["AllocTRES"].iloc[0]
+    assert jobs["Comment"].tolist() == ["rule_run_finetune_pretrain_saliency"]
+    assert "cpu=1,gres/gpu=1," in jobs["AllocTRES"].iloc[0]
 
 
-def test_the_other_runs_of_a_job_go_on_where_one_fails(finished, packed):
-    made = files_in(packed.folder / RUNS)
-    assert (packed.folder / SCORES) in made
-    for path in made:
-        name = path.relative_to(packed.folder)
-        assert path.read_bytes() == (finished.folder / name).read_bytes(), name
+def test_what_a_job_made_before_it_failed_stays(finished, packed):
+    made, expected = (project.folder / FIRST_PRETRAINED for project in (packed, finished))
+    assert made.read_bytes() == expected.read_bytes()
 
 
 def test_only_what_is_missing_of_a_packed_job_is_computed_again(packed, start):
-    shutil.rmtree(packed.folder / PRETRAINED)
+    (packed.folder / STATE).rmdir()
     done = state_of(files_in(packed.folder / RUNS))
     start(packed.folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
+    assert (packed.folder / SCORES).exists()
     assert (packed.folder / OTHER_SCORES).exists()
     assert state_of(done) == done

@@ -13,6 +13,7 @@ PARTS = (
     "config.yaml",
     "envs",
     "experiments",
+    "profiles",
     "rules",
     "schemas",
     "slurm",
