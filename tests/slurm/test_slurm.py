@@ -188,7 +188,14 @@ def test_a_full_disk_leaves_no_half_written_result(finished, start, tmp_path):
 
 # -- packing ---------------------------------------------------------------------------------------
 
-PACKED = ("groups", "group-components", "resources", "set-resource-scopes", "keep-incomplete", "cores")
+PACKED = (
+    "groups",
+    "group-components",
+    "resources",
+    "set-resource-scopes",
+    "keep-incomplete",
+    "cores",
+)
 
 
 @pytest.fixture(scope="module")
