@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections import Counter
 from itertools import product
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
@@ -10,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 from snakemake.exceptions import WorkflowError
 from thetascope import angles, config as configuration, datasets, gpus
 from thetascope.errors import UserError
+from thetascope.progress import Progress
 from thetascope.provenance import fingerprint
 
 try:
@@ -169,6 +171,8 @@ onstart:
     # run, and looks again when the timer ends: every finished job adds a circle that never ends, until
     # looking takes a core of its own. `--cores` and `--jobs` limit enough.
     workflow.scheduler.job_rate_limiter = None
+    to_do = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+    logger.addHandler(Progress(logger, to_do, show_logs=workflow.non_local_exec))
 
 
 # -- resources --------------------------------------------------------------------------------------

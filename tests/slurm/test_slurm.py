@@ -215,6 +215,13 @@ def test_several_runs_are_one_job(packed):
     assert "cpu=1,gres/gpu=1," in jobs["AllocTRES"].iloc[0]
 
 
+def test_the_terminal_shows_why_a_job_failed(packed):
+    said = packed.said.read_text()
+    assert re.search(
+        r"the last lines of logs/runs/.*/finetune.log:\n(.*\n)+IsADirectoryError", said
+    )
+
+
 def test_what_a_job_made_before_it_failed_stays(finished, packed):
     made, expected = (project.folder / FIRST_PRETRAINED for project in (packed, finished))
     assert made.read_bytes() == expected.read_bytes()

@@ -27,4 +27,7 @@ def test_finished_jobs_leave_nothing_running(fresh):
     (fresh.folder / "many.smk").write_text(MANY)
     done = fresh.snakemake("many", "--snakefile", "many.smk", "--cores", "2")
     assert len(list((fresh.folder / "many").iterdir())) == 60
-    assert int(re.search(r"threads at the end: (\d+)", done.stdout + done.stderr)[1]) < 15
+    said = done.stdout + done.stderr
+    for n in (1, 61):
+        assert f"{n} of 61 jobs done" in said
+    assert int(re.search(r"threads at the end: (\d+)", said)[1]) < 15

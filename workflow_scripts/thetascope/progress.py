@@ -1,0 +1,106 @@
+"""How far a run of the workflow is: what is done, under way, left, and for how long."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
+
+LAST_LINES = 10
+
+
+class Progress(logging.Handler):
+    """Listens to Snakemake's log and adds to it a line per finished job.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        Snakemake's own.
+    jobs : mapping of str to int
+        How many jobs of each rule there are to do.
+    show_logs : bool
+        Whether to repeat the last lines of a failed job's log: on a cluster the terminal has
+        not seen them.
+    clock : callable
+        Seconds.
+
+    Notes
+    -----
+    A rule's jobs take what those that are done took on average, and rules of which none is done
+    yet what all others took. The time to go is this work divided by how many jobs were under way
+    at a time so far.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        jobs: Mapping[str, int],
+        show_logs: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._log, self._show_logs, self._clock = logger, show_logs, clock
+        self._total, self._left = sum(jobs.values()), Counter(jobs)
+        self._under_way: dict[int, tuple[str, float]] = {}
+        self._took: dict[str, list[float]] = defaultdict(list)
+        self._began = clock()
+
+    def emit(self, record: Any) -> None:
+        """Keep account of a job that begins or ends."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_INFO:
+            self._under_way[record.jobid] = (record.rule_name, self._clock())
+        elif event == LogEvent.JOB_ERROR:
+            self._under_way.pop(record.jobid, None)
+            if self._show_logs and record.log:
+                self._say(last_lines(Path(record.log[0])))
+        elif event == LogEvent.JOB_FINISHED and record.job_id in self._under_way:
+            rule, begun = self._under_way.pop(record.job_id)
+            self._took[rule].append(self._clock() - begun)
+            self._left[rule] -= 1
+        elif event == LogEvent.PROGRESS:  # follows the end of a job
+            self._say(str(self))
+
+    def _say(self, text: str) -> None:
+        self._log.info(text, extra={"quietness": Quietness.PROGRESS})
+
+    def seconds_to_go(self) -> float:
+        """Estimate from the jobs that are done, at least one."""
+        took = [seconds for all_of_rule in self._took.values() for seconds in all_of_rule]
+        mean = {rule: sum(seconds) / len(seconds) for rule, seconds in self._took.items()}
+        work = sum(n * mean.get(rule, sum(took) / len(took)) for rule, n in self._left.items())
+        now = self._clock()
+        spent = [now - begun for _, begun in self._under_way.values()]
+        at_a_time = (sum(took) + sum(spent)) / (now - self._began)
+        return max(0.0, work - sum(spent)) / at_a_time
+
+    def __str__(self) -> str:
+        """One line for a person who waits."""
+        left = self._left.total()
+        line = f"{self._total - left} of {self._total} jobs done"
+        if self._under_way:
+            rules = Counter(rule for rule, _ in self._under_way.values())
+            line += f", under way: {', '.join(f'{n} {rule}' for rule, n in rules.items())}"
+        if left and self._took:
+            line += f"; about {duration(self.seconds_to_go())} to go"
+        return line
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes, as exact as an estimate deserves."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "a minute"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def last_lines(log: Path) -> str:
+    """The end of a log file, below its path."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else ["(no such file)"]
+    return "\n".join([f"the last lines of {log}:", *lines[-LAST_LINES:]])
