@@ -15,6 +15,7 @@ from thetascope.progress import Progress
 from thetascope.provenance import fingerprint
 
 try:
+    configuration.check_files(workflow.configfiles)
     config = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None

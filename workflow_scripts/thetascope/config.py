@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,49 @@ BOUNDS = {
 }
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses what YAML reads otherwise than it looks."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for (key, _), name in zip(node.value, keys, strict=True):
+            if keys.count(name) > 1:
+                raise UserError(f"{_line(key)}: {name}: stands there more than once; leave one")
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        number = super().construct_yaml_int(node)
+        if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
+            raise UserError(f"{_line(node)}: {node.value}: YAML reads this as {number}; write that")
+        return int(number)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+
+
+def _line(node: yaml.Node) -> str:
+    return f"{node.start_mark.name}: line {node.start_mark.line + 1}"
+
+
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Look for what is no longer to be seen once the files have been read.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        `config.yaml` and its overlays.
+
+    Raises
+    ------
+    UserError
+        If a key stands twice in a section, or a number is in octal or sexagesimal notation.
+    """
+    for path in paths:
+        with Path(path).open("rb") as file:
+            yaml.load(file, _StrictLoader)
+
+
 def resolve(config: Mapping[str, Any]) -> Config:
     """Take away entries set to null and check the rest.
 
@@ -59,14 +105,19 @@ def resolve(config: Mapping[str, Any]) -> Config:
     for section in ("datasets", "views"):  # mappings to which an overlay adds
         if isinstance(resolved.get(section), Mapping):
             resolved[section] = {k: v for k, v in resolved[section].items() if v is not None}
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text("utf-8")))
-    errors = sorted(validator.iter_errors(resolved), key=lambda error: [*map(str, error.path)])
+    errors = sorted(_validator().iter_errors(resolved), key=lambda error: [*map(str, error.path)])
     problems = [line for error in errors for line in _explain(error)]
+    problems += _not_finite(resolved)
     if not problems:  # cross-field checks may rely on types
         problems = list(_contradictions(resolved))
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
     return resolved
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text("utf-8")))
 
 
 def eval_angles_for(config: Config, angle: str) -> list[str]:
@@ -98,13 +149,25 @@ def _read_text(value: Any) -> Any:
     return value
 
 
+def _not_finite(value: Any, where: str = "") -> Iterator[str]:
+    """Numbers that pass every bound and are none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{where[1:]}: {value}: must be a finite number"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _not_finite(inner, f"{where}.{i}")
+
+
 def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
     """Lines of `key: value: what to change` for one finding of the schema."""
     where = ".".join(map(str, error.absolute_path)) or "top level"
     value, keyword, limit = error.instance, error.validator, error.validator_value
     if keyword == "additionalProperties":
         known = error.schema["properties"]
-        for key in sorted(set(value) - set(known)):
+        for key in sorted(set(value) - set(known), key=str):
             full = key if where == "top level" else f"{where}.{key}"
             close = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
@@ -121,6 +184,8 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
         hint = ""
         if isinstance(value, str) and wanted in ("number", "integer"):
             hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
+        elif isinstance(value, bool | int | float) and wanted == "string":
+            hint = " (YAML reads no, yes and digits as such: put it in quotes)"
         yield f"{where}: {value!r}: must be of type {wanted}{hint}"
     elif keyword == "uniqueItems":
         yield f"{where}: {value!r}: holds an entry twice; leave one"

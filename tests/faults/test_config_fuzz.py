@@ -1,0 +1,162 @@
+"""Ten thousand wrong configurations: each is accepted and works, or refused by naming the key."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from thetascope import angles, datasets
+from thetascope import config as configuration
+from thetascope.errors import UserError
+from thetascope.rotation import View
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text("utf-8"))
+
+
+def words(node):
+    """Every word that stands in the schema or in the default: what a user is likely to write."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield str(key)
+            yield from words(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from words(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def places(node, path=()):
+    """Paths of everything in a configuration, the whole of it among them."""
+    yield path
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from places(value, (*path, key))
+
+
+KNOWN = sorted({word for source in (SCHEMA, DEFAULT) for word in words(source)})
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-400, 400),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(KNOWN),
+    st.text(max_size=8),
+    st.dates(),  # YAML reads 2026-01-01 as one
+    st.sampled_from(["0.1", "1e-3", "no", "010", "0x10", "1_000", "nan", ".inf", "~", "null"]),
+    st.sampled_from(["../up", "a/b", "a b", "'; rm -rf ~", "$(date)", "{wildcard}", "θ", ""]),
+)
+KEYS = st.one_of(st.sampled_from(KNOWN), st.text(max_size=5), st.integers(-2, 9), st.booleans())
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@st.composite
+def configurations(draw):
+    """The default after one to three mistakes."""
+    config = copy.deepcopy(DEFAULT)
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from([path for path in places(config) if path]))
+        node = config
+        for key in path[:-1]:
+            node = node[key]
+        what = draw(st.sampled_from(["set", "delete", "add", "rename"]))
+        last = path[-1]
+        inner = node[last]
+        if what == "set":
+            node[last] = draw(VALUES)
+        elif what == "delete":
+            del node[last]
+        elif what == "rename" and isinstance(node, dict):
+            node[draw(KEYS)] = node.pop(last)
+        elif isinstance(inner, dict):
+            inner[draw(KEYS)] = draw(VALUES)
+        elif isinstance(inner, list):
+            inner.append(draw(VALUES))
+    return config
+
+
+def use(config):
+    """What the rules do with an accepted configuration before the first job."""
+    labels = angles.expand(config["angles"])
+    for label in labels:
+        assert re.fullmatch(r"\d{3}\.\d|random|none", label)
+        assert configuration.eval_angles_for(config, label)
+    for name, options in config["datasets"].items():
+        assert re.fullmatch("[A-Za-z0-9_]+", name)
+        datasets.archive(options["adapter"], options)
+    for name, view in config["views"].items():
+        assert re.fullmatch("[A-Za-z0-9_]+", name)
+        View(**view)
+    json.dumps(config, allow_nan=False)  # as every result records it
+    assert configuration.resolve(config) == config
+
+
+def complaints(config):
+    """Lines of the refusal; none if the configuration is accepted, and then it must be of use."""
+    try:
+        resolved = configuration.resolve(config)
+    except UserError as error:
+        first, *lines = str(error).split("\n  ")
+        assert first == "the configuration needs a change:"
+        return lines
+    use(resolved)
+    return []
+
+
+@settings(
+    max_examples=10_000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+@given(configurations())
+def test_every_configuration_is_of_use_or_refused_by_key(config):
+    for line in complaints(config):
+        # the key as the user wrote it, from the top
+        assert line.startswith(("top level", *map(str, [*config, *DEFAULT]))), line
+        _key, _, remedy = line.partition(": ")
+        assert len(remedy) > 10, line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds: [0]\nseeds: [1]\n", "line 1: seeds: stands there more than once; leave one"),
+        (
+            "pretrain: {lr: 0.1,\n  lr: 0.2}\n",
+            "line 1: lr: stands there more than once; leave one",
+        ),
+        ("image_size: 0100\n", "line 1: 0100: YAML reads this as 64; write that"),
+        ("threads: 1\nsave_interval: 10:00\n", "line 2: 10:00: YAML reads this as 600; write that"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_looks_is_refused(tmp_path, text, said):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        configuration.check_files([ROOT / "config.yaml", path])
+    assert str(error.value) == f"{path}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("datasets", "no"), ("datasets", "2024"), ("views", "on")]
+)
+def test_names_that_yaml_reads_as_something_else_are_refused(section, key):
+    overlay = yaml.safe_load(f"{section}: {{{key}: {{adapter: mni152}}}}")
+    config = {**DEFAULT, section: {**DEFAULT[section], **overlay[section]}}
+    (line,) = [line for line in complaints(config) if "in quotes" in line]
+    assert line.startswith(f"{section}: {yaml.safe_load(key)}: ")
+
+
+def test_the_experiments_are_accepted():
+    for path in (ROOT / "experiments").glob("*.yaml"):
+        configuration.check_files([path])
