@@ -9,6 +9,7 @@ import os
 import re
 import ssl
 import stat
+import struct
 import tempfile
 import time
 import zipfile
@@ -328,7 +329,8 @@ def _extract(archive: Path, folder: Path, limit_bytes: int, limit_files: int) ->
                     raise UserError(f"it has more than {limit_files} files and folders")
                 target = folder.joinpath(*parts)
                 (target if is_folder else target.parent).mkdir(parents=True, exist_ok=True)
-                with zipped.open(info) as data:  # compares the two headers, of folders too
+                _compare_headers(zipped, info)
+                with zipped.open(info) as data:  # compares names and checksums, of folders too
                     if is_folder:
                         continue
                     with target.open("xb") as copy:
@@ -343,6 +345,20 @@ def _extract(archive: Path, folder: Path, limit_bytes: int, limit_files: int) ->
         what = "cannot be extracted" if isinstance(error, OSError) else "truncated or damaged"
         where = f"at or after member {name!r}" if name else "at its beginning"
         raise UserError(f"{archive}: {what}, {where} ({error!r}); {UNPACK}") from error
+
+
+def _compare_headers(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Refuse a member of other sizes in the archive's directory than before its data.
+
+    zipfile believes the directory, where zeros would make an empty file of it.
+    """
+    assert zipped.fp
+    zipped.fp.seek(info.header_offset)
+    flags, crc, packed, size = struct.unpack("<6xH6x3L4x", zipped.fp.read(30))
+    streamed, zip64 = flags & 8, 0xFFFFFFFF in (packed, size)  # then they stand elsewhere
+    of_directory = (info.CRC, info.compress_size, info.file_size)
+    if not streamed and not zip64 and (crc, packed, size) != of_directory:
+        raise zipfile.BadZipFile("a member's two headers differ")
 
 
 def _safe_parts(info: zipfile.ZipInfo) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from thetascope.errors import UserError
 
 log = logging.getLogger(__name__)
 
+# what reading a damaged file raises, whether it is compressed or not
+DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 MODALITIES = {"flair": "flair|t2f", "t1": "t1|t1n", "t1ce": "t1ce|t1c", "t2": "t2|t2w"}
 # labels after `_labels`: 1 necrotic and non-enhancing core, 2 oedema, 3 enhancing tumour
 FOREGROUNDS = {"classes": None, "whole": (1, 2, 3), "core": (1, 3), "enhancing": (3,)}
@@ -117,12 +120,13 @@ def _open(path: Path) -> Any:
     """Open a volume without reading its voxels."""
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
         volume = nibabel.load(path)
         if len(volume.shape) != 3 or nibabel.aff2axcodes(volume.affine)[2] not in ("S", "I"):
             raise UserError(f"{path}: {volume.shape} is no volume of axial slices")
-    except (OSError, EOFError, ImageFileError) as error:
+    except (*DAMAGED, ImageFileError, HeaderDataError) as error:
         raise UserError(f"{path}: cannot be read as NIfTI ({error})") from error
     return volume
 
@@ -149,7 +153,7 @@ def _axial(volume: Any, z: int) -> NDArray:
 
     try:
         plane = np.asarray(volume.dataobj[:, :, z])
-    except (OSError, EOFError, ValueError) as error:
+    except DAMAGED as error:
         raise UserError(f"{volume.get_filename()}: is cut short or damaged ({error})") from error
     codes = nibabel.aff2axcodes(volume.affine)
     if codes[0] in ("A", "P"):

@@ -150,7 +150,7 @@ def read_mask(path: Path, labels: Sequence[int] | None) -> Pixels:
 
 
 def _read(path: Path, mode: str | None) -> NDArray:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as file:
@@ -158,5 +158,5 @@ def _read(path: Path, mode: str | None) -> NDArray:
             if file.mode.startswith("I"):  # 16 bit; PIL would clip it at 255
                 image = Image.fromarray((np.asarray(file) // 257).astype(np.uint8))
             return np.asarray(image.convert(mode) if mode else image)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot be read as an image ({error})") from error
