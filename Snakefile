@@ -18,6 +18,7 @@ include: "rules/tables.smk"
 include: "rules/orientation.smk"
 include: "rules/plots.smk"
 include: "rules/estimate.smk"
+include: "rules/verify.smk"
 
 
 rule all:

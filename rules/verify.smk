@@ -1,0 +1,23 @@
+# Whether the results can be had again.
+#
+# inputs   finished cells, those that are there
+# outputs  none: what differs, on the terminal
+
+
+localrules:
+    verify,
+
+
+rule verify:
+    """Compute a random sample of finished cells again, elsewhere, and compare every byte."""
+    log:
+        "logs/verify.log",
+    conda:
+        "../envs/thetascope.yaml"
+    params:
+        cells=config["verify"],
+        scores=lambda wildcards: per_evaluation("dice.csv"),
+        folders=["results/data", "results/backbones"],
+        snakefile=workflow.main_snakefile,
+    script:
+        "../workflow_scripts/verify.py"
