@@ -104,13 +104,29 @@ def per_dataset(name):
     return expand(f"{ORIENTATION}/{name}", dataset=config["datasets"])
 
 
-def shown_evaluations(wildcards):
-    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
+def first_evaluations(wildcards):
+    """Evaluations of the data set's first arm and seed, each run at its own θ if there."""
     of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
     arm = ("view", "encoder", "method", "seed")
     first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
-    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
-    return diagonal[:: max(1, len(diagonal) // 5)][:4]
+    return [e for e in first if e["angle"] == e["eval_angle"]] or first
+
+
+def shown_evaluations(wildcards):
+    """Four of them, evenly spread over θ."""
+    first = first_evaluations(wildcards)
+    return first[:: max(1, len(first) // 5)][:4]
+
+
+def pair_evaluation(wildcards):
+    """The one at this θ."""
+    first = first_evaluations(wildcards)
+    at = {e["eval_angle"]: e for e in reversed(first)}
+    if wildcards.eval_angle not in at:
+        raise WorkflowError(
+            f"{wildcards.dataset}: no maps at {wildcards.eval_angle}°; there are {', '.join(at)}"
+        )
+    return at[wildcards.eval_angle]
 
 
 TABLES = expand(
@@ -126,6 +142,7 @@ TABLES = expand(
         "periodogram.csv",
         "downstream.csv",
         "segmentation.csv",
+        "training.parquet",
         "orientation.csv",
         "orientation_histogram.csv",
         "orientation_correlation.csv",
@@ -133,20 +150,23 @@ TABLES = expand(
         "benchmarks.csv",
     ],
 )
+KINDS = [
+    "samples",
+    "training",
+    "oscillation",
+    "polar",
+    "periodogram",
+    "saliency",
+    "orientation",
+]
+if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
+    KINDS += ["factorial"]  # a run is evaluated at other angles than its own
 PLOTS = expand(
-    [
-        "results/plots/oscillation-{dataset}.svg",
-        "results/plots/saliency-{dataset}.png",
-        "results/plots/orientation-{dataset}.svg",
-    ],
+    "results/plots/{kind}-{dataset}.{suffix}",
+    kind=KINDS,
     dataset=config["datasets"],
+    suffix=["svg", "png"],
 )
-if config["eval_angles"] != "same":  # a run is evaluated at other angles than its own
-    PLOTS += expand(
-        "results/plots/factorial-{dataset}.svg",
-        dataset=config["datasets"] if any(map(angles.is_fixed, TRAIN_ANGLES)) else [],
-    )
-
 
 # -- settings: what each stage reads of the configuration, so that no other change runs it again -----
 

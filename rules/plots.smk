@@ -1,16 +1,56 @@
-# Figures, each from tables or maps by one rule.
+# Figures as SVG and PNG, each from a table or from maps by one rule.
 #
-# inputs   results/tables/dice.csv, saliency.npz of a few angles, results/orientation/{dataset}/…
-# outputs  results/plots/oscillation-{dataset}.svg, factorial-{dataset}.svg, saliency-{dataset}.png,
-#          orientation-{dataset}.svg
+# inputs   results/tables/…, images and masks, saliency.npz of a few angles, results/orientation/{dataset}/…
+# outputs  results/plots/…-{dataset}.svg and .png
+
+
+rule plot_samples:
+    """Show a few images above their masks."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        masks="results/data/{dataset}/masks.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+    output:
+        multiext("results/plots/samples-{dataset}", ".svg", ".png"),
+    log:
+        "logs/plots/samples-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=fingerprint("plot_samples.py"),
+    script:
+        "../workflow_scripts/plot_samples.py"
+
+
+rule plot_training:
+    """Draw losses and what they are worth over epochs."""
+    input:
+        "results/tables/training.parquet",
+    output:
+        multiext("results/plots/training-{dataset}", ".svg", ".png"),
+    log:
+        "logs/plots/training-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=fingerprint("plot_training.py"),
+    script:
+        "../workflow_scripts/plot_training.py"
 
 
 rule plot_oscillation:
-    """Draw the metrics over θ, with intervals and the footprint null."""
+    """Draw the metrics over θ, with intervals, footprint null and noise floor."""
     input:
-        "results/tables/dice.csv",
+        dice="results/tables/dice.csv",
+        noise="results/tables/noise.csv",
     output:
-        "results/plots/oscillation-{dataset}.svg",
+        multiext("results/plots/oscillation-{dataset}", ".svg", ".png"),
     log:
         "logs/plots/oscillation-{dataset}.log",
     conda:
@@ -24,12 +64,50 @@ rule plot_oscillation:
         "../workflow_scripts/plot_oscillation.py"
 
 
+rule plot_polar:
+    """Draw Dice and AUROC round the circle."""
+    input:
+        "results/tables/dice.csv",
+    output:
+        multiext("results/plots/polar-{dataset}", ".svg", ".png"),
+    log:
+        "logs/plots/polar-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=fingerprint("plot_polar.py"),
+    script:
+        "../workflow_scripts/plot_polar.py"
+
+
+rule plot_periodogram:
+    """Draw the power at every period, and what noise would reach."""
+    input:
+        "results/tables/periodogram.csv",
+    output:
+        multiext("results/plots/periodogram-{dataset}", ".svg", ".png"),
+    log:
+        "logs/plots/periodogram-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=fingerprint("plot_periodogram.py"),
+    script:
+        "../workflow_scripts/plot_periodogram.py"
+
+
 rule plot_factorial:
     """Draw a metric over the angle of training and that of evaluation."""
     input:
         "results/tables/dice.csv",
     output:
-        "results/plots/factorial-{dataset}.svg",
+        multiext("results/plots/factorial-{dataset}", ".svg", ".png"),
     log:
         "logs/plots/factorial-{dataset}.log",
     conda:
@@ -52,7 +130,7 @@ rule plot_saliency:
             for e in shown_evaluations(wildcards)
         ],
     output:
-        "results/plots/saliency-{dataset}.png",
+        multiext("results/plots/saliency-{dataset}", ".svg", ".png"),
     log:
         "logs/plots/saliency-{dataset}.log",
     conda:
@@ -68,6 +146,30 @@ rule plot_saliency:
         "../workflow_scripts/plot_saliency.py"
 
 
+rule plot_pairs:
+    """Show a few items above themselves turned by θ, on request for any θ of the experiment."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        saliency=lambda wildcards: f"{EVALUATION}/saliency.npz".format(
+            **pair_evaluation(wildcards)
+        ),
+    output:
+        multiext("results/plots/pairs-{dataset}-{eval_angle}", ".svg", ".png"),
+    log:
+        "logs/plots/pairs-{dataset}-{eval_angle}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        evaluation=pair_evaluation,
+        view=lambda wildcards: config["views"][pair_evaluation(wildcards)["view"]],
+        code=fingerprint("plot_pairs.py"),
+    script:
+        "../workflow_scripts/plot_pairs.py"
+
+
 rule plot_orientation:
     """Draw the gradient orientations, their autocorrelation, and how well HoG tells x from R_θ x."""
     input:
@@ -75,7 +177,7 @@ rule plot_orientation:
         autocorrelation=f"{ORIENTATION}/autocorrelation.csv",
         hog_svm=f"{ORIENTATION}/hog_svm.csv",
     output:
-        "results/plots/orientation-{dataset}.svg",
+        multiext("results/plots/orientation-{dataset}", ".svg", ".png"),
     log:
         "logs/plots/orientation-{dataset}.log",
     conda:

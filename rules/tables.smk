@@ -1,7 +1,7 @@
 # From scores per item to tables over θ.
 #
 # inputs   every dice.csv and segmentation.csv, benchmark files
-# outputs  results/tables/*.csv, dice_per_item.parquet
+# outputs  results/tables/*.csv, dice_per_item.parquet, training.parquet
 
 
 rule dice_per_item:
@@ -134,6 +134,27 @@ rule segmentation_table:
         code=fingerprint("segmentation_table.py"),
     script:
         "../workflow_scripts/segmentation_table.py"
+
+
+rule training_table:
+    """Put every epoch of every run into one columnar file."""
+    input:
+        pretrain=per_run("pretrain.csv"),
+        finetune=per_run("finetune.csv"),
+    output:
+        "results/tables/training.parquet",
+    log:
+        "logs/tables/training.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        runs=RUNS,
+        code=fingerprint("training_table.py"),
+    script:
+        "../workflow_scripts/training_table.py"
 
 
 rule benchmarks_table:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from thetascope import tables
 from thetascope.job import job
-from thetascope.provenance import atomic, record
+from thetascope.provenance import record, write_parquet
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
@@ -15,7 +15,6 @@ with job(snakemake):
         ],
         ignore_index=True,
     )
-    # the many inputs' wildcards are columns already
-    scores.attrs["code"] = record(snakemake)["params"]["code"]
-    with atomic(snakemake.output[0]) as temporary:
-        scores.to_parquet(temporary, index=False)
+    made_by = record(snakemake)
+    made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
+    write_parquet(scores, snakemake.output[0], made_by)

@@ -1,10 +1,12 @@
-"""Rule plot_factorial: results/tables/dice.csv → results/plots/factorial-{dataset}.svg."""
+"""Rule plot_factorial: results/tables/dice.csv → results/plots/factorial-{dataset}.*."""
 
-from thetascope.figures import factorial_figure
+from thetascope.figures.curves import factorial_figure
+from thetascope.figures.style import save
 from thetascope.job import job
-from thetascope.provenance import read_csv
+from thetascope.provenance import read_csv, record
 
 with job(snakemake):
     table = read_csv(snakemake.input[0])
     of_set = table[table["dataset"] == snakemake.wildcards.dataset]
-    factorial_figure(of_set, "auroc", snakemake.output[0])
+    figure = factorial_figure(of_set, "auroc")
+    save(figure, snakemake.output, record(snakemake))

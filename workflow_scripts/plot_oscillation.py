@@ -1,9 +1,12 @@
-"""Rule plot_oscillation: results/tables/dice.csv → results/plots/oscillation-{dataset}.svg."""
+"""Rule plot_oscillation: dice.csv, noise.csv → results/plots/oscillation-{dataset}.*."""
 
-from thetascope.figures import oscillation_figure
+from thetascope.figures.curves import oscillation_figure
+from thetascope.figures.style import save
 from thetascope.job import job
-from thetascope.provenance import read_csv
+from thetascope.provenance import read_csv, record
 
 with job(snakemake):
-    table = read_csv(snakemake.input[0])
-    oscillation_figure(table[table["dataset"] == snakemake.wildcards.dataset], snakemake.output[0])
+    tables = [read_csv(snakemake.input[name]) for name in ("dice", "noise")]
+    of_set = [table[table["dataset"] == snakemake.wildcards.dataset] for table in tables]
+    figure = oscillation_figure(*of_set)
+    save(figure, snakemake.output, record(snakemake))

@@ -1,10 +1,12 @@
-"""Rule plot_saliency: saliency.npz of a few angles → results/plots/saliency-{dataset}.png."""
+"""Rule plot_saliency: saliency.npz of a few angles → results/plots/saliency-{dataset}.*."""
 
 import numpy as np
 
 from thetascope.datasets import central_crop
-from thetascope.figures import MAP, saliency_figure
+from thetascope.figures.pictures import saliency_figure
+from thetascope.figures.style import ARM, MAP, save
 from thetascope.job import job
+from thetascope.provenance import record
 
 with job(snakemake):
     evaluations = snakemake.params.evaluations
@@ -21,5 +23,6 @@ with job(snakemake):
         }
         for evaluation, file in zip(evaluations, files, strict=True)
     }
-    arm = ", ".join(str(evaluations[0][key]) for key in ("dataset", "view", "encoder", "method"))
-    saliency_figure(image, masks[shown], maps, snakemake.output[0], f"Saliency maps: {arm}")
+    arm = ", ".join(str(evaluations[0][key]) for key in ("dataset", *ARM))
+    figure = saliency_figure(image, masks[shown], maps, f"Saliency maps: {arm}")
+    save(figure, snakemake.output, record(snakemake))

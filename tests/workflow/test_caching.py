@@ -86,15 +86,15 @@ def test_a_setting_reruns_the_stages_that_read_it_and_what_follows(project, sett
         ("contrastive.py", {"pretrain", "finetune", "saliency", "score"}),
         ("datasets/ihc.py", {"data", "pretrain", "finetune", "saliency", "score"}),
         ("datasets/retina.py", set()),
-        ("figures.py", set()),
+        ("figures/pictures.py", set()),
     ],
 )
 def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module, reruns):
     touch_library(project, module)
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
-    if module == "figures.py":
-        plots = {"plot_oscillation", "plot_saliency", "plot_orientation"}
+    if module == "figures/pictures.py":
+        plots = {"plot_samples", "plot_saliency"}
         assert planned.keys() == {"all", *plots, "total"}
 
 

@@ -140,6 +140,14 @@ def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) 
         frame.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
 
 
+def write_parquet(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a columnar table with the record in its metadata (`DataFrame.attrs` when read)."""
+    frame = frame.copy(deep=False)
+    frame.attrs = {"record": dict(record)}
+    with atomic(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table of ours; names and angles stay text, as they stand in paths."""
     import pandas as pd

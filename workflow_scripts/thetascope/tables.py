@@ -94,6 +94,29 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     return scores[[*keys, "eval_angle", *SCORE, "value", "null"]]
 
 
+def training_table(
+    stages: Mapping[str, Sequence[str | Path]], wildcards: Sequence[Mapping[str, object]]
+) -> pd.DataFrame:
+    """Merge what was written of every epoch.
+
+    Parameters
+    ----------
+    stages : mapping of str to sequence of path
+        Stage (`pretrain`, `finetune`) → its file of every run.
+    wildcards : sequence of mapping
+        Of the runs.
+
+    Returns
+    -------
+    DataFrame
+        One row per run, stage and epoch: the wildcards, `stage`, `epoch`, then what the stages
+        write, NaN in the columns of the other stage.
+    """
+    parts = [per_item(paths, wildcards).assign(stage=stage) for stage, paths in stages.items()]
+    table = pd.concat(parts, ignore_index=True)
+    return table[list(dict.fromkeys([*wildcards[0], "stage", "epoch", *table.columns]))]
+
+
 def benchmarks_table(
     paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
 ) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Figures: curves over θ, pictures of maps, training, and gradient orientations."""
