@@ -6,6 +6,9 @@ min_version("9.27.1")
 configfile: "config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 container: "envs/thetascope.sif"  # with `--sdm apptainer`; built from envs/thetascope.def
 
 
@@ -17,6 +20,7 @@ include: "rules/saliency.smk"
 include: "rules/tables.smk"
 include: "rules/orientation.smk"
 include: "rules/plots.smk"
+include: "rules/pages.smk"
 include: "rules/estimate.smk"
 include: "rules/verify.smk"
 
@@ -26,3 +30,4 @@ rule all:
     input:
         TABLES,
         PLOTS,
+        expand("results/pages/{table}.html", table=["verdict", *PAGES]),

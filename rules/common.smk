@@ -105,28 +105,24 @@ def per_dataset(name):
 
 
 def first_evaluations(wildcards):
-    """Evaluations of the data set's first arm and seed, each run at its own θ if there."""
+    """Evaluations of the data set's first arm and seed."""
     of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
     arm = ("view", "encoder", "method", "seed")
-    first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
-    return [e for e in first if e["angle"] == e["eval_angle"]] or first
+    return [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
 
 
 def shown_evaluations(wildcards):
-    """Four of them, evenly spread over θ."""
+    """Four of them, evenly spread over θ, each run at its own θ if there."""
     first = first_evaluations(wildcards)
-    return first[:: max(1, len(first) // 5)][:4]
+    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
+    return diagonal[:: max(1, len(diagonal) // 5)][:4]
 
 
 def pair_evaluation(wildcards):
-    """The one at this θ."""
+    """The one at this θ, of the run trained at it if there."""
     first = first_evaluations(wildcards)
-    at = {e["eval_angle"]: e for e in reversed(first)}
-    if wildcards.eval_angle not in at:
-        raise WorkflowError(
-            f"{wildcards.dataset}: no maps at {wildcards.eval_angle}°; there are {', '.join(at)}"
-        )
-    return at[wildcards.eval_angle]
+    here = [e for e in first if e["eval_angle"] == wildcards.eval_angle]
+    return next((e for e in here if e["angle"] == e["eval_angle"]), here[0])
 
 
 TABLES = expand(
@@ -167,6 +163,26 @@ PLOTS = expand(
     dataset=config["datasets"],
     suffix=["svg", "png"],
 )
+
+PAGES = ["oscillation", "interaction", "segmentation", "hog_svm"]
+
+# -- report -----------------------------------------------------------------------------------------
+
+# categories stand in the report in this order
+VERDICT, CURVES, PICTURES = "1 Verdict", "2 Curves over θ", "3 What the models look at"
+TRAINING, NUMBERS = "4 Training", "5 Tables"
+
+
+def shown(path, category, name):
+    """Mark a file for `snakemake --report`."""
+    labels = {"shows": "{table}" if "{table}" in path else name}
+    if "{dataset}" in path:
+        labels["data set"] = "{dataset}"
+    labels |= {key: ", ".join(config[f"{key}s"]) for key in ("encoder", "method")}
+    return report(
+        path, caption=f"../report/{name}.rst", category=category, labels=labels
+    )
+
 
 # -- settings: what each stage reads of the configuration, so that no other change runs it again -----
 

@@ -11,7 +11,8 @@ rule plot_samples:
         masks="results/data/{dataset}/masks.npy",
         manifest="results/data/{dataset}/manifest.csv",
     output:
-        multiext("results/plots/samples-{dataset}", ".svg", ".png"),
+        shown("results/plots/samples-{dataset}.png", PICTURES, "samples"),
+        "results/plots/samples-{dataset}.svg",
     log:
         "logs/plots/samples-{dataset}.log",
     conda:
@@ -30,7 +31,8 @@ rule plot_training:
     input:
         "results/tables/training.parquet",
     output:
-        multiext("results/plots/training-{dataset}", ".svg", ".png"),
+        shown("results/plots/training-{dataset}.svg", TRAINING, "training"),
+        "results/plots/training-{dataset}.png",
     log:
         "logs/plots/training-{dataset}.log",
     conda:
@@ -50,7 +52,8 @@ rule plot_oscillation:
         dice="results/tables/dice.csv",
         noise="results/tables/noise.csv",
     output:
-        multiext("results/plots/oscillation-{dataset}", ".svg", ".png"),
+        shown("results/plots/oscillation-{dataset}.svg", CURVES, "oscillation"),
+        "results/plots/oscillation-{dataset}.png",
     log:
         "logs/plots/oscillation-{dataset}.log",
     conda:
@@ -69,7 +72,8 @@ rule plot_polar:
     input:
         "results/tables/dice.csv",
     output:
-        multiext("results/plots/polar-{dataset}", ".svg", ".png"),
+        shown("results/plots/polar-{dataset}.svg", CURVES, "polar"),
+        "results/plots/polar-{dataset}.png",
     log:
         "logs/plots/polar-{dataset}.log",
     conda:
@@ -88,7 +92,8 @@ rule plot_periodogram:
     input:
         "results/tables/periodogram.csv",
     output:
-        multiext("results/plots/periodogram-{dataset}", ".svg", ".png"),
+        shown("results/plots/periodogram-{dataset}.svg", CURVES, "periodogram"),
+        "results/plots/periodogram-{dataset}.png",
     log:
         "logs/plots/periodogram-{dataset}.log",
     conda:
@@ -107,7 +112,8 @@ rule plot_factorial:
     input:
         "results/tables/dice.csv",
     output:
-        multiext("results/plots/factorial-{dataset}", ".svg", ".png"),
+        shown("results/plots/factorial-{dataset}.svg", CURVES, "factorial"),
+        "results/plots/factorial-{dataset}.png",
     log:
         "logs/plots/factorial-{dataset}.log",
     conda:
@@ -130,7 +136,8 @@ rule plot_saliency:
             for e in shown_evaluations(wildcards)
         ],
     output:
-        multiext("results/plots/saliency-{dataset}", ".svg", ".png"),
+        shown("results/plots/saliency-{dataset}.png", PICTURES, "saliency"),
+        "results/plots/saliency-{dataset}.svg",
     log:
         "logs/plots/saliency-{dataset}.log",
     conda:
@@ -177,7 +184,8 @@ rule plot_orientation:
         autocorrelation=f"{ORIENTATION}/autocorrelation.csv",
         hog_svm=f"{ORIENTATION}/hog_svm.csv",
     output:
-        multiext("results/plots/orientation-{dataset}", ".svg", ".png"),
+        shown("results/plots/orientation-{dataset}.svg", CURVES, "orientation"),
+        "results/plots/orientation-{dataset}.png",
     log:
         "logs/plots/orientation-{dataset}.log",
     conda:

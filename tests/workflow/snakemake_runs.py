@@ -14,6 +14,7 @@ PARTS = (
     "envs",
     "experiments",
     "profiles",
+    "report",
     "rules",
     "schemas",
     "slurm",

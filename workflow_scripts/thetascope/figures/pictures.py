@@ -50,7 +50,7 @@ def samples_figure(
         _frame(above)
         _frame(below)
         above.imshow(_picture(image), "gray", vmin=0, vmax=255)
-        below.imshow(mask, "viridis", vmin=0, vmax=masks.max(), interpolation="nearest")
+        below.imshow(mask, "viridis", vmin=0, vmax=masks.max())
         above.set_title(name)
         below.set_xlabel(f"{100 * (mask > 0).mean():.0f} % foreground")
     grid[0, 0].set_ylabel("image")

@@ -1,0 +1,13 @@
+"""Rule verdict_page: verdict.md, verdict.csv → results/pages/verdict.html."""
+
+from pathlib import Path
+
+from thetascope.job import job
+from thetascope.pages import verdict_page
+from thetascope.provenance import atomic, read_csv
+
+with job(snakemake):
+    words = Path(snakemake.input.words).read_text(encoding="utf-8")
+    text = verdict_page(words, read_csv(snakemake.input.table))
+    with atomic(snakemake.output[0]) as temporary:
+        temporary.write_text(text, encoding="utf-8")
