@@ -23,6 +23,7 @@ include: "rules/plots.smk"
 include: "rules/pages.smk"
 include: "rules/estimate.smk"
 include: "rules/verify.smk"
+include: "rules/archive.smk"
 
 
 rule all:
@@ -30,4 +31,4 @@ rule all:
     input:
         TABLES,
         PLOTS,
-        expand("results/pages/{table}.html", table=["verdict", *PAGES]),
+        PAGES,

@@ -164,7 +164,8 @@ PLOTS = expand(
     suffix=["svg", "png"],
 )
 
-PAGES = ["oscillation", "interaction", "segmentation", "hog_svm"]
+READABLE = ["oscillation", "interaction", "segmentation", "hog_svm"]
+PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------
 

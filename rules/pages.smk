@@ -5,7 +5,7 @@
 
 
 wildcard_constraints:
-    table=one_of(PAGES),
+    table=one_of(READABLE),
 
 
 rule verdict_page:
