@@ -31,6 +31,9 @@ with job(snakemake):
         raise UserError("mask.png: no such file; check the path")
     if snakemake.wildcards.case == "bug":
         1 / 0
+    if snakemake.wildcards.case == "memory":
+        import torch
+        raise torch.OutOfMemoryError("CUDA out of memory.")
     open(snakemake.output[0], "w").close()
 """
 
@@ -75,3 +78,10 @@ def test_a_bug_shows_its_traceback_in_the_log_and_on_the_terminal(run):
     for text in (log, done.stderr):
         assert "ZeroDivisionError" in text
         assert "case=bug" in text
+
+
+def test_a_full_gpu_says_what_to_lower(run):
+    done, log = run("memory")
+    assert done.returncode != 0
+    for text in (log, done.stderr):
+        assert "saliency.chunk_size" in text and "CUDA out of memory." in text

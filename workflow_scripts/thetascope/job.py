@@ -41,7 +41,12 @@ def job(snakemake: Any) -> Iterator[None]:
     except UserError as error:
         log.error("%s (%s): %s", snakemake.rule, where, error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
+            log.error(
+                "the GPU's memory is full: lower `pretrain.batch_size`, `finetune.batch_size` or "
+                "`saliency.chunk_size`, whichever belongs to this rule"
+            )
         log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
         sys.exit(1)
     log.info("done")
