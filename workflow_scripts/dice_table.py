@@ -1,15 +1,13 @@
 """Rule dice_table: dice_per_item.parquet → results/tables/dice.csv."""
 
-import pandas as pd
-
 from thetascope import tables
 from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.provenance import read_parquet, record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     table = tables.dice_table(
-        pd.read_parquet(snakemake.input[0]),
+        read_parquet(snakemake.input[0]),
         analysis["bootstrap"],
         analysis["confidence"],
         analysis["seed"],

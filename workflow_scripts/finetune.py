@@ -1,8 +1,7 @@
 """Rule finetune: pretrained.pt + masks → finetuned.pt, finetune.csv, segmentation.csv."""
 
-import numpy as np
-
 from thetascope import checkpoints, runtime, segmentation
+from thetascope.datasets import read_array
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv
 from thetascope.resume import State
@@ -15,8 +14,8 @@ with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)
     rows = {part: list(group.index) for part, group in manifest.groupby("split")}
     view = View(**params.view)
-    images = view.original(runtime.to_images(np.load(snakemake.input.images), device))
-    masks = view.masks(runtime.to_tensor(np.load(snakemake.input.masks), device))
+    images = view.original(runtime.to_images(read_array(snakemake.input.images), device))
+    masks = view.masks(runtime.to_tensor(read_array(snakemake.input.masks), device))
     generator = runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "finetune")
     encoder = checkpoints.load_encoder(
         wildcards.encoder, images.shape[1], snakemake.input.pretrained

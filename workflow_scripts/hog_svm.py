@@ -1,7 +1,6 @@
 """Rule hog_svm: images.npy and the cases of the manifest → hog_svm.csv of one data set."""
 
-import numpy as np
-
+from thetascope.datasets import read_array
 from thetascope.job import job
 from thetascope.orientation import hog_svm_table
 from thetascope.provenance import read_csv, record, write_csv
@@ -9,6 +8,6 @@ from thetascope.provenance import read_csv, record, write_csv
 with job(snakemake):
     params = snakemake.params
     cases = read_csv(snakemake.input.manifest)["case"]
-    images = np.load(snakemake.input.images)
+    images = read_array(snakemake.input.images)
     table = hog_svm_table(images, cases, params.thetas, params.cells, **params.intervals)
     write_csv(table, snakemake.output[0], record(snakemake))

@@ -1,7 +1,6 @@
 """Rule orientation: images.npy → histogram.csv, autocorrelation.csv of one data set."""
 
-import numpy as np
-
+from thetascope.datasets import read_array
 from thetascope.job import job
 from thetascope.orientation import orientation_tables
 from thetascope.provenance import record, write_csv
@@ -9,7 +8,7 @@ from thetascope.provenance import record, write_csv
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
     histogram, autocorrelation = orientation_tables(
-        np.load(snakemake.input.images), params.bins, params.thetas, **params.intervals
+        read_array(snakemake.input.images), params.bins, params.thetas, **params.intervals
     )
     write_csv(histogram, output.histogram, record(snakemake))
     write_csv(autocorrelation, output.autocorrelation, record(snakemake))

@@ -1,14 +1,12 @@
 """Rule oscillation_tables: dice_per_item.parquet → peaks.csv, oscillation.csv."""
 
-import pandas as pd
-
 from thetascope import oscillation, periodicity
 from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.provenance import read_parquet, record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
-    per_item = pd.read_parquet(snakemake.input[0])
+    per_item = read_parquet(snakemake.input[0])
     bootstrap = (analysis["bootstrap"], analysis["confidence"], analysis["seed"])
     peaks = oscillation.peaks_table(per_item, *bootstrap)
     amplitudes = oscillation.oscillation_table(per_item, analysis["periods"], *bootstrap)

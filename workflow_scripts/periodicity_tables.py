@@ -1,15 +1,13 @@
 """Rule periodicity_tables: dice_per_item.parquet → interaction, noise, periodogram, downstream."""
 
-import pandas as pd
-
 from thetascope import downstream, periodicity
 from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.provenance import read_parquet, record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     periods, permutations, seed = (analysis[k] for k in ("periods", "permutations", "seed"))
-    per_item = pd.read_parquet(snakemake.input[0])
+    per_item = read_parquet(snakemake.input[0])
     interaction = periodicity.interaction_tests(per_item, periods, permutations, seed)
     tables = {
         "interaction": periodicity.false_discovery(interaction, analysis["confirmatory"]),

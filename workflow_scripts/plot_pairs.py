@@ -5,17 +5,18 @@ import torch
 
 from thetascope import runtime
 from thetascope.angles import degrees
+from thetascope.datasets import read_array
 from thetascope.figures.pictures import pairs_figure
 from thetascope.figures.style import ARM, MAP, save
 from thetascope.job import job
-from thetascope.provenance import record
+from thetascope.provenance import read_npz, record
 from thetascope.rotation import View, rotate
 
 SHOWN = 3
 
 with job(snakemake):
     run, view = snakemake.params.evaluation, View(**snakemake.params.view)
-    theta, file = degrees(run["eval_angle"]), np.load(snakemake.input.saliency)
+    theta, file = degrees(run["eval_angle"]), read_npz(snakemake.input.saliency)
     by_size = np.argsort(file["masks"].mean(axis=(1, 2)))
     shown = by_size[np.linspace(0, len(by_size) - 1, SHOWN + 2).astype(int)[1:-1]]
     turns = {"original": 0.0, "rotated": 0.0 if view.sham else theta}
@@ -24,7 +25,7 @@ with job(snakemake):
         pictures = torch.from_numpy(arrays[shown]).float()[:, None]
         return rotate(pictures, turns[orientation], interpolation)[:, 0].numpy()
 
-    items = np.load(snakemake.input.images, mmap_mode="r")[file["items"][shown]]
+    items = read_array(snakemake.input.images)[file["items"][shown]]
     items = runtime.to_images(items, torch.device("cpu"))
     figure = pairs_figure(
         {

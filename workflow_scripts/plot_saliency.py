@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from thetascope.datasets import central_crop
+from thetascope.datasets import central_crop, read_array
 from thetascope.figures.pictures import saliency_figure
 from thetascope.figures.style import ARM, MAP, save
 from thetascope.job import job
-from thetascope.provenance import record
+from thetascope.provenance import read_npz, record
 
 with job(snakemake):
     evaluations = snakemake.params.evaluations
-    files = [np.load(path, allow_pickle=False) for path in snakemake.input.saliency]
+    files = [read_npz(path) for path in snakemake.input.saliency]
     masks = files[0]["masks"] > 0
     shares = masks.mean(axis=(1, 2))
     shown = int(np.argsort(shares)[len(shares) // 2])  # neither the emptiest nor the fullest mask
-    image = np.load(snakemake.input.images, mmap_mode="r")[files[0]["items"][shown]]
+    image = read_array(snakemake.input.images)[files[0]["items"][shown]]
     if snakemake.params.view["canvas"] == "crop":
         image = central_crop(image)
     maps = {

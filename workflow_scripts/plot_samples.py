@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from thetascope.datasets import read_array
 from thetascope.figures.pictures import samples_figure
 from thetascope.figures.style import save
 from thetascope.job import job
@@ -12,9 +13,7 @@ SHOWN = 6
 with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)
     shown = np.unique(np.linspace(0, len(manifest) - 1, SHOWN).astype(int))  # evenly spread
-    images, masks = (
-        np.load(snakemake.input[name], mmap_mode="r")[shown] for name in ("images", "masks")
-    )
+    images, masks = (read_array(snakemake.input[name])[shown] for name in ("images", "masks"))
     title = f"{snakemake.wildcards.dataset}: {len(shown)} of {len(manifest)} items"
     figure = samples_figure(images, masks, manifest["id"].iloc[shown].tolist(), title)
     save(figure, snakemake.output, record(snakemake))

@@ -1,8 +1,7 @@
 """Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
 
-import numpy as np
-
 from thetascope import angles, checkpoints, contrastive, runtime
+from thetascope.datasets import read_array
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv
 from thetascope.resume import State
@@ -13,7 +12,7 @@ with job(snakemake):
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
     manifest = read_csv(snakemake.input.manifest)
     rows = manifest.index[manifest["split"] == "train"]
-    images = runtime.to_images(np.load(snakemake.input.images)[rows], device)
+    images = runtime.to_images(read_array(snakemake.input.images)[rows], device)
     encoder = checkpoints.load_encoder(
         wildcards.encoder, images.shape[1], snakemake.input.backbone
     ).to(device)

@@ -1,8 +1,7 @@
 """Rule saliency: pretrained.pt, finetuned.pt, images, θ → saliency.npz, probe.csv."""
 
-import numpy as np
-
 from thetascope import angles, checkpoints, probe, runtime, saliency, segmentation
+from thetascope.datasets import read_array
 from thetascope.job import job
 from thetascope.provenance import read_csv, record, write_csv, write_npz
 from thetascope.rotation import View
@@ -13,8 +12,8 @@ with job(snakemake):
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
     manifest = read_csv(given.manifest)
     items = saliency.choose_items(manifest, params.settings["items"])
-    images = runtime.to_images(np.load(given.images), device)
-    masks = runtime.to_tensor(np.load(given.masks)[items], device)
+    images = runtime.to_images(read_array(given.images), device)
+    masks = runtime.to_tensor(read_array(given.masks)[items], device)
     name, channels = wildcards.encoder, images.shape[1]
     encoder = checkpoints.load_encoder(name, channels, given.pretrained).to(device)
     arrays = saliency.saliency_maps(

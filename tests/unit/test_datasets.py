@@ -1,5 +1,6 @@
 """The pictures that come with the dependencies, and what is refused."""
 
+import hashlib
 import json
 import re
 from itertools import pairwise
@@ -43,7 +44,10 @@ def test_prepared_arrays(items, tmp_path, name, channels):
     assert set(np.unique(masks)) == {0, 1}
     assert masks.any(axis=(1, 2)).all()
     record = json.loads((tmp_path / "manifest.csv").read_text().splitlines()[0][2:])
-    assert record == {"rule": "data"}
+    assert record["rule"] == "data"
+    for name, digest in record["arrays"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert record["arrays"].keys() == {"images.npy", "masks.npy"}
 
 
 @pytest.mark.parametrize("name", ["ihc", "retina"])

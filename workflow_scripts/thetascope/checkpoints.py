@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from thetascope.encoders import TIMM_NAMES, Encoder, build_network
 from thetascope.errors import UserError
-from thetascope.provenance import atomic
+from thetascope.provenance import DamagedError, atomic
 
 State = dict[str, Tensor]
 
@@ -47,12 +48,18 @@ def load(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If the file is not there, is cut short, or holds more than tensors and plain values.
+        If the file is not there, is damaged, or holds more than tensors and plain values.
     """
     try:
+        if zipfile.is_zipfile(path):  # the checksums within, which torch does not look at
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise DamagedError(path, f"member {damaged}")
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint") from error
+    except DamagedError:
+        raise
     except Exception as error:  # torch raises several kinds: pickle, zip, runtime
         raise UserError(f"{path}: not a checkpoint of plain tensors that torch can read") from error
     if not isinstance(contents, dict):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import os
 import platform
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thetascope import __version__
+from thetascope.errors import UserError
 
 if TYPE_CHECKING:  # both are slow to import, and most users of this module need neither
     import numpy as np
@@ -133,11 +137,43 @@ def seed_for(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
+class DamagedError(UserError):
+    """A result of ours is not what was written; it can be made again."""
+
+    def __init__(self, path: str | Path, how: object) -> None:
+        super().__init__(
+            f"{path}: damaged since it was written ({how}); delete it and give the same command "
+            "again: it is made anew, with all that follows from it"
+        )
+
+
 def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
-    """Write a table whose first line, a comment, is the record as JSON."""
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# {json.dumps(record, sort_keys=True, separators=(',', ':'))}\n")
-        frame.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
+    """Write a table whose first line, a comment, is the record and the rest's digest as JSON."""
+    text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    header = {**record, "sha256": hashlib.sha256(text).hexdigest()}
+    with atomic(path) as temporary:
+        line = f"# {json.dumps(header, sort_keys=True, separators=(',', ':'))}\n"
+        temporary.write_bytes(line.encode() + text)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table of ours; names and angles stay text, as they stand in paths.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    import pandas as pd
+
+    line, _, text = Path(path).read_bytes().partition(b"\n")
+    try:
+        expected = json.loads(line.removeprefix(b"# "))["sha256"]
+    except (ValueError, KeyError) as error:
+        raise DamagedError(path, "its first line") from error
+    if hashlib.sha256(text).hexdigest() != expected:
+        raise DamagedError(path, "another SHA-256")
+    return pd.read_csv(io.BytesIO(text), dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
 
 def write_parquet(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
@@ -145,28 +181,51 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, record: Mapping[str, An
     frame = frame.copy(deep=False)
     frame.attrs = {"record": dict(record)}
     with atomic(path) as temporary:
-        frame.to_parquet(temporary, index=False)
+        frame.to_parquet(temporary, index=False, write_page_checksum=True)
 
 
-def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table of ours; names and angles stay text, as they stand in paths."""
+def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a columnar table of ours; `options` are those of `pandas.read_parquet`.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
     import pandas as pd
 
-    return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True, **options)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
     """Read what made a `.csv` or `.npz` of ours."""
     path = Path(path)
     if path.suffix == ".npz":
-        import numpy as np
-
-        with np.load(path, allow_pickle=False) as arrays:
-            contents: dict[str, Any] = json.loads(str(arrays["record"]))
+        contents: dict[str, Any] = json.loads(str(read_npz(path)["record"]))
     else:
         with path.open(encoding="utf-8") as file:
             contents = json.loads(file.readline().removeprefix("# "))
     return contents
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Read arrays of ours, and the record under the key `record`.
+
+    Raises
+    ------
+    DamagedError
+        If they are not what was written: zip archives hold a checksum of every member.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedError(path, error) from error
 
 
 def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from thetascope.datasets import splits
 from thetascope.errors import UserError
-from thetascope.provenance import atomic, write_csv
+from thetascope.provenance import DamagedError, atomic, read_record, write_csv
 
 Image = NDArray[np.uint8]
 
@@ -160,10 +161,29 @@ def prepare(
                 f"none of the {len(group)} {part} items has any foreground "
                 f"(first: {group['source'].iloc[0]}); check the masks or change `split.seed`"
             )
+    digests = {}
     for path, arrays in (images_path, images), (masks_path, masks):
-        with atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, np.stack(arrays))
-    write_csv(manifest, manifest_path, record)
+        with atomic(path) as temporary:
+            with temporary.open("wb") as file:
+                np.save(file, np.stack(arrays))
+            digests[Path(path).name] = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    write_csv(manifest, manifest_path, {**record, "arrays": digests})
+
+
+def read_array(path: str | Path) -> NDArray[np.uint8]:
+    """Read images or masks that `prepare` wrote.
+
+    Raises
+    ------
+    DamagedError
+        If they are not what the manifest beside them says.
+    """
+    data = Path(path).read_bytes()
+    expected = read_record(Path(path).with_name("manifest.csv"))["arrays"][Path(path).name]
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise DamagedError(path, "another SHA-256 than manifest.csv says")
+    array: NDArray[np.uint8] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
 
 
 def resize(array: Image, size: int, *, labels: bool = False) -> Image:
