@@ -17,6 +17,7 @@ include: "rules/saliency.smk"
 include: "rules/tables.smk"
 include: "rules/orientation.smk"
 include: "rules/plots.smk"
+include: "rules/explorer.smk"
 include: "rules/estimate.smk"
 include: "rules/verify.smk"
 
@@ -26,3 +27,4 @@ rule all:
     input:
         TABLES,
         PLOTS,
+        "results/explorer.html",

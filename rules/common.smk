@@ -104,12 +104,25 @@ def per_dataset(name):
     return expand(f"{ORIENTATION}/{name}", dataset=config["datasets"])
 
 
-def shown_evaluations(wildcards):
-    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
-    of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
+def first_arm(dataset):
+    """Evaluations of the data set's first arm and seed over θ, trained there if any is."""
+    of_dataset = [e for e in EVALUATIONS if e["dataset"] == dataset]
     arm = ("view", "encoder", "method", "seed")
     first = [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
-    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
+    diagonal = [e for e in first if e["angle"] == e["eval_angle"]]
+    last = max(TRAIN_ANGLES)  # `random` if it is there, as in the curves
+    return diagonal or [e for e in first if e["angle"] == last]
+
+
+def evenly(evaluations, count):
+    """So many of them, or all, evenly spread."""
+    step = max(1, len(evaluations) / count)
+    return [evaluations[int(i * step)] for i in range(min(count, len(evaluations)))]
+
+
+def shown_evaluations(wildcards):
+    """Four evaluations of the data set's first arm and seed, evenly spread over its θ."""
+    diagonal = first_arm(wildcards.dataset)
     return diagonal[:: max(1, len(diagonal) // 5)][:4]
 
 

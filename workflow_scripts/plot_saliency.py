@@ -2,19 +2,14 @@
 
 import numpy as np
 
-from thetascope.datasets import central_crop
-from thetascope.figures import MAP, saliency_figure
+from thetascope.figures import MAP, example, saliency_figure
 from thetascope.job import job
 
 with job(snakemake):
     evaluations = snakemake.params.evaluations
     files = [np.load(path, allow_pickle=False) for path in snakemake.input.saliency]
-    masks = files[0]["masks"] > 0
-    shares = masks.mean(axis=(1, 2))
-    shown = int(np.argsort(shares)[len(shares) // 2])  # neither the emptiest nor the fullest mask
-    image = np.load(snakemake.input.images, mmap_mode="r")[files[0]["items"][shown]]
-    if snakemake.params.view["canvas"] == "crop":
-        image = central_crop(image)
+    canvas = snakemake.params.view["canvas"]
+    shown, image, mask = example(files[0], snakemake.input.images, canvas)
     maps = {
         evaluation["eval_angle"]: {
             key.removesuffix(f".{MAP}"): file[key][shown] for key in file if key.endswith(MAP)
@@ -22,4 +17,4 @@ with job(snakemake):
         for evaluation, file in zip(evaluations, files, strict=True)
     }
     arm = ", ".join(str(evaluations[0][key]) for key in ("dataset", "view", "encoder", "method"))
-    saliency_figure(image, masks[shown], maps, snakemake.output[0], f"Saliency maps: {arm}")
+    saliency_figure(image, mask, maps, snakemake.output[0], f"Saliency maps: {arm}")

@@ -31,7 +31,8 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_oscillation": 1,
         "plot_saliency": 1,
         "plot_orientation": 1,
-        "total": 43,
+        "explorer": 1,
+        "total": 44,
     }
 
 

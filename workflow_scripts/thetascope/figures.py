@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thetascope.angles import NONE, RANDOM, degrees, is_fixed
+from thetascope.datasets import central_crop
 from thetascope.metrics import binarise_area, dice
 from thetascope.provenance import atomic
 
@@ -51,7 +53,7 @@ def _figure(path: str | Path, width: float, height: float) -> Iterator[Figure]:
             figure.savefig(temporary, metadata={"Date": None})
 
 
-def _sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Rows that make the curves, with their `theta`, and what θ is.
 
     All training angles, each at its own angle of evaluation if there, else all at the first one;
@@ -110,7 +112,7 @@ def oscillation_figure(table: pd.DataFrame, path: str | Path) -> Figure:
         What was written.
     """
     table = table[table["metric"].isin(list(METRICS))]
-    curves, meaning = _sweep(table)
+    curves, meaning = sweep(table)
     # what the untrained encoder gives at the angle at which each point was evaluated
     untrained = table[(table["angle"] == NONE) & (curves["angle"].iloc[0] != NONE)].merge(
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
@@ -199,6 +201,36 @@ def factorial_figure(table: pd.DataFrame, metric: str, path: str | Path) -> Figu
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
         figure.suptitle(f"{table['dataset'].iloc[0]}: {metric} by angle of training and evaluation")
     return figure
+
+
+def example(
+    saliency: Mapping[str, NDArray[Any]], images: str | Path, canvas: str
+) -> tuple[int, NDArray[np.uint8], NDArray[np.bool_]]:
+    """Choose the item that stands for its data set, by the middle size of its mask.
+
+    Parameters
+    ----------
+    saliency : mapping
+        Arrays of a `saliency.npz`.
+    images : path
+        The data set's `images.npy`.
+    canvas : str
+        Of the view: `crop` shows the central square alone.
+
+    Returns
+    -------
+    int
+        Its place among the mapped items.
+    ndarray
+        The image, uint8 [C, S, S].
+    ndarray
+        The mask, bool [S, S].
+    """
+    masks = saliency["masks"] > 0
+    shares = masks.mean(axis=(1, 2))
+    shown = int(np.argsort(shares)[len(shares) // 2])
+    image = np.load(images, mmap_mode="r")[saliency["items"][shown]]
+    return shown, central_crop(image) if canvas == "crop" else image, masks[shown]
 
 
 def saliency_figure(
