@@ -21,6 +21,7 @@ include: "rules/tables.smk"
 include: "rules/orientation.smk"
 include: "rules/plots.smk"
 include: "rules/pages.smk"
+include: "rules/explorer.smk"
 include: "rules/estimate.smk"
 include: "rules/verify.smk"
 include: "rules/archive.smk"
@@ -32,3 +33,4 @@ rule all:
         TABLES,
         PLOTS,
         PAGES,
+        "results/explorer.html",

@@ -11,6 +11,7 @@ rule archive:
         "results/tables/verdict.md",
         PLOTS,
         PAGES,
+        "results/explorer.html",
         expand("results/data/{dataset}/manifest.csv", dataset=config["datasets"]),
     output:
         "results/archive.zip",

@@ -104,23 +104,36 @@ def per_dataset(name):
     return expand(f"{ORIENTATION}/{name}", dataset=config["datasets"])
 
 
-def first_evaluations(wildcards):
+def first_evaluations(dataset):
     """Evaluations of the data set's first arm and seed."""
-    of_dataset = [e for e in EVALUATIONS if e["dataset"] == wildcards.dataset]
+    of_dataset = [e for e in EVALUATIONS if e["dataset"] == dataset]
     arm = ("view", "encoder", "method", "seed")
     return [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
 
 
+def over_theta(dataset):
+    """Those that make a curve over θ: each run at its own θ, if any has one."""
+    first = first_evaluations(dataset)
+    diagonal = [e for e in first if e["angle"] == e["eval_angle"]]
+    last = max(TRAIN_ANGLES)  # `random` if it is there, as in the curves
+    return diagonal or [e for e in first if e["angle"] == last]
+
+
+def evenly(evaluations, count):
+    """So many of them, or all, evenly spread."""
+    step = max(1, len(evaluations) / count)
+    return [evaluations[int(i * step)] for i in range(min(count, len(evaluations)))]
+
+
 def shown_evaluations(wildcards):
-    """Four of them, evenly spread over θ, each run at its own θ if there."""
-    first = first_evaluations(wildcards)
-    diagonal = [e for e in first if e["angle"] == e["eval_angle"]] or first
-    return diagonal[:: max(1, len(diagonal) // 5)][:4]
+    """Four of them, the last one before the first comes round again."""
+    curve = over_theta(wildcards.dataset)
+    return curve[:: max(1, len(curve) // 5)][:4]
 
 
 def pair_evaluation(wildcards):
     """The one at this θ, of the run trained at it if there."""
-    first = first_evaluations(wildcards)
+    first = first_evaluations(wildcards.dataset)
     here = [e for e in first if e["eval_angle"] == wildcards.eval_angle]
     return next((e for e in here if e["angle"] == e["eval_angle"]), here[0])
 

@@ -45,7 +45,7 @@ def library(tmp_path):
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("metrics.py", {"score.py", *PICTURES}),
+        ("metrics.py", {"score.py", "explorer.py", *PICTURES}),
         ("contrastive.py", {"pretrain.py"}),
         ("saliency.py", {"saliency.py"}),
         ("rotation.py", {"pretrain.py", "finetune.py", "saliency.py", "plot_pairs.py"}),
@@ -80,6 +80,15 @@ def test_imports_of_every_form_are_followed(tmp_path):
         path.write_text(kept)
     (package / "unused.py").write_text("z = 1\n")
     assert fingerprint("job.py", root=tmp_path) == before
+
+
+def test_a_file_that_is_no_python_counts_where_it_is_named(tmp_path):
+    (tmp_path / "job.py").write_text("")
+    marks = set()
+    for text in ("<p>one", "<p>two"):
+        (tmp_path / "page.html").write_text(text)
+        marks.add(fingerprint("job.py", "page.html", root=tmp_path))
+    assert len(marks | {fingerprint("job.py", root=tmp_path)}) == 3
 
 
 def test_seeds_are_stable_and_distinct():

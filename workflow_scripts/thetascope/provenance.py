@@ -68,7 +68,7 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
     Parameters
     ----------
     *files : str
-        Python files, relative to `root`.
+        Python files, and others that they read, relative to `root`.
     root : Path
         The folder that holds the scripts and the package.
 
@@ -83,7 +83,7 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path, root)
+            waiting += _imported(path, root) if path.suffix == ".py" else []
     digest = hashlib.sha256()
     for path in sorted(found):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

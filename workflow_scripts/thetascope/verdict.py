@@ -83,11 +83,10 @@ def verdict_table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _sentence(row: pd.Series) -> str:
-    """One curve in plain words."""
-    what = f"**{row['model']}, {row['orientation']}, {row['metric']}**"
+def finding(row: pd.Series) -> str:
+    """Say one row of `verdict_table` in plain words."""
     if row["verdict"] == UNTESTED:
-        return f"{what}: no valid test ({row['n_angles']} angles, {row['n_seeds']} seeds)."
+        return f"no valid test ({row['n_angles']} angles, {row['n_seeds']} seeds)."
     size = (
         f"{row['amplitude']:.3f} [{row['amplitude_ci_low']:.3f}, {row['amplitude_ci_high']:.3f}] "
         f"at period {row['period']:g}°, p = {row['p']:.3g}, q = {row['q']:.3g}"
@@ -98,8 +97,8 @@ def _sentence(row: pd.Series) -> str:
             if np.isfinite(row["detectable_amplitude"])
             else "; with one seed and no replicate nobody knows what could have been missed"
         )
-        return f"{what}: nothing found. The largest candidate is {size}{reach}."
-    parts = [f"{what}: an effect that the footprint does not explain, {size}."]
+        return f"nothing found. The largest candidate is {size}{reach}."
+    parts = [f"an effect that the footprint does not explain, {size}."]
     if row["period"] in (45, 90, 180) and row["orientation"] == "rotated":
         parts.append(
             "Multiples of 90° are not resampled and all other angles are: resampling alone can "
@@ -158,7 +157,8 @@ def _lines(
         yield f"{effects} of {len(rows)} curves differ from chance after the null."
         yield ""
         for _, row in rows.iterrows():
-            yield f"- {_sentence(row)}"
+            curve = f"{row['model']}, {row['orientation']}, {row['metric']}"
+            yield f"- **{curve}**: {finding(row)}"
     tests = interaction[interaction["confirmatory"] & interaction["q"].notna()]
     yield ""
     yield "## Do the data sets differ?"

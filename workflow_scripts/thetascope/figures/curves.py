@@ -17,7 +17,7 @@ CURVES = {(model, MAP): name for model, name in MODELS.items()} | {
 }
 
 
-def _sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str], str]:
+def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str], str]:
     """Rows that make the curves, with their `theta`; their `sweep` and `at`; what θ is.
 
     All training angles, each at its own angle of evaluation if there, else all at the first one;
@@ -29,15 +29,15 @@ def _sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str], str]:
         angle = table["angle"].max()  # `random` if it is there, else `none`
         rows, axis = table[table["angle"] == angle], "eval_angle"
         trained = {RANDOM: "Trained at random angles", NONE: "No self-supervision"}
-        sweep, meaning = ("eval", angle), f"{trained[angle]}, evaluated at θ"
+        kind, meaning = ("eval", angle), f"{trained[angle]}, evaluated at θ"
     elif diagonal["angle"].nunique() == fixed["angle"].nunique():
-        rows, axis, sweep = diagonal, "angle", ("diagonal", "same")
+        rows, axis, kind = diagonal, "angle", ("diagonal", "same")
         meaning = "Trained and evaluated at θ"
     else:
         at = fixed["eval_angle"].min()
         rows, axis = fixed[fixed["eval_angle"] == at], "angle"
-        sweep, meaning = ("train", at), f"Trained at θ, evaluated at {degrees(at):g}°"
-    return rows.assign(theta=rows[axis].map(degrees)), sweep, meaning
+        kind, meaning = ("train", at), f"Trained at θ, evaluated at {degrees(at):g}°"
+    return rows.assign(theta=rows[axis].map(degrees)), kind, meaning
 
 
 def _of(table: pd.DataFrame, **values: object) -> pd.DataFrame:
@@ -102,8 +102,8 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame) -> Figure:
         Rows of `noise.csv` (see `periodicity.noise_table`), of the same data set.
     """
     table = table[table["metric"].isin(list(METRICS))]
-    curves, (sweep, at), meaning = _sweep(table)
-    noise = _of(noise, sweep=sweep, at=at, series="value").drop_duplicates(
+    curves, (kind, at), meaning = sweep(table)
+    noise = _of(noise, sweep=kind, at=at, series="value").drop_duplicates(
         [*ARM, "model", "map", "metric", "orientation"]
     )
     noise = noise.assign(sd=noise["seed_sd"].fillna(noise["replicate_sd"])).query("sd > 0")
@@ -143,7 +143,7 @@ def polar_figure(table: pd.DataFrame) -> Figure:
         Rows of `dice.csv` (see `tables.dice_table`), of one data set.
     """
     table = table[table["metric"].isin(POLAR)]
-    curves, _, meaning = _sweep(table)
+    curves, _, meaning = sweep(table)
     arms = _arms(curves)
     rows = [(arm, model) for arm in arms for model in MODELS]
     figure = Figure((8, 1 + 3.6 * len(rows)), layout="constrained")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thetascope.angles import degrees, is_fixed
+from thetascope.datasets import central_crop
 from thetascope.figures.style import MODELS, OUTLINE, VIEWS, in_style
 from thetascope.metrics import binarise_area, dice
 
@@ -102,6 +104,36 @@ def pairs_figure(
         axes.set_title(text)
     figure.suptitle(title)
     return figure
+
+
+def example(
+    saliency: Mapping[str, NDArray[Any]], images: NDArray[np.uint8], canvas: str
+) -> tuple[int, NDArray[np.uint8], NDArray[np.bool_]]:
+    """Choose the item that stands for its data set, by the middle size of its mask.
+
+    Parameters
+    ----------
+    saliency : mapping
+        Arrays of a `saliency.npz`.
+    images : ndarray
+        All images of the data set, uint8 [N, C, S, S].
+    canvas : str
+        Of the view: `crop` shows the central square alone.
+
+    Returns
+    -------
+    int
+        Its place among the mapped items.
+    ndarray
+        The image, uint8 [C, S, S].
+    ndarray
+        The mask, bool [S, S].
+    """
+    masks = saliency["masks"] > 0
+    shares = masks.mean(axis=(1, 2))
+    shown = int(np.argsort(shares)[len(shares) // 2])
+    image = images[saliency["items"][shown]]
+    return shown, central_crop(image) if canvas == "crop" else image, masks[shown]
 
 
 @in_style

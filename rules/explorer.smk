@@ -1,0 +1,32 @@
+# The results on one page, to look at in a browser.
+#
+# inputs   results/tables/dice.csv, verdict.csv, saliency.npz of some angles, every data set's images
+# outputs  results/explorer.html
+
+# with maps of more angles the page of many data sets would be too large to open
+EXPLORED = [e for name in config["datasets"] for e in evenly(over_theta(name), 24)]
+
+
+rule explorer:
+    """Put all curves over θ, and maps behind them, into one page that needs nothing beside it."""
+    input:
+        scores="results/tables/dice.csv",
+        verdicts="results/tables/verdict.csv",
+        images=expand("results/data/{dataset}/images.npy", dataset=config["datasets"]),
+        saliency=[f"{EVALUATION}/saliency.npz".format(**e) for e in EXPLORED],
+    output:
+        "results/explorer.html",
+    log:
+        "logs/explorer.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        evaluations=EXPLORED,
+        datasets=list(config["datasets"]),
+        views=config["views"],
+        code=fingerprint("explorer.py", "thetascope/explorer.html"),
+    script:
+        "../workflow_scripts/explorer.py"

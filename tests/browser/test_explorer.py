@@ -1,0 +1,272 @@
+"""The explorer of a finished run, as a person with a mouse, a keyboard or a phone meets it."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from playwright.sync_api import expect
+from skimage.io import imread
+
+from thetascope import explorer, figures
+from thetascope.metrics import binarise_area, dice
+from thetascope.provenance import read_csv
+
+CONTROLS = [*explorer.CURVE, "compare", "theta"]
+DEFAULT = {"model": "pretrained", "map": "smoothgrad", "metric": "dice_area"}
+
+
+@pytest.fixture(scope="session")
+def made(finished):
+    return finished.folder / "results/explorer.html"
+
+
+@pytest.fixture
+def requests(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    return asked
+
+
+@pytest.fixture
+def opened(page, requests, made):
+    """The page of the finished run; it asks for nothing but itself."""
+    page.goto(made.as_uri())
+    yield page
+    assert {url for url in requests if not url.startswith("data:")} == {made.as_uri()}
+
+
+@pytest.fixture
+def data(made):
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', made.read_text())
+    return json.loads(found[1])
+
+
+def write(folder, data):
+    path = folder / "explorer.html"
+    path.write_text(explorer.page(data))
+    return path.as_uri()
+
+
+def rows(finished, **chosen):
+    table = read_csv(finished.folder / "results/tables/dice.csv")
+    for column, value in {**DEFAULT, "orientation": "original", **chosen}.items():
+        table = table[table[column] == value]
+    return table[table["angle"] == table["eval_angle"]].set_index("angle")
+
+
+def drawn(page):
+    """Values of the curves with markers, as plotly holds them, original first."""
+    lines = page.evaluate("document.getElementById('plot').data")
+    values = [line["y"] for line in lines if line["mode"] == "lines+markers"]
+    return values[::-1]
+
+
+def place(page, theta):
+    """Where this angle is in the plot, in pixels of the window."""
+    box = page.locator("#plot .nsewdrag").bounding_box()
+    return box["x"] + box["width"] * (theta + 6) / 372, box["y"] + box["height"] / 2
+
+
+def share(page, colour):
+    """Share of the plot's pixels that have just this colour."""
+    picture = imread(io.BytesIO(page.locator("#plot").screenshot()))[..., :3]
+    return (np.abs(picture - 255 * np.array(to_rgb(colour))).max(axis=-1) < 12).mean()
+
+
+def test_both_curves_and_their_nulls_are_drawn_in_their_colours(opened, finished):
+    for orientation in figures.VIEWS:
+        assert share(opened, figures.COLOURS[orientation]) > 0.001
+        curve = rows(finished, orientation=orientation)["mean"]
+        assert drawn(opened)[list(figures.VIEWS).index(orientation)] == curve.round(4).tolist()
+    assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 2
+    expect(opened.locator("#legend")).to_contain_text("the footprint alone")
+
+
+def test_choosing_shows_another_curve(opened, finished):
+    before = opened.locator("#plot").screenshot()
+    opened.select_option("#metric", label="AUROC")
+    opened.get_by_label("Model").select_option("finetuned")
+    expect(opened.locator("#title")).to_have_text("ihc: AUROC")
+    curve = rows(finished, metric="auroc", model="finetuned")["mean"]
+    assert drawn(opened)[0] == curve.round(4).tolist()
+    assert opened.locator("#plot").screenshot() != before
+
+
+def test_only_what_there_is_can_be_chosen(opened):
+    opened.select_option("#model", "baseline")
+    assert opened.locator("#map option").all_text_contents() == [
+        "Edges of the image (Sobel)",
+        "Gaussian about the centre",
+    ]
+    opened.select_option("#model", "finetuned")
+    opened.select_option("#map", "segmentation")
+    assert opened.locator("#metric option").all_text_contents() == ["dice_class_1"]
+    expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
+    assert opened.locator("#pictures img").count() == 0
+    expect(opened.locator("#spoken")).to_contain_text("everything this class alone")
+
+
+def test_an_untrained_encoder_and_edges_can_be_compared(opened):
+    lines = opened.locator("#plot .js-line")  # for each image: two edges of the band, value, null
+    expect(lines).to_have_count(2 * 4)
+    for name in ("No self-supervision", "No network: edges of the image"):
+        opened.select_option("#compare", label=name)
+        expect(lines).to_have_count(2 * 5)
+        expect(opened.locator("#legend")).to_contain_text(name.lower())
+    opened.select_option("#compare", label="nothing")
+    expect(lines).to_have_count(2 * 4)
+
+
+def test_hovering_tells_value_interval_items_and_seeds(opened, finished):
+    opened.mouse.move(*place(opened, 180))
+    said = opened.locator("#plot .hoverlayer")
+    row = rows(finished).loc["180.0"]
+    expect(said).to_contain_text("θ = 180°")
+    expect(said).to_contain_text(f"Original image: {row['mean']:.3f}")
+    interval = f"interval {row['ci_low']:.3f} to {row['ci_high']:.3f}, 4 items, 1 seed"
+    expect(said).to_contain_text(interval)
+
+
+def test_a_click_shows_the_maps_of_that_angle(opened, finished):
+    first = opened.locator("#pictures img").nth(1).get_attribute("src")
+    opened.mouse.click(*place(opened, 180))
+    expect(opened.locator("#maps-title")).to_have_text("Saliency maps at θ = 180°")
+    row = rows(finished).loc["180.0"]
+    expect(opened.get_by_role("status")).to_contain_text(
+        f"θ = 180°Original image: {row['mean']:.3f}, interval {row['ci_low']:.3f}"
+    )
+    pictures = opened.locator("#pictures img")
+    assert pictures.count() == 6
+    assert pictures.nth(1).get_attribute("src") != first
+    assert all(pictures.nth(i).evaluate("image => image.naturalWidth") == 64 for i in range(6))
+    run = "runs/ihc/plain/efficientnet_lite0/moco/angle-180.0/seed-0/eval-180.0"
+    with np.load(finished.folder / "results" / run / "saliency.npz") as arrays:
+        images = finished.folder / "results/data/ihc/images.npy"
+        shown, _, mask = figures.example(arrays, images, "zero")
+        for orientation, caption in zip(figures.VIEWS, (2, 5), strict=True):
+            saliency = arrays[f"pretrained.{orientation}.smoothgrad"][shown]
+            overlap = dice(binarise_area(saliency, int(mask.sum())), mask)
+            told = opened.locator("figcaption").nth(caption)
+            expect(told).to_have_text(f"Marked: Dice {overlap:.3f}")
+
+
+def test_the_keyboard_alone_reaches_and_changes_everything(opened):
+    reached = []
+    for _ in CONTROLS:
+        opened.keyboard.press("Tab")
+        focused = opened.locator(":focus-visible")
+        reached.append(focused.get_attribute("id"))
+        style = "e => [getComputedStyle(e).outlineStyle, getComputedStyle(e).outlineWidth]"
+        assert focused.evaluate(style) == ["solid", "3px"]
+        assert focused.evaluate("e => e.labels.length") == 1
+        if reached[-1] == "metric":
+            opened.keyboard.press("ArrowDown")
+    assert reached == CONTROLS
+    expect(opened.locator("#metric")).to_have_value("dice_otsu")
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("ArrowRight")
+    expect(opened.locator("#maps-title")).to_have_text("Saliency maps at θ = 180°")
+    expect(opened.get_by_role("status")).to_contain_text("θ = 180°")
+    assert opened.locator("#theta").get_attribute("aria-valuetext") == "180 degrees"
+    opened.keyboard.press("Tab")
+    opened.keyboard.press("Enter")
+    expect(opened.locator("#numbers table")).to_be_visible()
+    assert opened.locator("#numbers tbody tr").count() == 2 * 4
+
+
+def test_a_link_opens_what_was_chosen(opened):
+    opened.select_option("#model", "finetuned")
+    opened.select_option("#metric", "auroc")
+    opened.mouse.click(*place(opened, 270))
+    expect(opened.locator("#theta")).to_have_attribute("aria-valuetext", "270 degrees")
+    link, curve = opened.url, drawn(opened)
+    opened.goto("about:blank")
+    opened.goto(link)
+    assert drawn(opened) == curve
+    expect(opened.locator("#maps-title")).to_have_text("Saliency maps at θ = 270°")
+    expect(opened.locator("#model")).to_have_value("finetuned")
+
+
+def test_an_address_of_nonsense_opens_the_first_curve(page, made):
+    page.goto(f"{made.as_uri()}#dataset=__proto__&metric=constructor&theta=north&compare=toString")
+    expect(page.locator("#title")).to_have_text("ihc: Dice, binarised to the mask's area")
+    expect(page.get_by_role("status")).to_contain_text("θ = 0°")
+
+
+def test_a_phone_needs_no_sideways_scrolling(opened):
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.reload()
+    opened.locator("summary").click()
+    opened.mouse.move(*place(opened, 180))
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    for control in CONTROLS:
+        box = opened.locator(f"#{control}").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    plot = opened.locator("#plot svg.main-svg").first
+    width = plot.get_attribute("width")
+    opened.set_viewport_size({"width": 844, "height": 390})  # turned round, and back
+    expect(plot).not_to_have_attribute("width", width)
+    opened.set_viewport_size({"width": 390, "height": 844})
+    expect(plot).to_have_attribute("width", width)
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_an_angle_without_maps_shows_the_nearest_on_the_circle(page, data, tmp_path):
+    panel = data["panels"]["ihc"]
+    panel["angles"] = panel["angles"][:2]  # 0 and 90
+    page.goto(write(tmp_path, data) + "#theta=270")
+    expect(page.locator("#maps-title")).to_have_text("Saliency maps at θ = 0°")
+    expect(page.locator("#maps-note")).to_contain_text(
+        "No maps are kept at θ = 270°; these are of the nearest angle that has some, 0°."
+    )
+
+
+def test_maps_of_another_arm_are_not_passed_off_as_these(page, data, tmp_path):
+    data["panels"]["ihc"]["arm"]["view"] = "disc"
+    page.goto(write(tmp_path, data))
+    expect(page.locator("#maps-note")).to_contain_text("Maps are kept for ihc · disc")
+    assert page.locator("#pictures img").count() == 0
+
+
+def test_what_has_no_value_is_a_gap_and_said_so(page, data, tmp_path):
+    for series in data["series"]:
+        for name in ("mean", "low", "high"):
+            series[name][0] = None
+    page.goto(write(tmp_path, data))
+    expect(page.get_by_role("status")).to_contain_text("Original image: no value.")
+    assert drawn(page)[0][0] is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "</script><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '"><b>bold</b>&amp;<!--',
+        "__proto__",
+        "@PLOTLY@",
+    ],
+)
+def test_a_hostile_name_is_shown_and_does_nothing(page, requests, data, tmp_path, name):
+    alerts = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    for series in data["series"]:
+        series["dataset"] = series["view"] = name
+        if series["trained"] == "theta":
+            series["finding"] = name
+    for kind in ("panels", "meanings"):
+        data[kind] = {name: data[kind]["ihc"]}
+    data["panels"][name]["arm"] |= {"dataset": name, "view": name}
+    uri = write(tmp_path, data)
+    page.goto(uri)
+    page.mouse.move(*place(page, 90))
+    expect(page.locator("#title")).to_have_text(f"{name}: Dice, binarised to the mask's area")
+    expect(page.locator("#dataset option")).to_have_text(name)
+    expect(page.locator("#findings li").first).to_contain_text(name)
+    assert page.locator("body b, body img[src=x]").count() == 0
+    assert page.locator("#pictures img").count() == 6
+    assert not alerts
+    assert {url for url in requests if not url.startswith("data:")} == {uri}

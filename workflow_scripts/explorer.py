@@ -1,0 +1,14 @@
+"""Rule explorer: dice.csv, verdict.csv, saliency.npz of some angles → results/explorer.html."""
+
+from thetascope import explorer
+from thetascope.job import job
+from thetascope.provenance import atomic, read_csv, record
+
+with job(snakemake):
+    given, params = snakemake.input, snakemake.params
+    images = dict(zip(params.datasets, given.images, strict=True))
+    data = explorer.curves(read_csv(given.scores), read_csv(given.verdicts))
+    panels = explorer.panels(params.evaluations, given.saliency, images, params.views)
+    page = explorer.page({**data, "panels": panels, "record": record(snakemake)})
+    with atomic(snakemake.output[0]) as temporary:
+        temporary.write_text(page, encoding="utf-8")
