@@ -10,7 +10,9 @@ from matplotlib.colors import to_rgb
 from playwright.sync_api import expect
 from skimage.io import imread
 
-from thetascope import explorer, figures
+from thetascope import explorer
+from thetascope.figures import style
+from thetascope.figures.pictures import example
 from thetascope.metrics import binarise_area, dice
 from thetascope.provenance import read_csv
 
@@ -77,10 +79,10 @@ def share(page, colour):
 
 
 def test_both_curves_and_their_nulls_are_drawn_in_their_colours(opened, finished):
-    for orientation in figures.VIEWS:
-        assert share(opened, figures.COLOURS[orientation]) > 0.001
+    for orientation in style.VIEWS:
+        assert share(opened, style.COLOURS[orientation]) > 0.001
         curve = rows(finished, orientation=orientation)["mean"]
-        assert drawn(opened)[list(figures.VIEWS).index(orientation)] == curve.round(4).tolist()
+        assert drawn(opened)[list(style.VIEWS).index(orientation)] == curve.round(4).tolist()
     assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 2
     expect(opened.locator("#legend")).to_contain_text("the footprint alone")
 
@@ -144,9 +146,9 @@ def test_a_click_shows_the_maps_of_that_angle(opened, finished):
     assert all(pictures.nth(i).evaluate("image => image.naturalWidth") == 64 for i in range(6))
     run = "runs/ihc/plain/efficientnet_lite0/moco/angle-180.0/seed-0/eval-180.0"
     with np.load(finished.folder / "results" / run / "saliency.npz") as arrays:
-        images = finished.folder / "results/data/ihc/images.npy"
-        shown, _, mask = figures.example(arrays, images, "zero")
-        for orientation, caption in zip(figures.VIEWS, (2, 5), strict=True):
+        images = np.load(finished.folder / "results/data/ihc/images.npy")
+        shown, _, mask = example(arrays, images, "zero")
+        for orientation, caption in zip(style.VIEWS, (2, 5), strict=True):
             saliency = arrays[f"pretrained.{orientation}.smoothgrad"][shown]
             overlap = dice(binarise_area(saliency, int(mask.sum())), mask)
             told = opened.locator("figcaption").nth(caption)
