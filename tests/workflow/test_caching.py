@@ -94,7 +94,7 @@ def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module,
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
     if module == "figures/pictures.py":
-        plots = {"plot_samples", "plot_saliency"}
+        plots = {"plot_samples", "plot_saliency", "explorer"}
         assert planned.keys() == {"all", *plots, "total"}
 
 

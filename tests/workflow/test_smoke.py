@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from PIL import Image
 from snakemake_runs import planned_jobs
 
 RUN = "results/runs/ihc/plain/efficientnet_lite0/moco/angle-{}/seed-0"
@@ -39,8 +42,34 @@ def test_every_documented_file_is_there(finished):
         assert len(evaluations) == (4 if angle == "none" else 1)
     for name in ("dice", "peaks", "oscillation", "segmentation", "hog_svm", "benchmarks"):
         assert (finished.folder / f"results/tables/{name}.csv").stat().st_size
-    for name in ("oscillation-ihc.svg", "saliency-ihc.png", "orientation-ihc.svg"):
+    figures = {path.name for path in (finished.folder / "results/plots").iterdir()}
+    kinds = ("samples", "training", "oscillation", "polar", "periodogram", "saliency")
+    assert figures >= {f"{kind}-ihc.{suffix}" for kind in kinds for suffix in ("svg", "png")}
+    for name in figures:
         assert (finished.folder / f"results/plots/{name}").stat().st_size > 10_000
+
+
+def test_a_figure_says_what_made_it(finished):
+    with Image.open(finished.folder / "results/plots/oscillation-ihc.png") as picture:
+        made_by = json.loads(picture.info["Description"])
+    assert made_by["rule"] == "plot_oscillation" and len(made_by["params"]["code"]) == 16
+    assert made_by["wildcards"] == {"dataset": "ihc"}
+
+
+def test_any_angle_can_be_shown_as_pairs(finished):
+    finished.snakemake("results/plots/pairs-ihc-090.0.png")
+    with Image.open(finished.folder / "results/plots/pairs-ihc-090.0.png") as picture:
+        assert len(set(picture.convert("L").getdata())) > 100
+
+
+def test_the_archive_can_be_checked(finished, tmp_path):
+    finished.snakemake("archive")
+    shutil.unpack_archive(finished.folder / "results/archive.zip", tmp_path)
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=tmp_path, check=True)
+    settings = yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8"))
+    assert settings["pretrain"]["epochs"] == 2 and list(settings["datasets"]) == ["ihc"]
+    assert (tmp_path / "results/tables/verdict.md").is_file()
 
 
 def test_logs_and_benchmarks_mirror_the_runs(finished):
