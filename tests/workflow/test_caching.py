@@ -94,7 +94,7 @@ def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module,
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
     if module == "figures.py":
-        plots = {"plot_oscillation", "plot_saliency", "plot_orientation"}
+        plots = {"plot_oscillation", "plot_saliency", "plot_orientation", "explorer"}
         assert planned.keys() == {"all", *plots, "total"}
 
 
