@@ -9,7 +9,7 @@ from itertools import product
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from snakemake.exceptions import WorkflowError
-from thetascope import angles, config as configuration, datasets, gpus
+from thetascope import angles, config as configuration, datasets, gpus, prefork
 from thetascope.errors import UserError
 from thetascope.progress import Progress
 from thetascope.provenance import fingerprint
@@ -223,6 +223,10 @@ onstart:
     # looking takes a core of its own. `--cores` and `--jobs` limit enough.
     workflow.scheduler.job_rate_limiter = None
     to_do = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+    here = not workflow.non_local_exec and sys.platform == "linux"
+    if here and not workflow.deployment_settings.deployment_method:
+        if sum(to_do[rule] for rule in ("pretrain", "finetune", "saliency")) > 1:
+            prefork.start()
     logger.addHandler(Progress(logger, to_do, show_logs=workflow.non_local_exec))
 
 

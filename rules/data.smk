@@ -39,8 +39,6 @@ rule data:
         manifest="results/data/{dataset}/manifest.csv",
     log:
         "logs/data/{dataset}.log",
-    benchmark:
-        "benchmarks/data/{dataset}.tsv"
     conda:
         "../envs/thetascope.yaml"
     resources:
@@ -72,8 +70,6 @@ rule backbone:
         "results/backbones/{encoder}-{init}.pt",
     log:
         "logs/backbones/{encoder}-{init}.log",
-    benchmark:
-        "benchmarks/backbones/{encoder}-{init}.tsv"
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads

@@ -17,8 +17,6 @@ rule finetune:
         segmentation=f"{RUN}/segmentation.csv",
     log:
         f"logs/{RUN_NAME}/finetune.log",
-    benchmark:
-        f"benchmarks/{RUN_NAME}/finetune.tsv"
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads

@@ -15,8 +15,6 @@ rule pretrain:
         epochs=f"{RUN}/pretrain.csv",
     log:
         f"logs/{RUN_NAME}/pretrain.log",
-    benchmark:
-        f"benchmarks/{RUN_NAME}/pretrain.tsv"
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads

@@ -18,8 +18,6 @@ rule saliency:
         probe=f"{EVALUATION}/probe.csv",
     log:
         f"logs/{EVALUATION_NAME}/saliency.log",
-    benchmark:
-        f"benchmarks/{EVALUATION_NAME}/saliency.tsv"
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads
@@ -44,8 +42,6 @@ rule score:
         f"{EVALUATION}/dice.csv",
     log:
         f"logs/{EVALUATION_NAME}/score.log",
-    benchmark:
-        f"benchmarks/{EVALUATION_NAME}/score.tsv"
     conda:
         "../envs/thetascope.yaml"
     resources:

@@ -1,5 +1,9 @@
 """Rule finetune: pretrained.pt + masks → finetuned.pt, finetune.csv, segmentation.csv."""
 
+from thetascope import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope import checkpoints, runtime, segmentation
 from thetascope.datasets import read_array
 from thetascope.job import job

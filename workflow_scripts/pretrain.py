@@ -1,5 +1,9 @@
 """Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
 
+from thetascope import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope import angles, checkpoints, contrastive, runtime
 from thetascope.datasets import read_array
 from thetascope.job import job

@@ -1,5 +1,9 @@
 """Rule saliency: pretrained.pt, finetuned.pt, images, θ → saliency.npz, probe.csv."""
 
+from thetascope import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope import angles, checkpoints, probe, runtime, saliency, segmentation
 from thetascope.datasets import read_array
 from thetascope.job import job

@@ -1,5 +1,9 @@
 """Rule score: saliency.npz → dice.csv, per item × model × orientation × map × metric."""
 
+from thetascope import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.job import job
 from thetascope.metrics import score_maps
 from thetascope.provenance import read_csv, read_npz, record, write_csv

@@ -27,7 +27,7 @@ class Job:
     group : tuple of str
         Rule, data set, view, encoder and method: jobs of a group take equally long.
     benchmark : Path
-        Where Snakemake writes what the job took.
+        Where the job writes what it took.
     outputs : list of Path
         Its results, first one that `read_record` can read.
     params : dict

@@ -1,23 +1,30 @@
-"""The frame around each rule's script: logging and errors."""
+"""The frame around each rule's script: logging, errors, and what the job took."""
 
 from __future__ import annotations
 
 import logging
+import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from thetascope.errors import UserError
+from thetascope.provenance import atomic
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Log to the rule's log file and to the terminal; leave no error unexplained.
+    """Log to the rule's log file and to the terminal; leave no error unexplained; measure.
 
     The log file gets one line per epoch and, where something fails, the traceback; the terminal
-    gets warnings and errors. A `UserError` shows its message alone.
+    gets warnings and errors. A `UserError` shows its message alone. What a finished job took is
+    written below `benchmarks/`, which mirrors `logs/`: Snakemake's own measurement knows nothing of
+    work that is handed over (see `prefork`).
 
     Parameters
     ----------
@@ -36,6 +43,7 @@ def job(snakemake: Any) -> Iterator[None]:
     where = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     log = logging.getLogger(f"thetascope.{snakemake.rule}")
     log.info("start %s", where)
+    begun = _cpu_time()
     try:
         yield
     except UserError as error:
@@ -50,3 +58,18 @@ def job(snakemake: Any) -> Iterator[None]:
         log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
         sys.exit(1)
     log.info("done")
+    took = {
+        "s": time.time() - psutil.Process().create_time(),
+        "cpu_time": _cpu_time(),
+        "cpu_start": begun,
+        "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    with atomic(Path("benchmarks", *path.parts[1:]).with_suffix(".tsv")) as temporary:
+        numbers = (f"{value:.2f}" for value in took.values())
+        temporary.write_text("\t".join(took) + "\n" + "\t".join(numbers) + "\n")
+
+
+def _cpu_time() -> float:
+    """CPU seconds of this process so far, its threads included."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

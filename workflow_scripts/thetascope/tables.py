@@ -120,22 +120,22 @@ def training_table(
 def benchmarks_table(
     paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
 ) -> pd.DataFrame:
-    """Merge Snakemake's benchmark files.
+    """Merge what jobs took (see `job.job`).
 
     Parameters
     ----------
     paths : sequence of path
-        Benchmark files: tab-separated, one row per repetition.
+        Benchmark files, tab-separated.
     wildcards : sequence of mapping
         For each file what tells it apart (`rule`, `dataset`, …), not the same keys for all.
 
     Returns
     -------
     DataFrame
-        First the wildcards, empty where a file has none of that name, then Snakemake's columns
-        (seconds, MB), NaN where a job was too short to measure. Sorted by the wildcards.
+        First the wildcards, empty where a file has none of that name, then `s`, `cpu_time`,
+        `cpu_start` (seconds) and `max_rss` (MB). Sorted by the wildcards.
     """
-    return _merge([pd.read_csv(path, sep="\t", na_values=["-"]) for path in paths], wildcards)
+    return _merge([pd.read_csv(path, sep="\t") for path in paths], wildcards)
 
 
 # -- bootstrap -------------------------------------------------------------------------------------
