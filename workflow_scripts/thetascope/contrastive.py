@@ -219,6 +219,7 @@ def pretrain(
         lr=peak_lr,
         momentum=settings["momentum"],
         weight_decay=settings["weight_decay"],
+        fused=True,
     )
     if angle is not None:
         first, second = view.original(images, angle), view.rotated(images, angle)

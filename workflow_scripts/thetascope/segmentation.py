@@ -181,7 +181,7 @@ def finetune(
         `validation_dice` (mean over items and classes) and `best`, true for the epoch kept.
     """
     model.to(images.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"])
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
     rows = torch.as_tensor(train)
     held_out = torch.as_tensor(validation, device=images.device)
     batch_size = min(settings["batch_size"], len(rows))
