@@ -6,6 +6,6 @@ from thetascope.job import job
 from thetascope.provenance import read_csv, record
 
 with job(snakemake):
-    table = read_csv(snakemake.input[0])
-    figure = periodogram_figure(table[table["dataset"] == snakemake.wildcards.dataset])
+    table, dataset = read_csv(snakemake.input[0]), snakemake.wildcards.dataset
+    figure = periodogram_figure(table[table["dataset"] == dataset], dataset)
     save(figure, snakemake.output, record(snakemake))

@@ -11,6 +11,7 @@ from skimage.io import imread
 from thetascope.angles import label
 from thetascope.figures import curves, orientation, pictures, training
 from thetascope.figures.style import METRICS, MODELS, VIEWS, save
+from thetascope.periodicity import periodogram_table
 
 GRID = [label(angle) for angle in range(0, 360, 45)]
 
@@ -172,7 +173,7 @@ def test_the_periodogram_stands_beside_its_threshold():
         power=rng.random(len(rows)), threshold=0.5, sweep="diagonal", at="same", series="excess"
     )
     other = rows.assign(series="value", power=2.0)
-    figure = curves.periodogram_figure(pd.concat([rows, other]))
+    figure = curves.periodogram_figure(pd.concat([rows, other]), "brains")
     panel = figure.axes[len(METRICS) + list(METRICS).index("auroc")]
     bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
     chosen = rows.query("model == 'finetuned' and map == 'smoothgrad' and metric == 'auroc'")
@@ -306,3 +307,12 @@ def test_orientations_are_drawn_beside_what_they_tell():
     assert lines(accuracy).keys() == {*(f"cell: {cell}" for cell in cells), "chance"}
     drawn = lines(accuracy)["cell: 80"]
     assert drawn.tolist() == svm.loc[svm["cell"] == 80, ["theta", "accuracy"]].to_numpy().tolist()
+
+
+def test_without_a_period_the_figure_says_so():
+    """As with one angle: the table has its columns and no row."""
+    scores = table([("000.0", "000.0")]).assign(seed="0", item=1, value=0.5, null=0.4)
+    empty = periodogram_table(scores, permutations=9, confidence=0.95, seed=0)
+    figure = curves.periodogram_figure(empty, "brains")
+    assert not figure.axes and "brains" in figure.get_suptitle()
+    assert any("resolve no period" in text.get_text() for text in figure.texts)

@@ -9,12 +9,18 @@ from matplotlib.figure import Figure
 
 from thetascope.angles import NONE, RANDOM, degrees, is_fixed
 from thetascope.figures.style import ARM, COLOURS, MAP, METRICS, MODELS, VIEWS, in_style
+from thetascope.oscillation import MIN_ANGLES
 
 POLAR = ["dice_area", "auroc"]
 CURVES = {(model, MAP): name for model, name in MODELS.items()} | {
     ("baseline", "sobel"): "No network: Sobel",
     ("baseline", "centre"): "No network: centre",
 }
+
+NO_PERIOD = (
+    f"These angles resolve no period. A curve over θ takes scores at {MIN_ANGLES} angles or more,\n"
+    "and a period has to be longer than twice the largest step between neighbours round the circle."
+)
 
 
 def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str], str]:
@@ -173,17 +179,25 @@ def polar_figure(table: pd.DataFrame) -> Figure:
 
 
 @in_style
-def periodogram_figure(table: pd.DataFrame) -> Figure:
+def periodogram_figure(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw how much of a curve's power lies at each period, after subtracting the footprint null.
 
     Parameters
     ----------
     table : DataFrame
         Rows of `periodogram.csv` (see `periodicity.periodogram_table`), of one data set. Of several
-        sweeps the first is drawn.
+        sweeps the first is drawn; where there is none, the figure says so.
+    dataset : str
+        For the title.
     """
+    title = f"{dataset}: at which periods? Dice and AUROC above the footprint null"
     table = _of(table, map=MAP, series="excess")
     table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
+    if table.empty:
+        figure = Figure((11, 2.2))
+        figure.suptitle(title)
+        figure.text(0.5, 0.4, NO_PERIOD, ha="center", va="center", fontsize=10)
+        return figure
     first = table.iloc[0]
     table = _of(table, sweep=first["sweep"], at=first["at"])
     arms = _arms(table)
@@ -205,9 +219,7 @@ def periodogram_figure(table: pd.DataFrame) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("cycles per turn (4: a period of 90°)")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(
-        f"{table['dataset'].iloc[0]}: at which periods? Dice and AUROC above the footprint null"
-    )
+    figure.suptitle(title)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
