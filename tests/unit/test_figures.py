@@ -68,6 +68,17 @@ def test_each_panel_shows_the_rows_of_its_metric_and_model():
     }
 
 
+def test_items_are_counted_where_curves_are_drawn():
+    """The plain gradient has no score at θ = 0 and is not in the figure."""
+    rows = table([(a, a) for a in GRID])
+    rows.loc[rows["map"] == "gradient", "n_items"] = 0
+    for figure in draw(rows), curves.polar_figure(rows, noise(rows)[:0], 0.9):
+        assert " over 12 test items" in figure.get_suptitle()
+    assert "90 %" in figure.get_suptitle()
+    rows.loc[rows["angle"] == GRID[1], "n_items"] = 9
+    assert " over 9 to 12 test items" in draw(rows).get_suptitle()
+
+
 def test_baseline_maps_have_panels_of_their_own():
     rows = table([(a, a) for a in GRID])
     axes = np.array(draw(rows).axes).reshape(4, len(METRICS))

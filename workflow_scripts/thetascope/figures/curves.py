@@ -140,7 +140,8 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     confidence : float
         Of the intervals in the table, for example 0.95.
     """
-    table = table[table["metric"].isin(list(METRICS))]
+    maps = [name for _, name in CURVES]
+    table = table[table["metric"].isin(list(METRICS)) & table["map"].isin(maps)]
     curves, swept, meaning = sweep(table)
     floors = _floors(noise, swept, confidence)
     # what the untrained encoder gives at the angle at which each point was evaluated
@@ -148,7 +149,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
     )
     arms = _arms(curves)
-    rows = [(arm, maps) for arm in arms for maps in CURVES]
+    rows = [(arm, curve) for arm in arms for curve in CURVES]
     figure = Figure((11, 1.2 + 2.3 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey="col", squeeze=False)
     for row, (arm, (model, name)) in zip(grid, rows, strict=True):
@@ -194,7 +195,7 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
     table, noise, confidence
         As for `oscillation_figure`.
     """
-    table = table[table["metric"].isin(POLAR)]
+    table = table[table["metric"].isin(POLAR) & (table["map"] == MAP)]
     curves, swept, meaning = sweep(table)
     floors = _floors(noise, swept, confidence)
     arms = _arms(curves)
