@@ -16,8 +16,8 @@ from thetascope.figures.style import ARM, in_style, legend
 # stage and column of the table → what it is
 CURVES = {
     ("pretrain", "loss"): "Pre-training\nInfoNCE (nats)",
-    ("pretrain", "top1"): "Pre-training\nshare that finds its partner first",
-    ("pretrain", "spread"): "Pre-training\nspread of features (0: collapsed)",
+    ("pretrain", "top1"): "Pre-training\npartner found first (share)",
+    ("pretrain", "spread"): "Pre-training\nspread (0: collapsed)",
     ("finetune", "loss"): "Fine-tuning\nsoft Dice loss",
     ("finetune", "validation_dice"): "Fine-tuning\nDice of validation items",
 }
