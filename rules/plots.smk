@@ -62,15 +62,17 @@ rule plot_oscillation:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        confidence=config["analysis"]["confidence"],
         code=fingerprint("plot_oscillation.py"),
     script:
         "../workflow_scripts/plot_oscillation.py"
 
 
 rule plot_polar:
-    """Draw Dice and AUROC round the circle."""
+    """Draw Dice and AUROC round the circle, with intervals, footprint null and noise floor."""
     input:
-        "results/tables/dice.csv",
+        dice="results/tables/dice.csv",
+        noise="results/tables/noise.csv",
     output:
         shown("results/plots/polar-{dataset}.svg", CURVES, "polar"),
         "results/plots/polar-{dataset}.png",
@@ -82,6 +84,7 @@ rule plot_polar:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        confidence=config["analysis"]["confidence"],
         code=fingerprint("plot_polar.py"),
     script:
         "../workflow_scripts/plot_polar.py"
@@ -90,7 +93,8 @@ rule plot_polar:
 rule plot_periodogram:
     """Draw the power at every period, and what noise would reach."""
     input:
-        "results/tables/periodogram.csv",
+        periodogram="results/tables/periodogram.csv",
+        dice="results/tables/dice.csv",
     output:
         shown("results/plots/periodogram-{dataset}.svg", CURVES, "periodogram"),
         "results/plots/periodogram-{dataset}.png",
@@ -102,6 +106,7 @@ rule plot_periodogram:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        confidence=config["analysis"]["confidence"],
         code=fingerprint("plot_periodogram.py"),
     script:
         "../workflow_scripts/plot_periodogram.py"

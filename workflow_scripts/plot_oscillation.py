@@ -6,7 +6,8 @@ from thetascope.job import job
 from thetascope.provenance import read_csv, record
 
 with job(snakemake):
-    tables = [read_csv(snakemake.input[name]) for name in ("dice", "noise")]
-    of_set = [table[table["dataset"] == snakemake.wildcards.dataset] for table in tables]
-    figure = oscillation_figure(*of_set)
+    names, dataset = ("dice", "noise"), snakemake.wildcards.dataset
+    tables = [read_csv(snakemake.input[name]) for name in names]
+    of_set = [table[table["dataset"] == dataset] for table in tables]
+    figure = oscillation_figure(*of_set, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

@@ -1,4 +1,4 @@
-"""Rule plot_periodogram: results/tables/periodogram.csv → results/plots/periodogram-{dataset}.*."""
+"""Rule plot_periodogram: periodogram.csv, dice.csv → results/plots/periodogram-{dataset}.*."""
 
 from thetascope.figures.curves import periodogram_figure
 from thetascope.figures.style import save
@@ -6,6 +6,8 @@ from thetascope.job import job
 from thetascope.provenance import read_csv, record
 
 with job(snakemake):
-    table = read_csv(snakemake.input[0])
-    figure = periodogram_figure(table[table["dataset"] == snakemake.wildcards.dataset])
+    names, dataset = ("periodogram", "dice"), snakemake.wildcards.dataset
+    tables = [read_csv(snakemake.input[name]) for name in names]
+    of_set = [table[table["dataset"] == dataset] for table in tables]
+    figure = periodogram_figure(*of_set, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

@@ -1,4 +1,4 @@
-"""Rule plot_polar: results/tables/dice.csv → results/plots/polar-{dataset}.*."""
+"""Rule plot_polar: dice.csv, noise.csv → results/plots/polar-{dataset}.*."""
 
 from thetascope.figures.curves import polar_figure
 from thetascope.figures.style import save
@@ -6,6 +6,8 @@ from thetascope.job import job
 from thetascope.provenance import read_csv, record
 
 with job(snakemake):
-    table = read_csv(snakemake.input[0])
-    figure = polar_figure(table[table["dataset"] == snakemake.wildcards.dataset])
+    names, dataset = ("dice", "noise"), snakemake.wildcards.dataset
+    tables = [read_csv(snakemake.input[name]) for name in names]
+    of_set = [table[table["dataset"] == dataset] for table in tables]
+    figure = polar_figure(*of_set, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from thetascope.job import job
 from thetascope.pages import verdict_page
-from thetascope.provenance import atomic, read_csv
+from thetascope.provenance import atomic, read_csv, record
 
 with job(snakemake):
     words = Path(snakemake.input.words).read_text(encoding="utf-8")
-    text = verdict_page(words, read_csv(snakemake.input.table))
+    text = verdict_page(words, read_csv(snakemake.input.table), record(snakemake))
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

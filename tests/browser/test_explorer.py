@@ -112,14 +112,14 @@ def test_only_what_there_is_can_be_chosen(opened):
 
 
 def test_an_untrained_encoder_and_edges_can_be_compared(opened):
-    lines = opened.locator("#plot .js-line")  # for each image: two edges of the band, value, null
-    expect(lines).to_have_count(2 * 4)
+    lines = opened.locator("#plot .js-line")  # for each image: outline of the band, value, null
+    expect(lines).to_have_count(2 * 3)
     for name in ("No self-supervision", "No network: edges of the image"):
         opened.select_option("#compare", label=name)
-        expect(lines).to_have_count(2 * 5)
+        expect(lines).to_have_count(2 * 4)
         expect(opened.locator("#legend")).to_contain_text(name.lower())
     opened.select_option("#compare", label="nothing")
-    expect(lines).to_have_count(2 * 4)
+    expect(lines).to_have_count(2 * 3)
 
 
 def test_hovering_tells_value_interval_items_and_seeds(opened, finished):
@@ -236,10 +236,22 @@ def test_maps_of_another_arm_are_not_passed_off_as_these(page, data, tmp_path):
 def test_what_has_no_value_is_a_gap_and_said_so(page, data, tmp_path):
     for series in data["series"]:
         for name in ("mean", "low", "high"):
-            series[name][0] = None
-    page.goto(write(tmp_path, data))
+            series[name][1] = None
+    page.goto(write(tmp_path, data) + "#theta=90")
     expect(page.get_by_role("status")).to_contain_text("Original image: no value.")
-    assert drawn(page)[0][0] is None
+    assert drawn(page)[0][1] is None
+    bands = page.evaluate("document.getElementById('plot').data.filter(t => t.fill === 'toself')")
+    assert [band["x"] for band in bands] == [[0, 0, None, 180, 270, 270, 180, None]] * 2
+
+
+def test_a_finger_chooses_an_angle_and_hides_no_curve(browser, made):
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    phone.goto(made.as_uri())
+    phone.locator("#plot").scroll_into_view_if_needed()
+    phone.touchscreen.tap(*place(phone, 180))
+    expect(phone.locator("#maps-title")).to_have_text("Saliency maps at θ = 180°")
+    assert phone.locator("#plot .hoverlayer text").count() == 0
+    phone.close()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from skimage.io import imread
 from thetascope.angles import label
 from thetascope.figures import curves, orientation, pictures, training
 from thetascope.figures.style import METRICS, MODELS, VIEWS, save
+from thetascope.periodicity import periodogram_table
 
 GRID = [label(angle) for angle in range(0, 360, 45)]
 
@@ -43,7 +44,7 @@ def noise(rows, seed_sd=0.04, replicate_sd=np.nan):
 
 
 def draw(rows):
-    return curves.oscillation_figure(rows, noise(rows)[:0])
+    return curves.oscillation_figure(rows, noise(rows)[:0], 0.95)
 
 
 def lines(axes):
@@ -65,6 +66,17 @@ def test_each_panel_shows_the_rows_of_its_metric_and_model():
     assert set(panel) == {
         f"{view}{suffix}" for view in VIEWS.values() for suffix in ("", ": footprint null")
     }
+
+
+def test_items_are_counted_where_curves_are_drawn():
+    """The plain gradient has no score at θ = 0 and is not in the figure."""
+    rows = table([(a, a) for a in GRID])
+    rows.loc[rows["map"] == "gradient", "n_items"] = 0
+    for figure in draw(rows), curves.polar_figure(rows, noise(rows)[:0], 0.9):
+        assert " over 12 test items" in figure.get_suptitle()
+    assert "90 %" in figure.get_suptitle()
+    rows.loc[rows["angle"] == GRID[1], "n_items"] = 9
+    assert " over 9 to 12 test items" in draw(rows).get_suptitle()
 
 
 def test_baseline_maps_have_panels_of_their_own():
@@ -140,28 +152,43 @@ def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
 )
 def test_the_noise_floor_is_that_of_a_point(seed_sd, replicate_sd, half):
     rows = table([(a, a) for a in GRID])
-    figure = curves.oscillation_figure(rows, noise(rows, seed_sd, replicate_sd))
+    figure = curves.oscillation_figure(rows, noise(rows, seed_sd, replicate_sd), 0.95)
     floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
     if half is None:
         assert not floors
         return
     curve = lines(figure.axes[0])[VIEWS["original"]][:, 1]
     floor = next(p for p in floors if p.get_label() == f"{VIEWS['original']}: noise floor")
-    assert floor.get_height() == pytest.approx(2 * half)
+    assert floor.get_height() == pytest.approx(2 * half, rel=1e-4)
     assert floor.get_y() + floor.get_height() / 2 == pytest.approx(curve.mean())
 
 
 def test_round_the_circle_the_line_closes():
     rows = table([(a, a) for a in GRID]).sample(frac=1, random_state=0)
-    figure = curves.polar_figure(rows)
+    figure = curves.polar_figure(rows, noise(rows), 0.95)
     assert [axes.name for axes in figure.axes] == ["polar"] * 4
     chosen = rows.query(
         "model == 'finetuned' and orientation == 'rotated' and map == 'smoothgrad'"
         " and metric == 'auroc'"
     ).sort_values("angle")
-    curve = lines(figure.axes[3])[VIEWS["rotated"]]
-    assert np.rad2deg(curve[:, 0]) == pytest.approx([*range(0, 360, 45), 0])
-    assert curve[:, 1].tolist() == [*chosen["mean"], chosen["mean"].iloc[0]]
+    panel = lines(figure.axes[3])
+    (line,) = [ln for ln in figure.axes[3].get_lines() if ln.get_label() == VIEWS["rotated"]]
+    marked = line.get_xydata()[line.get_markevery()]
+    assert np.rad2deg(marked[:, 0]) == pytest.approx([*range(0, 361, 45)])
+    assert marked[:, 1].tolist() == [*chosen["mean"], chosen["mean"].iloc[0]]
+    # between them it goes from one to the next, and what is constant is a circle
+    angles = np.rad2deg(line.get_xdata())
+    expected = np.interp(angles, np.rad2deg(marked[:, 0]), marked[:, 1])
+    assert len(angles) > 300 and line.get_ydata() == pytest.approx(expected)
+    assert np.ptp(panel[f"{VIEWS['rotated']}: footprint null"][:, 1]) == 0
+    floor = panel[f"{VIEWS['rotated']}: noise floor"][:, 1]
+    assert floor == pytest.approx(chosen["mean"].mean() + 1.96 * 0.02, rel=1e-4)
+
+
+def test_an_arc_that_was_not_swept_is_not_drawn():
+    figure = curves.polar_figure(table([(a, a) for a in GRID[:4]]), noise(table([]))[:0], 0.95)
+    angles = np.rad2deg(lines(figure.axes[0])["map of x"][:, 0])
+    assert angles.min() == 0 and angles.max() == pytest.approx(135)
 
 
 def test_the_periodogram_stands_beside_its_threshold():
@@ -172,7 +199,7 @@ def test_the_periodogram_stands_beside_its_threshold():
         power=rng.random(len(rows)), threshold=0.5, sweep="diagonal", at="same", series="excess"
     )
     other = rows.assign(series="value", power=2.0)
-    figure = curves.periodogram_figure(pd.concat([rows, other]))
+    figure = curves.periodogram_figure(pd.concat([rows, other]), keys, 0.95)
     panel = figure.axes[len(METRICS) + list(METRICS).index("auroc")]
     bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
     chosen = rows.query("model == 'finetuned' and map == 'smoothgrad' and metric == 'auroc'")
@@ -266,12 +293,12 @@ def test_the_factorial_shows_every_combination_and_its_means():
     rows = table(product(GRID, GRID)).sample(frac=1, random_state=0)
     figure = curves.factorial_figure(rows, "auroc")
     chosen = rows.query("map == 'smoothgrad' and metric == 'auroc' and orientation == 'original'")
-    model = sorted(chosen["model"].unique())[0]
+    model = "pretrained"
     cells = chosen[chosen["model"] == model].pivot(
         index="angle", columns="eval_angle", values="mean"
     )
     panel, _, margins = figure.axes[:3]
-    shown = panel.collections[0].get_array().reshape(cells.shape)
+    shown = panel.images[0].get_array()
     np.testing.assert_array_equal(shown, cells)
     trained = lines(margins)[f"{VIEWS['original']}: trained at θ"]
     assert trained[:, 1].tolist() == cells.mean(axis=1).tolist()
@@ -306,3 +333,12 @@ def test_orientations_are_drawn_beside_what_they_tell():
     assert lines(accuracy).keys() == {*(f"cell: {cell}" for cell in cells), "chance"}
     drawn = lines(accuracy)["cell: 80"]
     assert drawn.tolist() == svm.loc[svm["cell"] == 80, ["theta", "accuracy"]].to_numpy().tolist()
+
+
+def test_without_a_period_the_figure_says_so():
+    """As with one angle: the table has its columns and no row."""
+    scores = table([("000.0", "000.0")]).assign(seed="0", item=1, value=0.5, null=0.4)
+    empty = periodogram_table(scores, permutations=9, confidence=0.95, seed=0)
+    figure = curves.periodogram_figure(empty, scores, 0.95)
+    assert not figure.axes and "brains" in figure.get_suptitle()
+    assert any("resolve no period" in text.get_text() for text in figure.texts)

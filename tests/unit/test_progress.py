@@ -122,7 +122,7 @@ def test_a_log_that_was_never_written_is_no_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(1, "a minute"), (89, "1 min"), (3569, "59 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")],
+    [(1, "1 min"), (89, "1 min"), (3569, "59 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")],
 )
 def test_duration(seconds, said):
     assert duration(seconds) == said

@@ -94,9 +94,7 @@ class Progress(logging.Handler):
 
 def duration(seconds: float) -> str:
     """Hours and minutes, as exact as an estimate deserves."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "a minute"
+    minutes = max(1, round(seconds / 60))
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 

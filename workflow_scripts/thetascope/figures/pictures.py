@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def samples_figure(
         _frame(below)
         above.imshow(_picture(image), "gray", vmin=0, vmax=255)
         below.imshow(mask, "viridis", vmin=0, vmax=masks.max())
-        above.set_title(name)
+        above.set_title(fill(name, 22), fontsize=7)
         below.set_xlabel(f"{100 * (mask > 0).mean():.0f} % foreground")
     grid[0, 0].set_ylabel("image")
     grid[1, 0].set_ylabel("mask")
@@ -163,7 +164,7 @@ def saliency_figure(
     foreground = mask > 0
     rows = [(model, orientation) for model in MODELS for orientation in VIEWS]
     columns = 1 + 2 * len(maps)
-    figure = Figure((1.3 * columns + 0.4, 1.45 * len(rows) + 0.5), layout="constrained")
+    figure = Figure((1.2 * columns + 0.2, 1.35 * len(rows) + 0.5), layout="constrained")
     grid = figure.subplots(len(rows), columns)
     for axes in grid.flat:
         _frame(axes)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib.style
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from thetascope.provenance import atomic
@@ -44,6 +45,15 @@ def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def legend(figure: Figure, columns: int = 2) -> None:
+    """Explain below the figure, once, what is labelled in any of its panels."""
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries = dict(zip(labels, handles, strict=True)) | entries
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, paths: Iterable[str | Path], made_by: Mapping[str, Any]) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from thetascope.angles import degrees, is_fixed
-from thetascope.figures.style import ARM, in_style
+from thetascope.figures.style import ARM, in_style, legend
 
 # stage and column of the table → what it is
 CURVES = {
-    ("pretrain", "loss"): "Pre-training: InfoNCE",
-    ("pretrain", "top1"): "Pre-training: partner found first",
-    ("pretrain", "spread"): "Pre-training: spread (0: collapsed)",
-    ("finetune", "loss"): "Fine-tuning: loss",
-    ("finetune", "validation_dice"): "Fine-tuning: Dice on validation items",
+    ("pretrain", "loss"): "Pre-training\nInfoNCE (nats)",
+    ("pretrain", "top1"): "Pre-training\npartner found first (share)",
+    ("pretrain", "spread"): "Pre-training\nspread (0: collapsed)",
+    ("finetune", "loss"): "Fine-tuning\nsoft Dice loss",
+    ("finetune", "validation_dice"): "Fine-tuning\nDice of validation items",
 }
+# as a circle has no ends, neither have the colours; darker, since the lightest is lost on white
+CIRCLE = ListedColormap(0.8 * colormaps["twilight"](np.linspace(0, 1, 256))[:, :3])
 
 
 @in_style
@@ -31,20 +36,24 @@ def training_figure(table: pd.DataFrame) -> Figure:
         over seeds.
     """
     arms = list(table.groupby(ARM))
-    figure = Figure((13, 1 + 2.6 * len(arms)), layout="constrained")
+    figure = Figure((11, 1.2 + 2.4 * len(arms)), layout="constrained")
     grid = figure.subplots(len(arms), len(CURVES), squeeze=False)
-    shade = ScalarMappable(Normalize(0, 360), "twilight")
+    shade = ScalarMappable(Normalize(0, 360), CIRCLE)
     for row, (arm, rows) in zip(grid, arms, strict=True):
         for axes, ((stage, column), title) in zip(row, CURVES.items(), strict=True):
             of_stage = rows[rows["stage"] == stage]
             lines = of_stage.pivot_table(column, "epoch", "angle")
             for angle, line in lines.items():
-                colour = shade.to_rgba(degrees(angle)) if is_fixed(angle) else "0.5"
-                axes.plot(line, c=colour, lw=0.8)
-            axes.plot(lines.mean(axis=1), c="k", lw=1.6)
+                if is_fixed(angle):
+                    axes.plot(line, ".-", c=shade.to_rgba(degrees(angle)), lw=0.8)
+                else:
+                    axes.plot(line, ".:", c="0.3", lw=0.8, label=f"θ: {angle}")
+            axes.plot(lines.mean(axis=1), c="k", lw=1.6, label="mean of all")
             axes.set(title=title, xlabel="epoch")
-        row[0].set_ylabel(" · ".join(arm))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        row[0].set_ylabel("\n".join(arm))
     figure.colorbar(shade, ax=grid, label="θ (degrees)", ticks=range(0, 361, 90), aspect=40)
+    legend(figure, columns=3)
     runs = table[[*ARM, "angle", "seed"]].drop_duplicates()
     figure.suptitle(f"{table['dataset'].iloc[0]}: {len(runs)} training runs")
     return figure
