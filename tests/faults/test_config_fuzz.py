@@ -157,6 +157,36 @@ def test_names_that_yaml_reads_as_something_else_are_refused(section, key):
     assert line.startswith(f"{section}: {yaml.safe_load(key)}: ")
 
 
+BOMB = "a0: &a0 [x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("angles: &a [*a]", "mine.yaml: holds more than 100000 values once its aliases"),
+        (BOMB, "mine.yaml: holds more than 100000 values once its aliases"),
+        ("angles: !!python/object/apply:os.system [touch pwned]", "is not valid JSON or YAML"),
+        ("angles: [0", "is not valid JSON or YAML"),
+        ("- angles", "with keys at top level"),
+        ("datasets: {'; touch pwned': {adapter: ihc}}", "datasets: '; touch pwned': must match"),
+        ("datasets: {'$(touch pwned)': {adapter: ihc}}", "datasets: '$(touch pwned)': must match"),
+        ("datasets: {'../../up': {adapter: ihc}}", "datasets: '../../up': must match"),
+        ("datasets: {x: {adapter: ../../evil}}", "datasets.x.adapter: '../../evil': no such"),
+        (f"seeds: [{10**30}]", f"seeds.0: {10**30}: must be at most"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_the_real_command_refuses_it_before_anything_runs(fresh, text, said):
+    (fresh.folder / "mine.yaml").write_text(text)
+    done = fresh.snakemake(configfile="mine.yaml", check=False)
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not {"results", "logs", "pwned"} & {path.name for path in fresh.folder.iterdir()}
+
+
 def test_the_experiments_are_accepted():
     for path in (ROOT / "experiments").glob("*.yaml"):
         configuration.check_files([path])

@@ -9,7 +9,7 @@ from thetascope.provenance import LIBRARY
 
 README = LIBRARY.parents[1] / "README.md"
 SECTION = README.read_text("utf-8").split("## When something goes wrong")[1].split("\n## ")[0]
-SNAKEMAKES = ("MissingRuleException", "Error: Directory")  # seen by the workflow's tests
+SNAKEMAKES = ("MissingRuleException", "Error: Directory", "Config file")  # seen by other tests
 MESSAGES = [m for m in re.findall(r"^\| `(.+?)` \|", SECTION, re.M) if not m.startswith(SNAKEMAKES)]
 TEXTS = [
     node.value

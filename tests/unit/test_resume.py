@@ -8,6 +8,7 @@ import torch
 
 from thetascope.contrastive import pretrain
 from thetascope.encoders import Encoder
+from thetascope.errors import UserError
 from thetascope.resume import State
 from thetascope.rotation import View
 from thetascope.segmentation import build_unet, finetune
@@ -133,3 +134,18 @@ def test_saving_does_not_change_the_training(tmp_path):
     assert table.equals(saved_table)
     weights = copy.deepcopy(saved_model.state_dict())
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("training", "settings", "key"),
+    [(run_pretrain, PRETRAIN, "pretrain.lr"), (run_finetune, FINETUNE, "finetune.lr")],
+)
+def test_a_training_that_diverges_keeps_its_last_finite_epoch(
+    tmp_path, monkeypatch, training, settings, key
+):
+    monkeypatch.setitem(settings, "lr", 1e30)
+    monkeypatch.setitem(settings, "batch_size", 10)  # one step per epoch: the loss comes before it
+    state = state_at(tmp_path / "state.pt")
+    with pytest.raises(UserError, match=f"the loss is .* in epoch 2: lower `{key}` .now 1e.30"):
+        training(state)
+    assert len(state.load()["epochs"]) == 1

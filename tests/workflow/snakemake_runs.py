@@ -4,8 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
+import psutil
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
@@ -33,13 +37,34 @@ class Project:
 
     def snakemake(self, *arguments, configfile="experiments/smoke.yaml", check=True):
         """Run Snakemake there as a user would; by default it must succeed."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        if configfile:
-            command += ["--configfile", configfile]
+        command = _command(arguments, configfile)
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def watch(self, *arguments, configfile="experiments/smoke.yaml"):
+        """Run as `snakemake` does: what it said, and its main process at four times a second.
+
+        The table has `memory` (resident, MB), `files` (open) and `threads`.
+        """
+        said = self.folder / "said.txt"
+        rows = []
+        with said.open("w") as file:
+            command = _command(arguments, configfile)
+            streams = {"stdout": file, "stderr": subprocess.STDOUT}
+            main = psutil.Popen(command, cwd=self.folder, **streams)
+            while main.poll() is None:
+                with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                    rows.append((main.memory_info().rss / 1e6, main.num_fds(), main.num_threads()))
+                    main.wait(0.25)
+        assert main.returncode == 0, said.read_text()
+        return said.read_text(), pd.DataFrame(rows, columns=["memory", "files", "threads"])
+
+
+def _command(arguments, configfile):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return command + (["--configfile", configfile] if configfile else [])
 
 
 def copy_workflow(folder):

@@ -1,33 +1,46 @@
-"""Snakemake itself stays small, however many jobs there are."""
+"""Snakemake itself stays small, however many jobs there are; bench/load.py has hundreds of ours."""
 
 import re
 
+from snakemake_runs import planned_jobs
+
+JOBS = 120
 # as many looks for jobs as jobs, while others wait
-MANY = """
+MANY = f"""
 import threading
 
 include: "Snakefile"
 
 rule many:
     input:
-        expand("many/{i}", i=range(60)),
+        expand("many/{{i}}", i=range({JOBS})),
 
 rule one:
     output:
-        "many/{i}",
+        "many/{{i}}",
     shell:
-        "touch {output}"
+        "touch {{output}}"
 
 onsuccess:
     print("threads at the end:", threading.active_count())
 """
 
 
-def test_finished_jobs_leave_nothing_running(fresh):
+def test_finished_jobs_leave_nothing_behind(fresh):
     (fresh.folder / "many.smk").write_text(MANY)
-    done = fresh.snakemake("many", "--snakefile", "many.smk", "--cores", "2")
-    assert len(list((fresh.folder / "many").iterdir())) == 60
-    said = done.stdout + done.stderr
-    for n in (1, 61):
-        assert f"{n} of 61 jobs done" in said
+    said, main = fresh.watch("many", "--snakefile", "many.smk", "--cores", "8")
+    assert len(list((fresh.folder / "many").iterdir())) == JOBS
+    for n in (1, JOBS + 1):
+        assert f"{n} of {JOBS + 1} jobs done" in said
     assert int(re.search(r"threads at the end: (\d+)", said)[1]) < 15
+    # from when jobs run, to the end
+    begun, late = main[len(main) // 2 :].iloc[0], main[-len(main) // 10 :].median()
+    assert late["files"] <= begun["files"] + 8  # as many jobs at a time have their pipes
+    assert late["memory"] < begun["memory"] + 20
+
+
+def test_five_thousand_jobs_are_planned(fresh):
+    scores = "results/tables/dice_per_item.parquet"
+    many = "angles={start: 0, stop: 250, step: 0.2}"
+    plan = planned_jobs(fresh.snakemake(scores, "--dry-run", "--config", many))
+    assert plan["total"] >= 5000

@@ -24,6 +24,7 @@ from thetascope.errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 ADAPTERS = Path(__file__).parent / "datasets"
+MOST_VALUES = 100_000  # in a file of settings: a list of every angle there is has 3,601
 
 Config = dict[str, Any]
 
@@ -76,11 +77,22 @@ def check_files(paths: Iterable[str | Path]) -> None:
     Raises
     ------
     UserError
-        If a key stands twice in a section, or a number is in octal or sexagesimal notation.
+        If a key stands twice in a section, a number is in octal or sexagesimal notation, or a file
+        has no end or measure once its aliases are followed.
     """
     for path in paths:
         with Path(path).open("rb") as file:
-            yaml.load(file, _StrictLoader)
+            waiting, values = [yaml.load(file, _StrictLoader)], 0
+        while waiting:
+            value = waiting.pop()
+            values += 1
+            if isinstance(value, Mapping | list):
+                waiting += value.values() if isinstance(value, Mapping) else value
+            if values > MOST_VALUES:
+                raise UserError(
+                    f"{path}: holds more than {MOST_VALUES} values once its aliases (`*name`) are "
+                    "followed; write out what they stand for"
+                )
 
 
 def resolve(config: Mapping[str, Any]) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Generator, Tensor, nn
 
 from thetascope import checkpoints
 from thetascope.encoders import Encoder
+from thetascope.errors import UserError
 from thetascope.resume import State
 
 log = logging.getLogger(__name__)
@@ -179,6 +181,11 @@ def finetune(
     DataFrame
         One row per epoch: `epoch`, `loss` (soft Dice loss on the training part),
         `validation_dice` (mean over items and classes) and `best`, true for the epoch kept.
+
+    Raises
+    ------
+    UserError
+        If the loss is not finite.
     """
     model.to(images.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
@@ -214,6 +221,12 @@ def finetune(
         log.info(
             "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings["epochs"], mean_loss, dice
         )
+        if not math.isfinite(mean_loss):
+            raise UserError(
+                f"the loss is {mean_loss} in epoch {epoch}: lower `finetune.lr` (now "
+                f"{settings['lr']}); if it is so in epoch 1, the encoder has probably diverged in "
+                "pre-training: lower `pretrain.lr`"
+            )
         epochs.append({"epoch": epoch, "loss": mean_loss, "validation_dice": dice})
         if dice > best_dice:
             best_dice, best_epoch = dice, epoch

@@ -165,7 +165,11 @@ def prepare(
     for path, arrays in (images_path, images), (masks_path, masks):
         with atomic(path) as temporary:
             with temporary.open("wb") as file:
-                np.save(file, np.stack(arrays))
+                # np.save does not say that it is the disk that is full
+                shape = (len(arrays), *arrays[0].shape)
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                file.writelines(array.tobytes() for array in arrays)
             digests[Path(path).name] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     write_csv(manifest, manifest_path, {**record, "arrays": digests})
 
