@@ -38,7 +38,7 @@ def setup(device: str, threads: int) -> torch.device:
     # warn_only: some CUDA kernels (the gradient of bilinear upsampling) have no repeatable form
     torch.use_deterministic_algorithms(True, warn_only=True)
     # would fill all new memory first, a tenth of a training step; no result of ours reads it unset
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(device)
 
 
