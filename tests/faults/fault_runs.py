@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from hashlib import sha256
 
 import psutil
 
@@ -22,9 +23,9 @@ STAGES = {
 
 
 def contents(folder):
-    """Every file but the unfinished states: path → bytes."""
+    """Every file but the unfinished states: path → digest."""
     files = (p for p in folder.rglob("*") if p.is_file() and "state" not in p.parts)
-    return {p.relative_to(folder): p.read_bytes() for p in files}
+    return {p.relative_to(folder): sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def start(project, *arguments):
