@@ -225,7 +225,7 @@ onstart:
     to_do = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
     here = not workflow.non_local_exec and sys.platform == "linux"
     if here and not workflow.deployment_settings.deployment_method:
-        if sum(to_do[rule] for rule in ("pretrain", "finetune", "saliency")) > 1:
+        if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:
             prefork.start()
     logger.addHandler(Progress(logger, to_do, show_logs=workflow.non_local_exec))
 
