@@ -52,8 +52,7 @@ def _writers(log):
 def job_of(project, snakemake, stage, but=()):
     """The stage's process once it works, other than those that did so before."""
     log = project.folder / STAGES[stage][1]
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and snakemake.poll() is None:
+    while snakemake.poll() is None:
         for process in _writers(log):
             if process not in but and "start" in log.read_text():
                 return process

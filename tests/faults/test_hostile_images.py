@@ -23,7 +23,7 @@ def write_images(folder):
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
     for name in (f"{i:02}" for i in range(IMAGES)):
-        image, mask = rng.integers(256, size=(40, 48, 3)), np.zeros((40, 48))
+        image, mask = rng.integers(256, size=(48, 48, 3)), np.zeros((48, 48))
         mask[8:30, 8 : 20 + int(name)] = 255
         if name in CONSTANT:
             image[:] = 20 * int(name)

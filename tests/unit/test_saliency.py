@@ -382,6 +382,14 @@ def test_sobel_against_scikit_image(channels):
     np.testing.assert_allclose(sobel(images), np.max(theirs, axis=1), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("degrees", [0.0, 45.0, 90.0])
+@pytest.mark.parametrize("grey", [0, 100, 141, 255])
+def test_a_constant_picture_has_no_edges(degrees, grey):
+    pictures = torch.full((1, 3, 32, 32), grey / 255)
+    edges = sobel(View(canvas="reflect").rotated(pictures, degrees))
+    assert not edges.any()
+
+
 def test_sobel_of_a_ramp_is_its_slope():
     ramp = torch.arange(16.0).expand(1, 1, 16, 16) * 0.01
     for image in (ramp, ramp.mT):

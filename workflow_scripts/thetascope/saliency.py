@@ -148,12 +148,17 @@ def guided(model: nn.Module) -> Iterator[None]:
 
 
 def sobel(images: Tensor) -> Tensor:
-    """Magnitude of the Sobel gradient, maximum over channels: float [N, C, S, S] → [N, S, S]."""
+    """Magnitude of the Sobel gradient, maximum over channels: float [N, C, S, S] → [N, S, S].
+
+    A constant picture has none: what is below a millionth is rounding, since the smallest edge of
+    an 8-bit picture is 1 / 2040.
+    """
     kernel = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]]) / 8
     kernels = torch.stack([kernel, kernel.T])[:, None].to(images)
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     gradients = F.conv2d(padded.flatten(0, 1)[:, None], kernels)
-    return gradients.norm(dim=1).view_as(images).amax(dim=1)
+    edges = gradients.norm(dim=1).view_as(images).amax(dim=1)
+    return torch.where(edges > 1e-6, edges, 0)
 
 
 def centre(images: Tensor) -> Tensor:
