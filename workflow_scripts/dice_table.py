@@ -2,12 +2,12 @@
 
 from thetascope import tables
 from thetascope.job import job
-from thetascope.provenance import read_parquet, record, write_csv
+from thetascope.provenance import record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     table = tables.dice_table(
-        read_parquet(snakemake.input[0]),
+        tables.read_scores(snakemake.input[0]),
         analysis["bootstrap"],
         analysis["confidence"],
         analysis["seed"],

@@ -2,16 +2,17 @@
 
 from thetascope import oscillation, periodicity
 from thetascope.job import job
-from thetascope.provenance import read_parquet, record, write_csv
+from thetascope.provenance import record, write_csv
+from thetascope.tables import read_scores
 
 with job(snakemake):
     analysis = snakemake.params.analysis
-    per_item = read_parquet(snakemake.input[0])
+    scores = read_scores(snakemake.input[0])
     bootstrap = (analysis["bootstrap"], analysis["confidence"], analysis["seed"])
-    peaks = oscillation.peaks_table(per_item, *bootstrap)
-    amplitudes = oscillation.oscillation_table(per_item, analysis["periods"], *bootstrap)
+    peaks = oscillation.peaks_table(scores, *bootstrap)
+    amplitudes = oscillation.oscillation_table(scores, analysis["periods"], *bootstrap)
     tests = periodicity.period_tests(
-        per_item, analysis["periods"], analysis["permutations"], analysis["seed"]
+        scores, analysis["periods"], analysis["permutations"], analysis["seed"]
     )
     tests = periodicity.false_discovery(tests, analysis["confirmatory"])
     write_csv(peaks, snakemake.output.peaks, record(snakemake))

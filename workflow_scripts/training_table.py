@@ -1,5 +1,7 @@
 """Rule training_table: pretrain.csv and finetune.csv of all runs → training.parquet."""
 
+import pyarrow as pa
+
 from thetascope import tables
 from thetascope.job import job
 from thetascope.provenance import record, write_parquet
@@ -9,4 +11,4 @@ with job(snakemake):
     table = tables.training_table(stages, snakemake.params.runs)
     made_by = record(snakemake)
     made_by["params"] = {"code": snakemake.params.code}  # the runs are columns already
-    write_parquet(table, snakemake.output[0], made_by)
+    write_parquet([pa.Table.from_pandas(table, preserve_index=False)], snakemake.output[0], made_by)

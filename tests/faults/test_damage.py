@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -32,7 +33,9 @@ def csv(folder):
 
 
 def parquet(folder):
-    provenance.write_parquet(TABLE, folder / "dice.parquet", {"rule": "dice_per_item"})
+    provenance.write_parquet(
+        [pa.Table.from_pandas(TABLE)], folder / "dice.parquet", {"rule": "dice_per_item"}
+    )
     return folder / "dice.parquet", provenance.read_parquet
 
 

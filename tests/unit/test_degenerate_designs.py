@@ -10,7 +10,7 @@ from thetascope import explorer, oscillation, periodicity, verdict
 from thetascope.angles import NONE, degrees, label
 from thetascope.figures import curves
 from thetascope.figures.style import MAP, MODELS, VIEWS
-from thetascope.tables import dice_table
+from thetascope.tables import arrange, dice_table
 
 PERIODS, DRAWS, CONFIDENCE = [360, 180, 90], 9, 0.9
 MAPS = [(model, MAP) for model in MODELS]
@@ -68,7 +68,8 @@ DESIGNS = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("design", DESIGNS)
 def test_all_that_is_shown_of_a_small_design(design):
-    per_item, angles, resolved, crossed = DESIGNS[design]
+    rows, angles, resolved, crossed = DESIGNS[design]
+    per_item = arrange([rows])
     dice = dice_table(per_item, DRAWS, CONFIDENCE, 0)
     noise = periodicity.noise_table(per_item, PERIODS)
     periodogram = periodicity.periodogram_table(per_item, DRAWS, CONFIDENCE, 0)
@@ -95,7 +96,7 @@ def test_all_that_is_shown_of_a_small_design(design):
     waves = oscillation.oscillation_table(per_item, PERIODS, DRAWS, CONFIDENCE, 0)
     judged = verdict.verdict_table(waves.merge(tests, validate="1:1"), noise, ANALYSIS, [])
     of_diagonal = resolved and design != NONE
-    arms = len(per_item[["view", "encoder", "method"]].drop_duplicates())
+    arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
     assert len(judged) == (arms * len(MODELS) * len(VIEWS) * len(SCORED) if of_diagonal else 0)
     interaction = periodicity.interaction_tests(per_item, PERIODS, DRAWS, 0)
     interaction = periodicity.false_discovery(interaction, ANALYSIS["confirmatory"])

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from thetascope.downstream import correlation_test, downstream_table
-from thetascope.tables import segmentation_scores
+from thetascope.tables import arrange, segmentation_scores
 
 THETA = np.arange(0, 360, 30.0)
 
@@ -48,11 +48,15 @@ def test_p_is_at_its_nominal_level_and_at_least_one_in_all_draws():
 def test_curves_of_maps_meet_those_of_tasks():
     curve = np.cos(np.deg2rad(THETA))
     table = downstream_table(
-        pd.concat(
+        arrange(
             [
-                scores("smoothgrad", "auroc", curve),
-                scores("segmentation", "dice_class_1", curve),
-                scores("probe", "probe_accuracy", -curve),
+                pd.concat(
+                    [
+                        scores("smoothgrad", "auroc", curve),
+                        scores("segmentation", "dice_class_1", curve),
+                        scores("probe", "probe_accuracy", -curve),
+                    ]
+                )
             ]
         ),
         99,

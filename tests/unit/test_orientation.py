@@ -32,6 +32,7 @@ from thetascope.orientation import (
 )
 from thetascope.provenance import LIBRARY
 from thetascope.rotation import View, rotate
+from thetascope.tables import arrange
 
 SIZE = 64
 modest = settings(max_examples=15, deadline=None)
@@ -331,7 +332,9 @@ def test_every_curve_meets_the_autocorrelation_of_its_own_data_set():
         for name, values in reference.items()
         for kind, sign in zip(METHODS, (1, -1), strict=True)
     )
-    table = correlation_table(scores.assign(eval_angle=scores["angle"], **names), likeness)
+    table = correlation_table(
+        arrange([scores.assign(eval_angle=scores["angle"], **names)]), likeness
+    )
     assert len(table) == 2 * 3 * 2
     assert not table.duplicated(["dataset", "series", "histogram"]).any()
     for series in "value", "excess":

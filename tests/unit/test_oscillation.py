@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from thetascope.angles import label
 from thetascope.errors import UserError
 from thetascope.oscillation import curves, harmonics, oscillation_table, peaks_table, resolved
-from thetascope.tables import bootstrap_means, interval
+from thetascope.tables import arrange, bootstrap_means, interval
 
 REGULAR = np.arange(0, 360, 30.0)
 PERIODS = [360, 180, 120, 90, 60, 45]
@@ -38,12 +38,12 @@ def scores(theta, value, null=0.0, pairs=None, items=5, seeds=1, noise=0.0):
 
 
 def oscillation(rows, periods=PERIODS, bootstrap=50):
-    table = oscillation_table(rows, periods, bootstrap, 0.95, 0)
+    table = oscillation_table(arrange([rows]), periods, bootstrap, 0.95, 0)
     return table.set_index(["sweep", "at", "series", "period"])
 
 
 def peaks(rows, bootstrap=50):
-    return peaks_table(rows, bootstrap, 0.95, 0).set_index(["sweep", "at", "series"])
+    return peaks_table(arrange([rows]), bootstrap, 0.95, 0).set_index(["sweep", "at", "series"])
 
 
 # -- the fit ---------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_rounding_does_not_choose_between_equal_peaks():
 
 
 def names(rows):
-    return {(c.key["sweep"], c.key["at"], c.key["series"]) for c in curves(rows)}
+    return {(c.key["sweep"], c.key["at"], c.key["series"]) for c in curves(arrange([rows]))}
 
 
 def test_full_grid_has_every_sweep():
@@ -260,7 +260,7 @@ def test_train_sweep_leaves_out_what_is_no_angle():
     value = np.arange(6.0)
     trained = ["000.0", "090.0", "180.0", "270.0", "none", "random"]
     rows = scores(None, value, pairs=[(angle, "000.0") for angle in trained])
-    curve = next(c for c in curves(rows) if c.key["sweep"] == "train")
+    curve = next(c for c in curves(arrange([rows])) if c.key["sweep"] == "train")
     assert curve.key["at"] == "000.0"
     assert curve.theta.tolist() == [0, 90, 180, 270]
     assert curve.mean.tolist() == [0, 1, 2, 3]
@@ -268,15 +268,15 @@ def test_train_sweep_leaves_out_what_is_no_angle():
 
 def test_0_and_360_are_two_rows_but_one_angle():
     assert names(scores([0, 120, 240, 360], 0.5)) == set()
-    curve = next(curves(scores([0, 90, 180, 270, 360], np.arange(5.0))))
+    curve = next(curves(arrange([scores([0, 90, 180, 270, 360], np.arange(5.0))])))
     assert curve.theta.tolist() == [0, 90, 180, 270, 360]
     assert curve.mean.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_too_few_angles_give_empty_tables_with_their_columns(caplog):
     rows = scores([0, 90], 0.5)
-    assert "peak_angle" in peaks_table(rows, 10, 0.95, 0).columns
-    assert "amplitude" in oscillation_table(rows, PERIODS, 10, 0.95, 0).columns
+    assert "peak_angle" in peaks_table(arrange([rows]), 10, 0.95, 0).columns
+    assert "amplitude" in oscillation_table(arrange([rows]), PERIODS, 10, 0.95, 0).columns
     assert "no curves" in caplog.text
 
 

@@ -25,6 +25,7 @@ from thetascope.periodicity import (
     permutation_test,
     shuffled_means,
 )
+from thetascope.tables import arrange
 
 REGULAR = np.arange(0, 360, 30.0)
 FINE = np.arange(0, 360, 15.0)
@@ -184,7 +185,7 @@ def test_a_wave_at_another_period_does_not_change_the_level(theta):
 
 def test_items_are_no_replicates_of_a_run():
     cells = null_cells(np.random.default_rng(0), 12, 2)
-    few, many = (period_tests(scores(cells, items=n), PERIODS, 199, 0) for n in (2, 40))
+    few, many = (period_tests(arrange([scores(cells, items=n)]), PERIODS, 199, 0) for n in (2, 40))
     pd.testing.assert_frame_equal(few[["p", "p_max", "p_any"]], many[["p", "p_max", "p_any"]])
 
 
@@ -209,7 +210,7 @@ def test_level_unit_and_order_of_periods_do_not_matter(cells, level, unit, order
 def test_order_and_names_of_items_do_not_matter(cells, order):
     rows = scores(cells[..., 0])
     renamed = rows.assign(item=rows["item"].map({"i0": "i9", "i1": "i1"}))
-    before, after = (period_tests(r, PERIODS, 99, 0) for r in (rows, renamed.loc[order]))
+    before, after = (period_tests(arrange([r]), PERIODS, 99, 0) for r in (rows, renamed.loc[order]))
     pd.testing.assert_frame_equal(before, after)
 
 
@@ -224,8 +225,8 @@ def test_arrays_of_one_shape_are_shuffled_alike():
 
 def test_table_has_the_rows_of_the_oscillation_table():
     rows = scores(null_cells(np.random.default_rng(0), 12, 2) + wave(REGULAR, 9, 90)[:, None])
-    tests = period_tests(rows, [*PERIODS, 60], 99, 0)
-    shares = oscillation_table(rows, [*PERIODS, 60], 10, 0.95, 0)
+    tests = period_tests(arrange([rows]), [*PERIODS, 60], 99, 0)
+    shares = oscillation_table(arrange([rows]), [*PERIODS, 60], 10, 0.95, 0)
     key = [c for c in shares.columns if c in tests.columns]
     pd.testing.assert_frame_equal(tests[key], shares[key])
     value = of(tests)
@@ -241,17 +242,20 @@ def test_a_quarter_of_the_circle_resolves_nothing_and_breaks_nothing():
         for i, name in enumerate("ab")
     ]
     both = pd.concat(rows)
-    value = of(period_tests(both, PERIODS, 99, 0))
+    value = of(period_tests(arrange([both]), PERIODS, 99, 0))
     assert not value["resolved"].any() and value[["p", "p_max"]].isna().all(axis=None)
     assert (value["p_any"] <= 0.02).all()  # that seeds agree needs no period
-    assert of(interaction_tests(both, PERIODS, 99, 0))["p"].isna().all()
-    assert noise_table(both, PERIODS)["noise_amplitude"].isna().all()
-    assert periodogram_table(both, 99, 0.95, 0).empty
+    assert of(interaction_tests(arrange([both]), PERIODS, 99, 0))["p"].isna().all()
+    assert noise_table(arrange([both]), PERIODS)["noise_amplitude"].isna().all()
+    assert periodogram_table(arrange([both]), 99, 0.95, 0).empty
 
 
 def test_maps_without_a_network_are_not_tested():
     rows = scores(np.random.default_rng(0).normal(size=(12, 2)), model="baseline", map="sobel")
-    tests, spectrum = period_tests(rows, [360], 99, 0), periodogram_table(rows, 99, 0.95, 0)
+    tests, spectrum = (
+        period_tests(arrange([rows]), [360], 99, 0),
+        periodogram_table(arrange([rows]), 99, 0.95, 0),
+    )
     assert of(tests)["p"].isna().all() and of(spectrum)["threshold"].isna().all()
     assert of(spectrum)["power"].notna().all()
 
@@ -260,8 +264,8 @@ def test_one_encoder_seen_from_all_angles_is_not_tested():
     trained = ["000.0", "090.0", "180.0", "270.0", "random"]
     pairs = [(t, label(e)) for t in trained for e in REGULAR]
     rows = scores(np.random.default_rng(0).normal(size=(60, 2)), pairs=pairs)
-    tests, noise = period_tests(rows, [360], 99, 0), noise_table(rows, [360])
-    spectrum = periodogram_table(rows, 99, 0.95, 0)
+    tests, noise = period_tests(arrange([rows]), [360], 99, 0), noise_table(arrange([rows]), [360])
+    spectrum = periodogram_table(arrange([rows]), 99, 0.95, 0)
     assert of(tests, sweep="eval")["p"].isna().all()
     assert of(tests, sweep="train")["p"].notna().all()
     assert of(noise, sweep="eval")["noise_amplitude"].isna().all()
@@ -309,7 +313,7 @@ def test_a_declaration_that_nothing_meets_makes_all_rows_exploratory(caplog):
 
 
 def test_no_tests_no_discoveries():
-    tests = period_tests(scores(np.zeros((2, 1)), theta=[0, 90]), PERIODS, 9, 0)
+    tests = period_tests(arrange([scores(np.zeros((2, 1)), theta=[0, 90])]), PERIODS, 9, 0)
     assert {"confirmatory", "q"} <= set(false_discovery(tests, {"metric": ["auroc"]}).columns)
 
 
@@ -341,7 +345,7 @@ def test_full_circle_gives_the_harmonics():
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_periodogram_finds_what_nobody_declared(seeds):
     cells = wave(FINE, 3, 72, 10)[:, None] + null_cells(np.random.default_rng(0), 24, seeds)
-    table = periodogram_table(scores(cells, FINE), 199, 0.95, 0)
+    table = periodogram_table(arrange([scores(cells, FINE)]), 199, 0.95, 0)
     value, flat = of(table), of(table, "footprint")
     assert value["cycles"].tolist() == list(range(1, 12))  # 12 would be the Nyquist frequency
     assert value.index[value["power"] >= value["threshold"]].tolist() == [72]
@@ -355,7 +359,7 @@ def test_threshold_is_reached_at_the_nominal_rate():
         scores(null_cells(rng, len(IRREGULAR), 2), IRREGULAR, items=1, metric=f"m{i}")
         for i in range(200)
     ]
-    table = of(periodogram_table(pd.concat(noise), 199, 0.95, 0))
+    table = of(periodogram_table(arrange([pd.concat(noise)]), 199, 0.95, 0))
     reached = table["power"] >= table["threshold"]
     assert reached.tolist() == (table["p_max"] <= 0.05).tolist()
     assert at_nominal_rate(1 - reached.groupby(table["metric"].to_numpy()).any())
@@ -417,7 +421,7 @@ def test_different_curves_are_found_at_their_period(theta, seeds):
     cells = sets_cells(np.random.default_rng(2), wave(theta, 5, 90), (1, 1, 1), seeds)
     cells[..., 2] += wave(theta, 5, 180, 40)[:, None]
     rows = [scores(cells[..., i], theta, dataset=f"d{i}") for i in range(3)]
-    table = interaction_tests(pd.concat(rows), PERIODS, 999, 0)
+    table = interaction_tests(arrange([pd.concat(rows)]), PERIODS, 999, 0)
     assert "dataset" not in table
     assert (table[["n_datasets", "n_seeds"]] == [3, seeds]).all(axis=None)
     value = of(table)
@@ -448,10 +452,10 @@ def test_two_sets_are_tested_by_their_difference():
 
 def test_only_curves_over_the_same_angles_are_compared():
     one = scores(null_cells(np.random.default_rng(0), 12, 2), dataset="a")
-    assert interaction_tests(one, PERIODS, 9, 0).empty
+    assert interaction_tests(arrange([one]), PERIODS, 9, 0).empty
     other = scores(null_cells(np.random.default_rng(0), 24, 2), FINE, dataset="b")
-    assert interaction_tests(pd.concat([one, other]), PERIODS, 9, 0).empty
-    same = interaction_tests(pd.concat([one, one.assign(dataset="b")]), PERIODS, 9, 0)
+    assert interaction_tests(arrange([pd.concat([one, other])]), PERIODS, 9, 0).empty
+    same = interaction_tests(arrange([pd.concat([one, one.assign(dataset="b")])]), PERIODS, 9, 0)
     assert (same.loc[same["series"] == "value", ["p", "p_max", "p_any"]] == 1).all(axis=None)
 
 
@@ -519,7 +523,7 @@ def test_power_grows_with_amplitude_seeds_and_angles(theta):
 def test_noise_table():
     rng = np.random.default_rng(0)
     cells = 0.2 * rng.normal(size=(13, 3))
-    table = noise_table(scores(cells, WITH_360), [*PERIODS, 45])
+    table = noise_table(arrange([scores(cells, WITH_360)]), [*PERIODS, 45])
     value, footprint = of(table), of(table, "footprint")
     seed_sd, replicate_sd = noise_sd(WITH_360, cells)
     assert value["seed_sd"].tolist() == pytest.approx([seed_sd] * 5)
@@ -531,5 +535,5 @@ def test_noise_table():
         expected = [*function(WITH_360, PERIODS, seed_sd, 3), np.nan]
         assert value[column].tolist() == pytest.approx(expected, nan_ok=True)
     assert (footprint["seed_sd"] == 0).all() and footprint["noise_amplitude"].isna().all()
-    single = of(noise_table(scores(cells[:, :1], WITH_360), PERIODS))
+    single = of(noise_table(arrange([scores(cells[:, :1], WITH_360)]), PERIODS))
     assert single["seed_sd"].isna().all() and single["noise_amplitude"].notna().all()

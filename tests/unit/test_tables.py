@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from thetascope import tables
-from thetascope.provenance import write_csv
+from thetascope.provenance import read_csv, read_parquet, write_csv, write_parquet
 
 KEYS = ["dataset", "view", "encoder", "method", "angle", "eval_angle", "model", "orientation"]
 KEYS += ["map", "metric"]
@@ -41,7 +41,7 @@ def scores(items=8, seeds=1, angles=ANGLES, noise=0.1):
 
 
 def table(rows, bootstrap=500, confidence=0.95, seed=0):
-    return tables.dice_table(rows, bootstrap, confidence, seed)
+    return tables.dice_table(tables.arrange([rows]), bootstrap, confidence, seed)
 
 
 # -- merging ---------------------------------------------------------------------------------------
@@ -60,6 +60,41 @@ def test_per_item_joins_scores_and_wildcards(tmp_path):
     assert merged["seed"].tolist() == ["0"] * 4
 
 
+def test_merged_parts_are_the_files_one_by_one(tmp_path, monkeypatch):
+    rng, names, files = np.random.default_rng(0), [], []
+    for i, angle in enumerate(["090.0", "000.0", "random"]):
+        frame = pd.DataFrame(
+            {"item": ["007", "a, b"], "metric": ["x", "y"], "value": rng.random(2)}
+        )
+        if i == 1:
+            frame["value"] = np.nan  # the first part says nothing of the column's type
+        write_csv(frame, tmp_path / angle, {})
+        files.append(tmp_path / angle)
+        names.append({"dataset": "d", "angle": angle})
+    expected = pd.concat([read_csv(files[i]).assign(**names[i]) for i in (1, 0, 2)])
+    for size in 0, 2**20:  # every file a part of its own, or one part
+        monkeypatch.setattr(tables, "PART_BYTES", size)
+        parts = list(tables.merge(files, names))
+        assert len(parts) == (3 if size == 0 else 1)
+        write_parquet(parts, tmp_path / "all.parquet", {"rule": "r"})
+        merged = read_parquet(tmp_path / "all.parquet")
+        assert merged.attrs == {"record": {"rule": "r"}}
+        assert list(merged) == ["dataset", "angle", "item", "metric", "value"]
+        for column in merged:
+            assert merged[column].tolist() == pytest.approx(expected[column].tolist(), nan_ok=True)
+
+
+def test_scores_do_not_depend_on_how_rows_come():
+    rows = scores(seeds=2)
+    (whole,), (pieces,) = (tables.arrange(p) for p in ([rows], [rows[:1], rows[1:30], rows[30:]]))
+    assert whole.cells == pieces.cells == sorted(whole.cells)
+    assert np.array_equal(whole.value, pieces.value)
+    cell, seed, item = whole.cells.index(("090.0", "090.0")), 1, 3
+    asked = (rows["angle"] == "090.0") & (rows["seed"] == "1") & (rows["item"] == "i3")
+    assert rows.loc[asked, "value"].item() == whole.value[cell, seed, item]
+    assert rows.loc[asked, "null"].item() == whole.null[cell, seed, item]
+
+
 def test_benchmarks_of_different_rules(tmp_path):
     header = "s\tcpu_time\tmax_rss\n"
     (tmp_path / "a.tsv").write_text(header + "1.5\t1.2\t120.5\n")
@@ -70,6 +105,7 @@ def test_benchmarks_of_different_rules(tmp_path):
     assert merged["rule"].tolist() == ["data", "pretrain"]
     assert merged["angle"].tolist() == ["", "030.0"]
     assert merged["s"].tolist() == [0.1, 1.5]
+    assert list(tables.benchmarks_table([], [])) == ["rule", *tables.TOOK]
 
 
 # -- means and intervals ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from thetascope import oscillation, periodicity, verdict
 from thetascope.angles import label
+from thetascope.tables import arrange
 
 THETA = np.arange(0, 360, 15.0)
 PERIODS = [360, 180, 120, 90]
@@ -45,12 +46,12 @@ def tables():
             scores(wave(0, 180), "flat", seed=5),
         ]
     )
-    tests = periodicity.period_tests(per_item, PERIODS, 499, 0)
+    tests = periodicity.period_tests(arrange([per_item]), PERIODS, 499, 0)
     tests = periodicity.false_discovery(tests, ANALYSIS["confirmatory"])
-    amplitudes = oscillation.oscillation_table(per_item, PERIODS, 100, 0.95, 0)
-    interaction = periodicity.interaction_tests(per_item, PERIODS, 499, 0)
+    amplitudes = oscillation.oscillation_table(arrange([per_item]), PERIODS, 100, 0.95, 0)
+    interaction = periodicity.interaction_tests(arrange([per_item]), PERIODS, 499, 0)
     interaction = periodicity.false_discovery(interaction, ANALYSIS["confirmatory"])
-    noise = periodicity.noise_table(per_item, PERIODS)
+    noise = periodicity.noise_table(arrange([per_item]), PERIODS)
     return amplitudes.merge(tests, validate="1:1"), noise, interaction
 
 

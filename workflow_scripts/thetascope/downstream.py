@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from thetascope.oscillation import MIN_ANGLES, Curve, curves
-from thetascope.tables import RUN, SCORE, Array
+from thetascope.tables import RUN, SCORE, Array, Scores, shuffles
 
 TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
 KEY = [*RUN, *SCORE, "series", "task"]
@@ -42,20 +43,18 @@ def correlation_test(
         return np.nan, np.nan, np.nan
     ranks = [stats.rankdata(curve) for curve in (first, second)]
     a, b = ((r - r.mean()) / r.std() for r in ranks)
-    rng = np.random.default_rng(seed)
-    draws = rng.permuted(np.broadcast_to(b, (permutations, len(b))), axis=1)
-    observed, null = abs(a @ b), np.abs(draws @ a)
+    observed, null = abs(a @ b), np.abs(b[shuffles((len(b),), permutations, seed)] @ a)
     p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations)
     return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
 
 
-def downstream_table(per_item: pd.DataFrame, permutations: int, seed: int) -> pd.DataFrame:
+def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> pd.DataFrame:
     """Correlate every curve of maps with every curve of a task, over θ of the diagonal sweep.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them, those of the tasks among them.
+    scores : sequence of Scores
+        Of all arms, models and metrics, those of the tasks among them.
     permutations, seed
         As for `correlation_test`.
 
@@ -66,7 +65,7 @@ def downstream_table(per_item: pd.DataFrame, permutations: int, seed: int) -> pd
         task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
     """
     arms: dict[tuple[str, ...], list[Curve]] = defaultdict(list)
-    for curve in curves(per_item):
+    for curve in curves(scores):
         if curve.key["sweep"] == "diagonal" and curve.key["series"] != "footprint":
             arms[tuple(curve.key[column] for column in RUN)].append(curve)
     rows = []

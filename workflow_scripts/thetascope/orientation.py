@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from thetascope.oscillation import DECIMALS, KEY, curves
-from thetascope.tables import Array, bootstrap_means, interval
+from thetascope.tables import Array, Scores, bootstrap_means, interval
 
 METHODS = ("structure_tensor", "hog")
 FINE = {"sigma": 1.0, "radius": 2}  # pixels; Gaussian that takes away what the grid does not carry
@@ -433,13 +433,13 @@ def hog_svm_table(
     )
 
 
-def correlation_table(per_item: pd.DataFrame, autocorrelations: pd.DataFrame) -> pd.DataFrame:
+def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) -> pd.DataFrame:
     """Hold every curve over θ against the autocorrelation of its data set's orientations.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     autocorrelations : DataFrame
         `dataset`, `histogram`, `theta`, `mean`, with every θ of the curves.
 
@@ -456,7 +456,7 @@ def correlation_table(per_item: pd.DataFrame, autocorrelations: pd.DataFrame) ->
         | curve_correlation(
             curve.theta, curve.mean, means.loc[(curve.key["dataset"], name), curve.theta].to_numpy()
         )
-        for curve in curves(per_item)
+        for curve in curves(scores)
         for name in METHODS
     ]
     table = pd.DataFrame(rows, columns=[*KEY, "histogram", *CORRELATION])

@@ -7,7 +7,8 @@ A curve is the mean score over items and seeds at each angle of a sweep. Bootstr
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from thetascope.angles import degrees, is_fixed
 from thetascope.errors import UserError
-from thetascope.tables import RUN, SCORE, Array, bootstrap_means, cube, interval
+from thetascope.tables import RUN, SCORE, Array, Scores, bootstrap_means, interval, mean
 
 KEY = [*RUN, "sweep", "at", *SCORE, "series"]
 PEAKS = ["peak_angle", "peak_value", "trough_angle", "trough_value", "range"]
@@ -64,23 +65,34 @@ class Curve:
         return dict(zip(COUNTS, (angles, items, self.left_out, seeds), strict=True))
 
 
-def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    """Yield (sweep, at, the column that varies, rows)."""
-    yield "diagonal", "same", "angle", rows[rows["angle"] == rows["eval_angle"]]
-    for at, part in rows.groupby("angle"):
-        yield "eval", str(at), "eval_angle", part
-    trained = rows[rows["angle"].map(is_fixed)]
-    for at, part in trained.groupby("eval_angle"):
-        yield "train", str(at), "angle", part
+def _sweeps(scores: Scores) -> Iterator[tuple[str, str, list[str], Array, Array]]:
+    """Yield (sweep, at, angles of the curve, value, null) wherever there are enough angles."""
+    chosen = defaultdict(list)  # sweep, at, which of the two angles varies → cells
+    for i, (angle, evaluated) in enumerate(scores.cells):
+        if angle == evaluated:
+            chosen["diagonal", "same", 0].append(i)
+        chosen["eval", angle, 1].append(i)
+        if is_fixed(angle):
+            chosen["train", evaluated, 0].append(i)
+    for (sweep, at, varies), cells in chosen.items():
+        if len(cells) >= MIN_ANGLES:
+            labels = [scores.cells[i][varies] for i in cells]
+            yield sweep, at, labels, scores.value[cells], scores.null[cells]
     # the margins, where every run is evaluated at every angle
-    sizes = trained.groupby(["angle", "eval_angle"]).size().unstack()
-    if min(sizes.shape) >= MIN_ANGLES and sizes.notna().all(axis=None):
-        for sweep, varies in ("train", "angle"), ("eval", "eval_angle"):
-            margin = trained.groupby([varies, "seed", "item"])[["value", "null"]]
-            yield sweep, "mean", varies, margin.mean().reset_index()
+    trained = [i for i, cell in enumerate(scores.cells) if is_fixed(cell[0])]
+    angles, evaluated = (sorted({scores.cells[i][varies] for i in trained}) for varies in (0, 1))
+    sizes = len(angles), len(evaluated)
+    if min(sizes) >= MIN_ANGLES and len(trained) == sizes[0] * sizes[1]:
+        grids = [
+            array[trained].reshape(*sizes, *array.shape[1:])
+            for array in (scores.value, scores.null)
+        ]
+        for sweep, labels, other in ("train", angles, 1), ("eval", evaluated, 0):
+            value, null = (mean(grid, axis=other) for grid in grids)
+            yield sweep, "mean", labels, value, null
 
 
-def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
+def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
     """Yield every curve over at least four distinct angles, in three series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
@@ -93,23 +105,21 @@ def curves(per_item: pd.DataFrame) -> Iterator[Curve]:
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     """
-    for group, scores in per_item.groupby(RUN + SCORE):
-        names = dict(zip(RUN + SCORE, map(str, group), strict=True))
-        for sweep, at, varies, rows in _sweeps(scores):
-            rows = rows[rows.groupby(varies)["value"].transform("count") > 0]
-            if len({degrees(angle) % 360 for angle in rows[varies].unique()}) < MIN_ANGLES:
+    for one in scores:
+        for sweep, at, labels, value, null in _sweeps(one):
+            scored = np.isfinite(value).any(axis=(1, 2))
+            theta = np.array([degrees(label) for label in labels])[scored]
+            if len(set(theta % 360)) < MIN_ANGLES:
                 continue
-            angles, value = cube(rows, [varies], "value")
-            _, null = cube(rows, [varies], "null")
+            value, null = value[scored], null[scored]
             complete = np.isfinite(value).all(axis=(0, 1))
-            place = names | {"sweep": sweep, "at": at}
+            place = one.key | {"sweep": sweep, "at": at}
             if not complete.any():
                 log.warning("no item has a score at all angles, left out: %s", place)
                 continue
-            theta = np.array([degrees(angle) for angle in angles])
             for series, values in ("value", value), ("footprint", null), ("excess", value - null):
                 key = place | {"series": series}
                 yield Curve(key, theta, values[..., complete], int((~complete).sum()))
@@ -124,14 +134,14 @@ def _table(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 
 
 def peaks_table(
-    per_item: pd.DataFrame, bootstrap: int, confidence: float, seed: int
+    scores: Sequence[Scores], bootstrap: int, confidence: float, seed: int
 ) -> pd.DataFrame:
     """Highest and lowest point of every curve.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     bootstrap, confidence, seed
         As for `tables.dice_table`.
 
@@ -146,7 +156,7 @@ def peaks_table(
         support is 0.
     """
     rows = []
-    for curve in curves(per_item):
+    for curve in curves(scores):
         mean, theta = curve.mean.round(DECIMALS), curve.theta
         peak, trough = theta[mean.argmax()], theta[mean.argmin()]
         draws = bootstrap_means(curve.values, bootstrap, seed).round(DECIMALS)
@@ -191,6 +201,20 @@ def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
     return np.asarray(periods) > 2 * np.diff(angles, append=angles[0] + 360).max()
 
 
+def _design(theta: Array, period: Array) -> tuple[Array, Array]:
+    """Rows of a constant, cosines and sines, and what unit noise gives their coefficients."""
+    turns = 2 * np.pi * theta / period
+    design = np.concatenate([np.ones((1, len(theta))), np.cos(turns), np.sin(turns)])
+    return design, np.linalg.inv(design @ design.T)
+
+
+def unit_variance(theta: Array, periods: Sequence[float]) -> Array:
+    """Variance of both coefficients of each wave together, in noise of variance 1: [periods]."""
+    _, covariance = _design(theta, np.asarray(periods, dtype=np.float64)[:, None])
+    cos, sin = np.diagonal(covariance)[1:].reshape(2, -1)
+    return cos + sin
+
+
 def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Array, Array, Array]:
     """Fit a constant and sinusoids of all the given periods, jointly, by least squares.
 
@@ -217,9 +241,7 @@ def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Ar
         Sum of squares that no other period of the fit can explain, float [periods, n].
     """
     period = np.asarray(periods, dtype=np.float64)[:, None]
-    turns = 2 * np.pi * theta / period
-    design = np.concatenate([np.ones((1, len(theta))), np.cos(turns), np.sin(turns)])
-    covariance = np.linalg.inv(design @ design.T)
+    design, covariance = _design(theta, period)
     _, cos, sin = np.split(covariance @ design @ curves, [1, 1 + len(period)])
     power = np.empty_like(cos)
     for i in range(len(period)):
@@ -232,7 +254,7 @@ def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Ar
 
 
 def oscillation_table(
-    per_item: pd.DataFrame,
+    scores: Sequence[Scores],
     periods: Sequence[float],
     bootstrap: int,
     confidence: float,
@@ -245,8 +267,8 @@ def oscillation_table(
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
     bootstrap, confidence, seed
@@ -271,7 +293,7 @@ def oscillation_table(
             "times; give divisors of 360, each once"
         )
     rows = []
-    for curve in curves(per_item):
+    for curve in curves(scores):
         known = resolved(curve.theta, periods)
         draws = bootstrap_means(curve.values, bootstrap, seed)
         fits = np.column_stack([curve.mean, draws])

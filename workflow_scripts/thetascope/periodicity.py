@@ -32,8 +32,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from thetascope.oscillation import COUNTS, DECIMALS, KEY, Curve, curves, harmonics, resolved
-from thetascope.tables import Array
+from thetascope.oscillation import (
+    COUNTS,
+    DECIMALS,
+    KEY,
+    Curve,
+    curves,
+    harmonics,
+    resolved,
+    unit_variance,
+)
+from thetascope.tables import Array, Scores, shuffles
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +96,10 @@ def lomb_scargle(theta: Array, curves: Array, periods: Sequence[float]) -> Array
     ndarray
         Sum of squares that the sinusoid explains, float [periods, n].
     """
+    turn = np.arange(len(theta)) * 360 / len(theta)
+    cycles = np.rint(360 / np.array(periods)).astype(int)
+    if np.allclose(theta, turn) and np.allclose(cycles * periods, 360):  # waves are orthogonal
+        return 2 / len(theta) * np.abs(np.fft.rfft(curves, axis=0)[cycles]) ** 2
     power: Array = ((_basis(theta, np.array(periods)[:, None]).mT @ curves) ** 2).sum(axis=-2)
     return power
 
@@ -120,10 +133,10 @@ def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
     ndarray
         Float [angles, 1 + B], the observed curve first; each about its mean.
     """
-    rng = np.random.default_rng(seed)
     own = (cells - cells.mean(axis=0)).T
-    draws = rng.permuted(np.broadcast_to(own, (permutations, *own.shape)), axis=-1)
-    return np.vstack([own.mean(axis=0), draws.mean(axis=1)]).T
+    orders = shuffles(own.shape, permutations, seed)
+    draws = sum(values[orders[:, i]] for i, values in enumerate(own)) / len(own)
+    return np.vstack([own.mean(axis=0), draws]).T
 
 
 def _p(statistic: Array, null: Array) -> Array:
@@ -208,14 +221,14 @@ def _test_rows(
 
 
 def period_tests(
-    per_item: pd.DataFrame, periods: Sequence[float], permutations: int, seed: int
+    scores: Sequence[Scores], periods: Sequence[float], permutations: int, seed: int
 ) -> pd.DataFrame:
     """Test at every period whether a curve depends on θ.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
     permutations, seed
@@ -229,7 +242,7 @@ def period_tests(
         test is valid), `permutations`, and the curve's counts. `false_discovery` corrects `p`.
     """
     rows = []
-    for curve in curves(per_item):
+    for curve in curves(scores):
         cells = _cells(curve)[..., None]
         key = curve.key | curve.counts
         rows += _test_rows(key, curve.theta, cells, periods, permutations, seed)
@@ -242,7 +255,7 @@ def contrasts(cells: Array) -> Array:
 
 
 def interaction_tests(
-    per_item: pd.DataFrame, periods: Sequence[float], permutations: int, seed: int
+    scores: Sequence[Scores], periods: Sequence[float], permutations: int, seed: int
 ) -> pd.DataFrame:
     """Test whether the curves of several data sets have different shapes: data set × θ.
 
@@ -258,7 +271,7 @@ def interaction_tests(
 
     Parameters
     ----------
-    per_item, periods, permutations, seed
+    scores, periods, permutations, seed
         As for `period_tests`.
 
     Returns
@@ -269,7 +282,7 @@ def interaction_tests(
         `n_datasets` instead of counts of items.
     """
     groups = defaultdict(list)
-    for curve in curves(per_item):
+    for curve in curves(scores):
         name = [value for column, value in curve.key.items() if column != "dataset"]
         groups[(*name, *curve.theta, curve.values.shape[1])].append(curve)
     rows = []
@@ -324,7 +337,7 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
 
 
 def periodogram_table(
-    per_item: pd.DataFrame, permutations: int, confidence: float, seed: int
+    scores: Sequence[Scores], permutations: int, confidence: float, seed: int
 ) -> pd.DataFrame:
     """Lomb–Scargle periodogram of every curve, for power at periods that nobody declared.
 
@@ -333,8 +346,8 @@ def periodogram_table(
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     permutations, seed
         As for `shuffled_means`.
     confidence : float
@@ -351,7 +364,7 @@ def periodogram_table(
         `threshold` are NaN.
     """
     rows = []
-    for curve in curves(per_item):
+    for curve in curves(scores):
         _, periods = _known(curve.theta, [360 / n for n in range(1, len(curve.theta))])
         testable = _exchangeable(curve.key)
         means = shuffled_means(_cells(curve), permutations if testable else 0, seed)
@@ -422,9 +435,7 @@ def noise_amplitude(theta: Array, periods: Sequence[float], noise: float, seeds:
     ndarray
         Float [periods].
     """
-    # amplitudes are linear in the curve: unit impulses give the variance that unit noise causes
-    variance = (harmonics(theta, np.eye(len(theta)), periods)[0] ** 2).sum(axis=1)
-    return noise * np.sqrt(np.pi / 4 * variance / seeds)
+    return noise * np.sqrt(np.pi / 4 * unit_variance(theta, periods) / seeds)
 
 
 def detectable_amplitude(
@@ -468,13 +479,13 @@ def detectable_amplitude(
     return noise * np.sqrt(needed / (seeds * unit))
 
 
-def noise_table(per_item: pd.DataFrame, periods: Sequence[float]) -> pd.DataFrame:
+def noise_table(scores: Sequence[Scores], periods: Sequence[float]) -> pd.DataFrame:
     """Noise floor of every curve, and what amplitude its design could have detected.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `tables.per_item` merges them.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
 
@@ -488,7 +499,7 @@ def noise_table(per_item: pd.DataFrame, periods: Sequence[float]) -> pd.DataFram
         and where noise is not independent between angles (`eval`) or not there (`footprint`).
     """
     rows = []
-    for curve in curves(per_item):
+    for curve in curves(scores):
         cells = _cells(curve)
         seed_sd, replicate_sd = noise_sd(curve.theta, cells)
         seeds = cells.shape[1]

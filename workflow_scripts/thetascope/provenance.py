@@ -11,18 +11,20 @@ import platform
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thetascope import __version__
 from thetascope.errors import UserError
 
-if TYPE_CHECKING:  # both are slow to import, and most users of this module need neither
+if TYPE_CHECKING:  # slow to import, and most users of this module need none of them
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 LIBRARY = Path(__file__).parent
 # packages whose version can change a number
@@ -166,6 +168,17 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    return pd.read_csv(io.BytesIO(read_text(path)), dtype=dict.fromkeys(TEXT_COLUMNS, str))
+
+
+def read_text(path: str | Path) -> bytes:
+    """Read a CSV file of ours without its first line, as it is.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
     line, _, text = Path(path).read_bytes().partition(b"\n")
     try:
         expected = json.loads(line.removeprefix(b"# "))["sha256"]
@@ -173,15 +186,35 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         raise DamagedError(path, "its first line") from error
     if hashlib.sha256(text).hexdigest() != expected:
         raise DamagedError(path, "another SHA-256")
-    return pd.read_csv(io.BytesIO(text), dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    return text
 
 
-def write_parquet(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
-    """Write a columnar table with the record in its metadata (`DataFrame.attrs` when read)."""
-    frame = frame.copy(deep=False)
+def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a columnar table part by part, so that memory need not hold all of it.
+
+    Parameters
+    ----------
+    parts : iterable of pyarrow.Table
+        At least one; the first says what columns there are.
+    path : path
+        Of the file.
+    record : mapping
+        What made it, for the metadata (`DataFrame.attrs` when pandas reads it).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = iter(parts)
+    first = next(parts)
+    frame = first.slice(0, 0).to_pandas()
     frame.attrs = {"record": dict(record)}
-    with atomic(path) as temporary:
-        frame.to_parquet(temporary, index=False, write_page_checksum=True)
+    schema = first.schema.with_metadata(pa.Table.from_pandas(frame).schema.metadata)
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(temporary, schema, write_page_checksum=True) as writer,
+    ):
+        for part in chain([first], parts):
+            writer.write_table(part.select(schema.names).cast(schema))
 
 
 def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
@@ -196,6 +229,24 @@ def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
 
     try:
         return pd.read_parquet(path, page_checksum_verification=True, **options)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
+
+
+def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Read these columns of a columnar table of ours, part by part.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for i in range(file.num_row_groups):  # `iter_batches` keeps what it has read
+                yield file.read_row_group(i, columns).to_pandas()
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise DamagedError(path, error) from error
 

@@ -12,20 +12,31 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import csv
 
-from thetascope.angles import is_fixed
-from thetascope.provenance import read_csv
+from thetascope.angles import NONE, RANDOM
+from thetascope.provenance import TEXT_COLUMNS, read_text, stream_parquet
 
 RUN = ["dataset", "view", "encoder", "method"]
 ANGLES = ["angle", "eval_angle"]
 SCORE = ["model", "orientation", "map", "metric"]
+TOOK = ["s", "cpu_time", "cpu_start", "max_rss"]  # what a job took: seconds, MB
+
+# what a part's values do not tell, if all are missing or look like numbers
+TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
+TYPES |= dict.fromkeys(("value", "null", "dice", "baseline"), pa.float64())
+PART_BYTES = 2**25  # of CSV files that are parsed at once
 
 Array = NDArray[np.float64]
 
@@ -35,36 +46,64 @@ log = logging.getLogger(__name__)
 # -- merging ---------------------------------------------------------------------------------------
 
 
-def _merge(
-    frames: Sequence[pd.DataFrame], wildcards: Sequence[Mapping[str, object]]
-) -> pd.DataFrame:
-    """Put each frame's wildcards in front of its columns, stack all, sort by the wildcards."""
-    keys = list(dict.fromkeys(key for names in wildcards for key in names))
-    parts = [
-        pd.DataFrame({key: str(names.get(key, "")) for key in keys}, frame.index).join(frame)
-        for frame, names in zip(frames, wildcards, strict=True)
-    ]
-    return pd.concat(parts).sort_values(keys, kind="stable", ignore_index=True)
+def merge(
+    paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
+) -> Iterator[pa.Table]:
+    """Merge tables of ours, a part at a time: 43,000 runs have more rows than memory should hold.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        CSV files of one kind.
+    wildcards : sequence of mapping
+        For each file its wildcards, which become the first columns.
+
+    Yields
+    ------
+    pyarrow.Table
+        Rows of some of the files, sorted by the wildcards; text as categories.
+    """
+    keys = list(wildcards[0]) if wildcards else []
+    values = [[str(names[key]) for key in keys] for names in wildcards]
+    names: list[list[str]] = []
+    texts: list[bytes] = []  # the header, then the rows of every file
+    size = 0
+    for i in sorted(range(len(paths)), key=values.__getitem__):
+        header, _, text = read_text(paths[i]).partition(b"\n")
+        if texts and (size > PART_BYTES or header != texts[0]):
+            yield _parse(keys, names, texts)
+            names, texts, size = [], [], 0
+        texts = texts or [header]
+        names.append(values[i])
+        texts.append(text)
+        size += len(text)
+    if texts:
+        yield _parse(keys, names, texts)
+
+
+def _parse(keys: list[str], names: list[list[str]], texts: list[bytes]) -> pa.Table:
+    """Read a header and the rows of several files at once, with each file's names in front."""
+    rows = csv.read_csv(
+        pa.BufferReader(b"\n".join([texts[0], b"".join(texts[1:])])),
+        convert_options=csv.ConvertOptions(
+            column_types=TYPES, auto_dict_encode=True, auto_dict_max_cardinality=2**31 - 1
+        ),
+    )
+    counts = [text.count(b"\n") for text in texts[1:]]
+    columns = {
+        key: pa.array(np.repeat(column, counts)).dictionary_encode()
+        for key, column in zip(keys, np.array(names, dtype=object).T, strict=True)
+    }
+    return pa.table(columns | dict(zip(rows.column_names, rows.columns, strict=True)))
 
 
 def per_item(
     paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
 ) -> pd.DataFrame:
-    """Merge files of scores per item (`dice.csv` or `segmentation.csv`).
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files of one kind.
-    wildcards : sequence of mapping
-        For each file its wildcards, which become the first columns, as text.
-
-    Returns
-    -------
-    DataFrame
-        All rows of all files, sorted by the wildcards.
-    """
-    return _merge([read_csv(path) for path in paths], wildcards)
+    """Merge files of scores per item, such as `segmentation.csv`: all that `merge` yields."""
+    parts = pa.concat_tables(merge(paths, wildcards), promote_options="permissive")
+    merged: pd.DataFrame = parts.unify_dictionaries().to_pandas()
+    return merged
 
 
 def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +121,7 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
         `orientation` original, `map` segmentation, `metric` `dice_class_{class}`, and with several
         classes `dice_macro`, the mean over those that the item has; `null` is the baseline.
     """
-    fixed = per_item[per_item["angle"].map(is_fixed)]
+    fixed = per_item[~per_item["angle"].isin([RANDOM, NONE])]
     keys = [*RUN, "angle", "seed", "item", "case"]
     scores = fixed.assign(metric="dice_class_" + fixed["class"].astype(str))
     if fixed["class"].nunique() > 1:
@@ -132,43 +171,140 @@ def benchmarks_table(
     Returns
     -------
     DataFrame
-        First the wildcards, empty where a file has none of that name, then `s`, `cpu_time`,
-        `cpu_start` (seconds) and `max_rss` (MB). Sorted by the wildcards.
+        First the wildcards, empty where a file has none of that name, then `TOOK`. Sorted by the
+        wildcards.
     """
-    return _merge([pd.read_csv(path, sep="\t") for path in paths], wildcards)
+    keys = list(dict.fromkeys(key for names in wildcards for key in names))
+    if not keys:  # their folder was deleted, or left behind
+        return pd.DataFrame(columns=["rule", *TOOK])
+    parts = []
+    for path, names in zip(paths, wildcards, strict=True):
+        frame = pd.read_csv(path, sep="\t")
+        parts.append(
+            pd.DataFrame({key: names.get(key, "") for key in keys}, frame.index).join(frame)
+        )
+    return pd.concat(parts).sort_values(keys, kind="stable", ignore_index=True)
 
 
-# -- bootstrap -------------------------------------------------------------------------------------
+# -- arranging -------------------------------------------------------------------------------------
 
 
-def cube(rows: pd.DataFrame, by: list[str], column: str) -> tuple[pd.Index, Array]:
-    """Arrange one column by cell, seed and item.
+@dataclass(frozen=True)
+class Scores:
+    """All scores of one kind: one metric of the maps of one model in one arm.
+
+    Attributes
+    ----------
+    key : dict
+        What they are of: column → value.
+    cells : list of tuple
+        What a mean over items is taken for, such as (angle, eval_angle), sorted.
+    value, null : ndarray
+        Float [cells, seeds, items], NaN where there is no score.
+    """
+
+    key: dict[str, str]
+    cells: list[tuple[Any, ...]]
+    value: Array
+    null: Array
+
+
+def read_scores(path: str | Path) -> list[Scores]:
+    """Scores of a `dice_per_item.parquet`."""
+    columns = [*RUN, *SCORE, *ANGLES, "seed", "item", "value", "null"]
+    return arrange(stream_parquet(path, columns))
+
+
+def arrange(
+    parts: Iterable[pd.DataFrame],
+    kind: Sequence[str] = (*RUN, *SCORE),
+    cells: Sequence[str] = ANGLES,
+    columns: tuple[str, str] = ("value", "null"),
+) -> list[Scores]:
+    """Bring rows of scores into arrays, which take a tenth of the memory.
 
     Parameters
     ----------
-    rows : DataFrame
-        Scores per item, with `seed`, `item`, the columns of `by`, and `column`.
-    by : list of str
-        Columns whose values tell cells apart.
-    column : str
-        What to arrange.
-
-    Returns
-    -------
-    Index
-        The cells, sorted.
-    ndarray
-        Float [cells, seeds, items], NaN where there is no row.
+    parts : iterable of DataFrame
+        Rows in any order, with the columns of the other arguments, `seed` and `item`.
+    kind, cells : sequence of str
+        Columns that tell scores apart, and their cells.
+    columns : tuple of str
+        Which are the value and its null.
 
     Raises
     ------
     ValueError
-        If two rows share cell, seed and item.
+        If two rows share kind, cell, seed and item.
     """
-    wide = rows.pivot(index=by, columns=["seed", "item"], values=column)
-    seeds, items = sorted(rows["seed"].unique()), sorted(rows["item"].unique())
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([seeds, items]))
-    return wide.index, wide.to_numpy(np.float64).reshape(len(wide), len(seeds), len(items))
+    labels: dict[str, dict[Any, int]] = defaultdict(dict)  # column → label → code
+    found = defaultdict(list)
+    for part in parts:
+        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *cells, "seed", "item")}
+        number, keys = _combinations([codes[c] for c in kind])
+        order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
+        places = np.stack([codes[c] for c in (*cells, "seed", "item")])
+        numbers = part[list(columns)].to_numpy(np.float64)
+        for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
+            found[key].append((places[:, rows], numbers[rows]))
+    names = {column: list(codes) for column, codes in labels.items()}
+    scores = [
+        _dense(
+            {column: str(names[column][i]) for column, i in zip(kind, key, strict=True)},
+            [names[column] for column in (*cells, "seed", "item")],
+            *found.pop(key),
+        )
+        for key in list(found)
+    ]
+    return sorted(scores, key=lambda one: tuple(one.key.values()))
+
+
+def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
+    """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
+    text = column.astype("category").cat
+    number = [known.setdefault(label, len(known)) for label in text.categories]
+    return np.array(number, np.min_scalar_type(len(known)))[text.codes]
+
+
+def _combinations(
+    codes: Sequence[NDArray[np.integer]],
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Number the combinations of several codes in every row, and say what they are."""
+    sizes = [int(c.max()) + 1 for c in codes]
+    number, found = pd.factorize(np.ravel_multi_index([c.astype(np.intp) for c in codes], sizes))
+    return number, list(zip(*(c.tolist() for c in np.unravel_index(found, sizes)), strict=True))
+
+
+def _dense(
+    key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
+) -> Scores:
+    """Scores of one kind from codes [cells' columns + seed + item, rows] and numbers [rows, 2]."""
+    numbers = np.concatenate([numbers for _, numbers in parts])
+    *cell, seed, item = np.concatenate([places for places, _ in parts], axis=1)
+    position, cells = _ranks(cell, names[:-2])
+    shape = [len(cells)]
+    for codes, labels in (seed, names[-2]), (item, names[-1]):
+        rank, present = _ranks([codes], [labels])
+        position = position * len(present) + rank
+        shape.append(len(present))
+    if np.bincount(position).max() > 1:
+        raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
+    arrays = np.full((2, np.prod(shape)), np.nan)
+    arrays[:, position] = numbers.T
+    return Scores(key, cells, *arrays.reshape(2, *shape))
+
+
+def _ranks(
+    codes: Sequence[NDArray[np.integer]], names: list[list[Any]]
+) -> tuple[NDArray[np.int64], list[tuple[Any, ...]]]:
+    """Position of every row's labels among those that there are, sorted, and these."""
+    number, found = _combinations(codes)
+    labels = [tuple(n[i] for n, i in zip(names, row, strict=True)) for row in found]
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    return np.argsort(order)[number], [labels[i] for i in order]
+
+
+# -- bootstrap -------------------------------------------------------------------------------------
 
 
 def bootstrap_means(values: Array, bootstrap: int, seed: int) -> Array:
@@ -196,8 +332,18 @@ def bootstrap_means(values: Array, bootstrap: int, seed: int) -> Array:
     )
     weights = np.einsum("bs,bi->sib", seeds, items).reshape(-1, bootstrap)
     flat = values.reshape(len(values), -1)
+    found = np.isfinite(flat)
+    if found.all():
+        return flat @ weights / weights.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(flat) @ weights / (np.isfinite(flat) @ weights)
+        return np.where(found, flat, 0) @ weights / (found @ weights)
+
+
+@lru_cache(maxsize=8)
+def shuffles(shape: tuple[int, ...], permutations: int, seed: int) -> NDArray[np.int32]:
+    """Random orders of the last axis for arrays of this shape: [permutations, *shape]."""
+    orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations, *shape))
+    return np.random.default_rng(seed).permuted(orders, axis=-1)
 
 
 def interval(draws: Array, confidence: float) -> tuple[Array, Array]:
@@ -205,63 +351,64 @@ def interval(draws: Array, confidence: float) -> tuple[Array, Array]:
 
     Draws that are NaN are left out; an interval of none but such is NaN.
     """
-    tail = (1 - confidence) / 2
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice")
-        low, high = np.nanquantile(draws, [tail, 1 - tail], axis=-1)
+    tails = [(1 - confidence) / 2, 1 - (1 - confidence) / 2]
+    low, high = np.quantile(draws, tails, axis=-1)
+    if (some := np.isnan(low)).any():  # numpy takes row by row to leave NaN out
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice")
+            low[some], high[some] = np.nanquantile(draws[some], tails, axis=-1)
     return low, high
 
 
-def _mean(values: Array) -> Array:
-    """Mean over seeds and items: [cells, seeds, items] → [cells], NaN where a cell is empty."""
+def mean(values: Array, axis: int | tuple[int, ...]) -> Array:
+    """Mean over some axes without what is NaN; NaN where that leaves nothing."""
     found = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return np.where(found, values, 0).sum(axis=(1, 2)) / found.sum(axis=(1, 2))
+        return np.where(found, values, 0).sum(axis=axis) / found.sum(axis=axis)
 
 
 # -- tables ----------------------------------------------------------------------------------------
 
 
 def _table(
-    per_item: pd.DataFrame,
-    groups: list[str],
+    scores: Sequence[Scores],
     cells: list[str],
-    columns: tuple[str, str],
     bootstrap: int,
     confidence: float,
     seed: int,
 ) -> pd.DataFrame:
-    """Summarise a column of scores and one of their nulls, in every cell of every group."""
+    """Summarise scores and their nulls in every cell, whose names are in the columns `cells`."""
     parts = []
-    for key, rows in per_item.groupby(groups):
-        (index, value), (_, null) = (cube(rows, cells, column) for column in columns)
-        null = np.where(np.isnan(value), np.nan, null)  # so that excess is mean − null_mean
-        found = np.isfinite(value)
-        summary: dict[str, Any] = dict(zip(groups, key, strict=True))
-        for prefix, scores in ("", value), ("null_", null), ("excess_", value - null):
-            draws = bootstrap_means(scores, bootstrap, seed)
-            summary[f"{prefix}mean"] = _mean(scores)
+    for one in scores:
+        found = np.isfinite(one.value)
+        null = np.where(found, one.null, np.nan)  # so that excess is mean − null_mean
+        summary = pd.DataFrame(one.cells, columns=cells).assign(**one.key)
+        summary["null_mean"] = mean(null, axis=(1, 2))
+        for prefix, values in ("", one.value), ("excess_", one.value - null):
+            draws = bootstrap_means(values, bootstrap, seed)
+            summary[f"{prefix}mean"] = mean(values, axis=(1, 2))
             summary[f"{prefix}ci_low"], summary[f"{prefix}ci_high"] = interval(draws, confidence)
         summary["n_items"] = found.any(axis=1).sum(axis=1)
         summary["n_seeds"] = found.any(axis=2).sum(axis=1)
-        parts.append(pd.DataFrame(summary, index).reset_index())
+        parts.append(summary)
     # as text, labels of angles sort in the right order: 000.0 … 360.0, none, random
-    table = pd.concat(parts).sort_values(groups + cells, ignore_index=True)
+    keys = [*scores[0].key, *cells]
+    table = pd.concat(parts).sort_values(keys, ignore_index=True)
     if (empty := table["n_items"] == 0).any():
-        first = table.loc[empty, groups + cells].iloc[0].to_dict()
+        first = table.loc[empty, keys].iloc[0].to_dict()
         log.warning("%d rows have no item with a score, the first: %s", empty.sum(), first)
     return table
 
 
 def dice_table(
-    per_item: pd.DataFrame, bootstrap: int, confidence: float, seed: int
+    scores: Sequence[Scores], bootstrap: int, confidence: float, seed: int
 ) -> pd.DataFrame:
     """Mean, interval and null of every metric, for every pair of angles.
 
     Parameters
     ----------
-    per_item : DataFrame
-        All scores, as `per_item` merges them from `dice.csv` files.
+    scores : sequence of Scores
+        Of all arms, models and metrics.
     bootstrap : int
         Number of draws.
     confidence : float
@@ -277,8 +424,7 @@ def dice_table(
         `excess_ci_low`, `excess_ci_high` (excess = value − null), `n_items`, `n_seeds`. Items
         without a score are left out; a row of only such has `n_items` 0, NaN, and a warning.
     """
-    scores = ("value", "null")
-    table = _table(per_item, RUN + SCORE, ANGLES, scores, bootstrap, confidence, seed)
+    table = _table(scores, ANGLES, bootstrap, confidence, seed)
     excess = ["excess_mean", "excess_ci_low", "excess_ci_high"]
     measures = ["mean", "ci_low", "ci_high", "null_mean", *excess, "n_items", "n_seeds"]
     keys = RUN + ANGLES + SCORE
@@ -304,7 +450,8 @@ def segmentation_table(
         `ci_low`, `ci_high`, `baseline_mean` (Dice of predicting the class everywhere), `n_items`,
         `n_seeds`. Items without a score are left out, as in `dice_table`.
     """
-    cells, scores = ["angle", "class"], ("dice", "baseline")
-    table = _table(per_item, RUN, cells, scores, bootstrap, confidence, seed)
+    cells = ["angle", "class"]
+    scores = arrange([per_item], RUN, cells, ("dice", "baseline"))
+    table = _table(scores, cells, bootstrap, confidence, seed)
     measures = ["mean", "ci_low", "ci_high", "baseline_mean", "n_items", "n_seeds"]
     return table.rename(columns={"null_mean": "baseline_mean"})[RUN + cells + measures]
