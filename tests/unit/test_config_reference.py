@@ -25,5 +25,5 @@ def test_defaults_bounds_and_choices_are_told():
     assert told["`pretrain.temperature`"] == ["`0.2`", "number > 0", "τ of InfoNCE. "]
     assert told["`saliency.noise_scale`"][:2] == ["`range`", "`range`, `inverse_range`"]
     assert told["`views.….sham`"][1] == "boolean"
-    assert told["`seeds`"][:2] == ["`[0]`", "list of integer ≥ 0"]
+    assert told["`seeds`"][:2] == ["`[0]`", "list of integer ≥ 0, ≤ 2147483647"]
     assert "`saliency.blur.sigma`" in told and "`downloads.moco_v2.url`" in told
