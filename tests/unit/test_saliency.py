@@ -18,6 +18,7 @@ from thetascope.saliency import (
     centre,
     choose_items,
     deletion_insertion,
+    folded,
     foreground_logit,
     guided,
     pair_cosine,
@@ -659,3 +660,42 @@ def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
         )
         for name, area in expected.items():
             np.testing.assert_array_equal(with_areas[f"{key}.{name}"][row], area)
+
+
+# -- folded batch-norm -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnext_tiny"])
+def test_folding_changes_neither_function_nor_gradient(name):
+    torch.manual_seed(0)
+    encoder = Encoder(name)
+    unet = UNet(encoder, 2, [16, 16, 8, 8, 8]).double().eval()
+    for module in unet.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as after training, not 0 and 1
+            for values in (module.running_mean, module.weight.data, module.bias.data):
+                values.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
+    x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    for model, objective, inputs in (
+        (encoder, pair_cosine, (x, x.flip(3))),
+        (unet, foreground_logit, (x,)),
+    ):
+        fast = folded(model, x)
+        left = [n for n, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
+        assert set(left) <= {"encoder.network.bn2"}  # which the U-Net on EfficientNet does not use
+        assert torch.allclose(fast(x), model(x), rtol=1e-9, atol=1e-12)
+        ours = smoothgrad(objective(fast), inputs, 1, 0.0, 4, generator())
+        copies = tuple(i.clone() for i in inputs)
+        theirs = captum.attr.Saliency(objective(model)).attribute(copies, abs=True)
+        for one, other in zip(ours, theirs, strict=True):
+            other = other.amax(dim=1)
+            assert (one - other).abs().max() < 1e-7 * other.max()
+
+
+def test_folding_leaves_the_model_as_it_is():
+    encoder = Encoder("resnet18")
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    folded(encoder, torch.rand(1, 3, 32, 32))
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in encoder.modules())

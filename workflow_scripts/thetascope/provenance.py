@@ -209,10 +209,10 @@ def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[s
     frame = first.slice(0, 0).to_pandas()
     frame.attrs = {"record": dict(record)}
     schema = first.schema.with_metadata(pa.Table.from_pandas(frame).schema.metadata)
-    with (
-        atomic(path) as temporary,
-        pq.ParquetWriter(temporary, schema, write_page_checksum=True) as writer,
-    ):
+    # numbers hardly repeat: to look for those that do takes longer than to write them
+    text = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    options = {"use_dictionary": text, "write_page_checksum": True}
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for part in chain([first], parts):
             writer.write_table(part.select(schema.names).cast(schema))
 

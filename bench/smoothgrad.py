@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""SmoothGrad beside the bare gradient and captum's NoiseTunnel: U-Net on EfficientNet-Lite0, 64 px.
+
+Usage: python bench/smoothgrad.py [PAIRS]. All four run in turn, since a machine's speed drifts; it
+prints medians of ratios of CPU seconds, with quartiles. A chunk holds all images.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import captum.attr
+import numpy as np
+import torch
+from skimage.data import immunohistochemistry
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+
+from thetascope.checkpoints import initial_backbone
+from thetascope.encoders import Encoder
+from thetascope.saliency import folded, foreground_logit, smoothgrad
+from thetascope.segmentation import UNet
+
+SAMPLES, LEVEL = 8, 0.15
+
+
+def main():
+    """Time four ways to the same maps and print their ratios to the bare gradient."""
+    torch.set_num_threads(1)
+    encoder = Encoder("efficientnet_lite0")
+    weights = initial_backbone("efficientnet_lite0", "imagenet", None, 0)
+    encoder.network.load_state_dict(weights)
+    unet = UNet(encoder, 2, [128, 64, 32, 16, 16]).eval().requires_grad_(False)
+    picture = torch.from_numpy(immunohistochemistry()).permute(2, 0, 1)[None] / 255
+    x = torch.cat([picture[:, :, i : i + 64, i : i + 64] for i in (0, 100, 200, 300)])
+    fast = folded(unet, x)
+    noisy = (x.repeat_interleave(SAMPLES, 0) + LEVEL * torch.randn(len(x) * SAMPLES, *x.shape[1:]),)
+    options = {"nt_samples": SAMPLES, "nt_samples_batch_size": SAMPLES, "stdevs": LEVEL}
+    tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(foreground_logit(unet)))
+
+    def bare(model):
+        inputs = tuple(images.clone().requires_grad_() for images in noisy)
+        torch.autograd.grad(foreground_logit(model)(*inputs).sum(), inputs)
+
+    def ours(model):
+        smoothgrad(foreground_logit(model), (x,), SAMPLES, LEVEL, len(noisy[0]), torch.Generator())
+
+    ways = {
+        "bare gradient, folded": lambda: bare(fast),
+        "smoothgrad, folded": lambda: ours(fast),
+        "smoothgrad, not folded": lambda: ours(unet),
+        "captum's NoiseTunnel": lambda: tunnel.attribute(x.clone(), **options),
+    }
+    seconds = {name: [] for name in ways}
+    for _ in range(1 + int(sys.argv[1] if len(sys.argv) > 1 else 20)):
+        for name, way in ways.items():
+            start = time.process_time()
+            way()
+            seconds[name].append(time.process_time() - start)
+    limit, *_ = times = [np.array(s[1:]) for s in seconds.values()]  # the first one warms up
+    for name, time_ in zip(ways, times, strict=True):
+        ratios = time_ / limit
+        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+        print(f"{name}: {middle:.2f} of the bare gradient ({low:.2f}-{high:.2f}, {len(ratios)})")
+
+
+if __name__ == "__main__":
+    main()
