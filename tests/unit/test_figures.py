@@ -12,6 +12,7 @@ from thetascope.angles import label
 from thetascope.figures import curves, orientation, pictures, training
 from thetascope.figures.style import METRICS, MODELS, VIEWS, save
 from thetascope.periodicity import periodogram_table
+from thetascope.tables import arrange
 
 GRID = [label(angle) for angle in range(0, 360, 45)]
 
@@ -338,7 +339,7 @@ def test_orientations_are_drawn_beside_what_they_tell():
 def test_without_a_period_the_figure_says_so():
     """As with one angle: the table has its columns and no row."""
     scores = table([("000.0", "000.0")]).assign(seed="0", item=1, value=0.5, null=0.4)
-    empty = periodogram_table(scores, permutations=9, confidence=0.95, seed=0)
+    empty = periodogram_table(arrange([scores]), permutations=9, confidence=0.95, seed=0)
     figure = curves.periodogram_figure(empty, scores, 0.95)
     assert not figure.axes and "brains" in figure.get_suptitle()
     assert any("resolve no period" in text.get_text() for text in figure.texts)
