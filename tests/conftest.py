@@ -1,7 +1,12 @@
 """Fixtures of the workflow's tests."""
 
+import os
+
 import pytest
 from snakemake_runs import copy_workflow
+
+# as jobs compute; two threads on small tensors spend most of their time waiting for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
