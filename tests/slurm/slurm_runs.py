@@ -54,7 +54,7 @@ class ClusterRun:
 
     def failed(self, rule, angle):
         """Wait until this job has failed once."""
-        for _ in range(600):
+        for _ in range(3000):  # a busy machine takes its time
             submitted = "SLURM run ID" in self.said.read_text()
             if submitted and "FAILED" in self.history(rule, angle)["State"].tolist():
                 return
@@ -65,7 +65,7 @@ class ClusterRun:
     def saved(self, rule, angle):
         """Wait until this training has saved its state."""
         state = f"results/state/runs/**/angle-{angle}.0/**/{rule}.pt"
-        for _ in range(600):
+        for _ in range(3000):  # a busy machine takes its time
             if any(self.folder.glob(state)):
                 return
             time.sleep(0.05)
@@ -74,7 +74,7 @@ class ClusterRun:
     def running(self, rule, angle, begun=True):
         """Wait until this job runs and its script has begun; return its number and its node."""
         log = f"logs/runs/**/angle-{angle}.0/**/{rule}.log"
-        for _ in range(600):
+        for _ in range(3000):  # a busy machine takes its time
             for line in slurm("squeue", "-h", "-t", "R", "-o", "%k %i %N").splitlines():
                 comment, number, node = line.split()
                 runs = comment.startswith(JOB.format(rule, angle))
