@@ -38,9 +38,8 @@ def run(script: str, address: str | None) -> tuple[float, float]:
     """CPU seconds and wall seconds of one job."""
     environment = os.environ | ({prefork.ADDRESS: address} if address else {})
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    said = subprocess.run(
-        [sys.executable, script], env=environment, check=True, capture_output=True
-    )
+    command = [sys.executable, script]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - begun
     own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     # a fork is no child of ours and says itself what it took
