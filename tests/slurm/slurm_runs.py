@@ -12,6 +12,7 @@ import pandas as pd
 JOB = "rule_{}_wildcards_ihc_plain_efficientnet_lite0_moco_{}.0_0"
 # several epochs, each of which is saved, for tests that stop a training in its midst
 SLOW = ("pretrain={epochs: 6}", "save_interval=0")
+PATIENCE = 3000  # looks before a wait is given up: a busy machine takes its time
 
 
 class ClusterRun:
@@ -54,7 +55,7 @@ class ClusterRun:
 
     def failed(self, rule, angle):
         """Wait until this job has failed once."""
-        for _ in range(3000):  # a busy machine takes its time
+        for _ in range(PATIENCE):
             submitted = "SLURM run ID" in self.said.read_text()
             if submitted and "FAILED" in self.history(rule, angle)["State"].tolist():
                 return
@@ -65,7 +66,7 @@ class ClusterRun:
     def saved(self, rule, angle):
         """Wait until this training has saved its state."""
         state = f"results/state/runs/**/angle-{angle}.0/**/{rule}.pt"
-        for _ in range(3000):  # a busy machine takes its time
+        for _ in range(PATIENCE):
             if any(self.folder.glob(state)):
                 return
             time.sleep(0.05)
@@ -74,7 +75,7 @@ class ClusterRun:
     def running(self, rule, angle, begun=True):
         """Wait until this job runs and its script has begun; return its number and its node."""
         log = f"logs/runs/**/angle-{angle}.0/**/{rule}.log"
-        for _ in range(3000):  # a busy machine takes its time
+        for _ in range(PATIENCE):
             for line in slurm("squeue", "-h", "-t", "R", "-o", "%k %i %N").splitlines():
                 comment, number, node = line.split()
                 runs = comment.startswith(JOB.format(rule, angle))
