@@ -16,17 +16,41 @@ from thetascope.tables import RUN
 CURVE = [column for column in KEY if column != "series"]
 FOUND = ["period", "amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
 FOUND += ["p", "p_max", "q"]
-BESIDE = ["value_amplitude", "footprint_amplitude", "sobel_amplitude", "sham_amplitude"]
-BESIDE += ["noise_amplitude", "detectable_amplitude"]
+BESIDE = ["value_amplitude", "value_p", "footprint_amplitude", "unexplained_amplitude"]
+BESIDE += ["sobel_amplitude", "sham_amplitude", "noise_amplitude", "detectable_amplitude"]
 COLUMNS = [*KEY, *FOUND, *BESIDE, "n_angles", "n_items", "n_seeds", "verdict", "plan"]
 
-EFFECT, NOTHING, UNTESTED = "effect", "nothing found", "not testable"
+EFFECT, FOOTPRINT, NOTHING = "effect", "footprint", "nothing found"
+UNTESTED = "not testable"
 
 
 def plan_digest(analysis: Mapping[str, Any]) -> str:
     """Digest of the declared analysis, 16 hexadecimal digits: another plan has another one."""
     text = json.dumps(analysis, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def unexplained(value: pd.DataFrame, footprint: pd.DataFrame) -> pd.Series:
+    """Amplitude that is left of a wave, whatever share of the footprint's wave it has taken up.
+
+    Maps that know nothing follow the footprint, maps that claim no corner do not notice it, and
+    subtracting it gives these a wave that they do not have. So it is the smallest amplitude of
+    value − share · footprint over all shares from 0 to 1.
+
+    Parameters
+    ----------
+    value, footprint : DataFrame
+        `amplitude` and `phase_deg` of the two series, index `period`.
+    """
+    waves = (
+        wave["amplitude"] * np.exp(2j * np.pi * wave["phase_deg"].fillna(0) / wave.index)
+        for wave in (value, footprint)
+    )
+    of_value, of_footprint = (wave.to_numpy() for wave in waves)
+    square = np.abs(of_footprint) ** 2
+    share = (of_value * of_footprint.conj()).real / np.where(square > 0, square, 1)
+    left = np.abs(of_value - share.clip(0, 1) * of_footprint)
+    return pd.Series(left, index=value.index)
 
 
 def verdict_table(
@@ -51,36 +75,76 @@ def verdict_table(
     Returns
     -------
     DataFrame
-        One row per confirmatory curve: the period of the smallest q (of equals the largest
-        amplitude) with its amplitude, p and q; beside it, at the same period, the amplitude of the
-        value itself, of the footprint, of the same series of the Sobel map, which needs no network,
-        and of the sham view, which is not turned, where those were run; what noise alone gives and
-        the smallest amplitude that the design finds with probability 0.8; and the `verdict`:
-        `effect` if q ≤ 1 − `confidence`, `nothing found`, or `not testable`. `plan` is the digest
-        of the analysis that was declared.
+        One row per confirmatory curve, with its `verdict`; 0.05 stands for 1 − `confidence`:
+
+        - `effect`: at some period q and also p of the value itself and of the excess are ≤ 0.05. A
+          wave that only one of them has is the footprint's: in the value, or subtracted from it.
+        - `footprint`: else, at some period the value has a wave of q ≤ 0.05 of which the footprint
+          explains more than half (see `unexplained`), or the excess has one and the value has not.
+        - `nothing found`: else. `not testable` where there is no q.
+
+        The row stands for that period (of several: the smallest of these p, or the footprint's
+        largest wave; where nothing is found the smallest q) with amplitude, p and q; beside it, at
+        the same period, the amplitude of the value itself and its p, of the footprint, what this
+        leaves, of the same series of the Sobel map, which needs no network, and of the sham view,
+        which is not turned, where those were run; what noise alone gives and the smallest amplitude
+        that the design finds with probability 0.8. `plan` is the digest of the analysis that was
+        declared.
     """
+    curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
+    noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
+    level = 1 - analysis["confidence"]
     declared = oscillation[oscillation["confirmatory"] & oscillation["resolved"]]
-    at = oscillation.set_index([*KEY, "period"])["amplitude"].sort_index()
-    noise = noise.set_index([*KEY, "period"]).sort_index()
     rows = []
-    for _, curve in declared.groupby(KEY, sort=False):
-        best = curve.sort_values(["q", "amplitude"], ascending=[True, False]).iloc[0]
-        row: dict[str, Any] = {k: best[k] for k in COLUMNS if k in best}
-        place = {key: row[key] for key in [*KEY, "period"]}
-        for name, other in (("value", {"series": "value"}), ("footprint", {"series": "footprint"})):
-            row[f"{name}_amplitude"] = at.get(tuple((place | other).values()), np.nan)
-        sobel = place | {"model": "baseline", "map": "sobel"}
-        row["sobel_amplitude"] = at.get(tuple(sobel.values()), np.nan)
-        of_sham = [at.get(tuple((place | {"view": v}).values()), np.nan) for v in sorted(shams)]
-        row["sham_amplitude"] = np.nanmax(of_sham) if np.isfinite(of_sham).any() else np.nan
-        for name in ("noise_amplitude", "detectable_amplitude"):
-            row[name] = noise.loc[tuple(place.values()), name]
-        tested = np.isfinite(row["q"])
-        found = tested and row["q"] <= 1 - analysis["confidence"]
-        row["verdict"] = EFFECT if found else NOTHING if tested else UNTESTED
-        row["plan"] = plan_digest(analysis)
-        rows.append(row)
+    for key, curve in declared.groupby(KEY, sort=False):
+        place = dict(zip(KEY, key, strict=True))
+
+        def like(place: dict[str, Any] = place, **other: str) -> tuple:
+            return tuple((place | other).values())
+
+        value, footprint, excess = (
+            curves[like(series=name)] for name in ("value", "footprint", "excess")
+        )
+        verdict, period = _judge(curve.set_index("period"), value, footprint, excess, level)
+        edges = curves.get(like(model="baseline", map="sobel"))
+        of_sham = [curves[k]["amplitude"][period] for v in shams if (k := like(view=v)) in curves]
+        rows.append(
+            place
+            | curve.set_index("period", drop=False).loc[period].to_dict()
+            | {
+                "value_amplitude": value["amplitude"][period],
+                "value_p": value["p"][period],
+                "footprint_amplitude": footprint["amplitude"][period],
+                "unexplained_amplitude": unexplained(value, footprint)[period],
+                "sobel_amplitude": np.nan if edges is None else edges["amplitude"][period],
+                "sham_amplitude": max(of_sham, default=np.nan),
+            }
+            | noises[key].loc[period, ["noise_amplitude", "detectable_amplitude"]].to_dict()
+            | {"verdict": verdict, "plan": plan_digest(analysis)}
+        )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _judge(
+    curve: pd.DataFrame,
+    value: pd.DataFrame,
+    footprint: pd.DataFrame,
+    excess: pd.DataFrame,
+    level: float,
+) -> tuple[str, Any]:
+    """Verdict on a curve, and the period on which it rests (see `verdict_table`)."""
+    value, footprint, excess = (other.loc[curve.index] for other in (value, footprint, excess))
+    joint = pd.concat([curve["q"], value["p"], excess["p"]], axis=1).max(axis=1)
+    half = value["amplitude"] / 2
+    explained = (value["q"] <= level) & (unexplained(value, footprint) < half)
+    by_amplitude = curve["amplitude"].sort_values(ascending=False).index
+    if (joint <= level).any():
+        return EFFECT, joint[by_amplitude].idxmin()
+    if (swings := explained | (excess["q"] <= level)).any():
+        return FOOTPRINT, footprint["amplitude"][swings].idxmax()
+    if curve["q"].notna().any():
+        return NOTHING, curve["q"][by_amplitude].idxmin()
+    return UNTESTED, by_amplitude[0]
 
 
 def finding(row: pd.Series) -> str:
@@ -98,7 +162,16 @@ def finding(row: pd.Series) -> str:
             else "; with one seed and no replicate nobody knows what could have been missed"
         )
         return f"nothing found. The largest candidate is {size}{reach}."
-    parts = [f"an effect that the footprint does not explain, {size}."]
+    if row["verdict"] == FOOTPRINT:
+        return (
+            f"the footprint's. At period {row['period']:g}° the metric itself has "
+            f"{row['value_amplitude']:.3f}, the footprint alone {row['footprint_amplitude']:.3f}, "
+            f"and {row['unexplained_amplitude']:.3f} is left whatever share of it counts."
+        )
+    parts = [
+        f"an effect that the footprint does not explain, {size}. Whatever share of the footprint "
+        f"counts, {row['unexplained_amplitude']:.3f} is left."
+    ]
     if row["period"] in (45, 90, 180) and row["orientation"] == "rotated":
         parts.append(
             "Multiples of 90° are not resampled and all other angles are: resampling alone can "
@@ -153,8 +226,9 @@ def _lines(
         yield ""
         yield f"## {' · '.join(map(str, arm))}"
         yield ""
-        effects = (rows["verdict"] == EFFECT).sum()
-        yield f"{effects} of {len(rows)} curves differ from chance after the null."
+        effects, nulls = ((rows["verdict"] == kind).sum() for kind in (EFFECT, FOOTPRINT))
+        of_footprint = f"; what {nulls} show is the footprint's" if nulls else ""
+        yield f"{effects} of {len(rows)} curves differ from chance after the null{of_footprint}."
         yield ""
         for _, row in rows.iterrows():
             curve = f"{row['model']}, {row['orientation']}, {row['metric']}"
