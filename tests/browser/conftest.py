@@ -2,17 +2,18 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-DEBIAN = "apt-get install -y -qq --no-install-recommends chromium"
+DEBIAN = Path(__file__).parents[1] / "debian"
 
 
 def installed():
     """Path of Chromium, which root on Debian gets here if it is missing."""
     if not shutil.which("chromium") and shutil.which("apt-get"):
-        subprocess.run(f"apt-get update -qq && {DEBIAN}", shell=True, capture_output=True)
+        subprocess.run([DEBIAN, "chromium"], capture_output=True)
     return shutil.which("chromium")
 
 
@@ -20,7 +21,7 @@ def installed():
 def browser():
     chromium = installed()
     if not chromium:
-        pytest.skip(f"no Chromium here: {DEBIAN}")
+        pytest.skip(f"no Chromium here: {DEBIAN} chromium")
     with sync_playwright() as playwright:
         # root may not have Chromium's sandbox
         browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=False)

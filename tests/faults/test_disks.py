@@ -12,7 +12,8 @@ import pytest
 from fault_runs import RUN, STAGES, contents
 
 SFTP_SERVER = Path("/usr/lib/sftp-server")
-DEBIAN = "apt-get install -y -qq --no-install-recommends sshfs openssh-sftp-server"
+PACKAGES = "sshfs", "openssh-sftp-server"
+DEBIAN = Path(__file__).parents[1] / "debian"
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
 
@@ -106,9 +107,9 @@ while answer := os.read(server.stdout.fileno(), 1 << 16):
 def test_a_slow_network_file_system(project, tmp_path):
     """SFTP through sshfs, which like NFS remembers names and attributes for a while."""
     if not (shutil.which("sshfs") and SFTP_SERVER.exists()) and shutil.which("apt-get"):
-        subprocess.run(f"apt-get update -qq && {DEBIAN}", shell=True, capture_output=True)
+        subprocess.run([DEBIAN, *PACKAGES], capture_output=True)
     if not shutil.which("sshfs"):
-        pytest.skip(f"no sshfs here: {DEBIAN}")
+        pytest.skip(f"no sshfs here: {DEBIAN} {' '.join(PACKAGES)}")
     before = contents(project.folder / "results")
     for stage in ("saliency", "score"):
         (project.folder / STAGES[stage][0]).unlink()
