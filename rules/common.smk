@@ -15,6 +15,10 @@ from thetascope.progress import Progress
 from thetascope.provenance import fingerprint
 
 try:
+    if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
+        raise UserError(
+            f"{os.getcwd()}: Snakemake takes braces in a folder's name for a wildcard; rename it"
+        )
     configuration.check_files(workflow.configfiles)
     config = configuration.resolve(config)
 except UserError as error:

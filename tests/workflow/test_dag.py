@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from snakemake_runs import planned_jobs
+from snakemake_runs import copy_workflow, planned_jobs
 
 SMOKE_EVALUATIONS = 8  # 4 angles on the diagonal, and `none` evaluated at each of them
 
@@ -131,3 +131,11 @@ def test_no_more_gpu_jobs_at_once_than_gpus(fresh, monkeypatch, devices, device,
     done = fresh.snakemake("results/data/ihc/manifest.csv", "--config", f"device={device}")
     said = re.search(r"Provided resources: .*\bgpu=\D*(\d+)", done.stdout + done.stderr)
     assert (said and int(said[1])) == limit
+
+
+def test_braces_in_a_folder_name_are_refused(tmp_path):
+    refused = copy_workflow(tmp_path / "a{b}").snakemake("--dry-run", check=False)
+    assert refused.returncode
+    assert "a{b}: Snakemake takes braces in a folder's name for a wildcard; rename it" in (
+        refused.stderr
+    )

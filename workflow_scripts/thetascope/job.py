@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import sys
@@ -15,6 +16,8 @@ import psutil
 
 from thetascope.errors import UserError
 from thetascope.provenance import atomic
+
+NO_WRITING = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES
 
 
 @contextmanager
@@ -50,6 +53,13 @@ def job(snakemake: Any) -> Iterator[None]:
         log.error("%s (%s): %s", snakemake.rule, where, error)
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_WRITING:
+            log.error(
+                "%s (%s): %s; make room, or see to it that this may be written, and start again: "
+                "what is finished stays",
+                *(snakemake.rule, where, error),
+            )
+            sys.exit(1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
             log.error(
                 "the GPU's memory is full: lower `pretrain.batch_size`, `finetune.batch_size` or "
