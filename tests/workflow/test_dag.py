@@ -137,5 +137,5 @@ def test_braces_in_a_folder_name_are_refused(tmp_path):
     refused = copy_workflow(tmp_path / "a{b}").snakemake("--dry-run", check=False)
     assert refused.returncode
     assert "a{b}: Snakemake takes braces in a folder's name for a wildcard; rename it" in (
-        refused.stderr
+        refused.stdout
     )
