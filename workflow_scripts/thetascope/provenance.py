@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import io
 import json
@@ -85,18 +86,19 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path, root) if path.suffix == ".py" else []
+            waiting += _imported(path, root, path.read_bytes()) if path.suffix == ".py" else []
     digest = hashlib.sha256()
     for path in sorted(found):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _imported(path: Path, root: Path) -> list[Path]:
-    """Files of the package that a file imports, anywhere in it, found without running it."""
+@functools.cache  # most rules share most of the library
+def _imported(path: Path, root: Path, source: bytes) -> list[Path]:
+    """Files of the package that a file of this source imports, found without running it."""
     package = path.relative_to(root).parent.parts
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
