@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from thetascope.contrastive import (
+    COLUMNS,
+    Learner,
     ProjectionHead,
     Queue,
     _update_momentum_model,
@@ -292,6 +294,22 @@ def test_two_steps_by_hand(method):
     ):
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-5)
         assert (ours - before).abs().max() > 1e-3  # far more than the tolerance
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr"])
+def test_a_step_tells_the_mean_cosines_of_pairs_and_of_others(method):
+    learner = Learner(Tiny(), method, SETTINGS, torch.Generator(), torch.device("cpu"))
+    first, second = torch.rand(2, 4, 3, 8, 8)
+    with torch.no_grad():
+        a, b = learner.model(first), learner.model(second)
+    if method == "moco":
+        others = a @ learner.queue.keys.T
+    else:
+        z = torch.cat([a, b])
+        others = (z @ z.T)[~torch.eye(4, dtype=torch.bool).repeat(2, 2)]
+    said = dict(zip(COLUMNS[2:], learner.step(first, second, torch.arange(4)), strict=True))
+    assert said["positive"].item() == pytest.approx((a * b).sum(dim=1).mean().item(), rel=1e-5)
+    assert said["negative"].item() == pytest.approx(others.mean().item(), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("angle", [90.0, None])

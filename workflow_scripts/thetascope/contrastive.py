@@ -148,6 +148,101 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
     return 1.0 if progress < 0.5 else 0.1
 
 
+class Learner:
+    """An encoder with all that contrastive learning puts beside it, and one step of it.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Trained in place.
+    method : {"moco", "simclr"}
+        As for `pretrain`.
+    settings : Mapping
+        The configuration's `pretrain` section.
+    generator : Generator
+        Draws the head's weights and the queue's first keys.
+    device : device
+        Where the images will be.
+
+    Attributes
+    ----------
+    optimizer : SGD
+        Its learning rate is the caller's to set.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        method: str,
+        settings: Mapping[str, Any],
+        generator: Generator,
+        device: torch.device,
+    ) -> None:
+        self.method, self.settings = method, settings
+        dim = settings["output_dim"]
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # the head's weights
+        head = ProjectionHead(encoder.num_features, settings["hidden_dim"], dim)
+        model = nn.Sequential(encoder, head).to(device).to(memory_format=torch.channels_last)
+        self.model = model.train()
+        self.momentum_model = copy.deepcopy(model).requires_grad_(False)
+        self.queue = Queue(settings["queue_size"], dim, generator, device)
+        self.optimizer = torch.optim.SGD(
+            model.parameters(),
+            lr=settings["lr"],
+            momentum=settings["momentum"],
+            weight_decay=settings["weight_decay"],
+            fused=True,
+        )
+
+    def parts(self) -> dict[str, Any]:
+        """All that changes as it learns, by the names under which it is saved."""
+        return {
+            "model": self.model,
+            "momentum_model": self.momentum_model,
+            "queue": self.queue,
+            "sgd": self.optimizer,
+        }
+
+    def step(self, first: Tensor, second: Tensor, items: Tensor) -> Tensor:
+        """Learn from one batch of pairs, float [B, C, S, S] twice, of the images `items` [B].
+
+        Returns what `COLUMNS` names from `loss` on, [6].
+        """
+        temperature = self.settings["temperature"]
+        query = self.model(first)
+        if self.method == "moco":
+            with torch.no_grad():
+                _update_momentum_model(
+                    self.momentum_model, self.model, self.settings["encoder_momentum"]
+                )
+                key = self.momentum_model(second)
+            logits = moco_logits(query, key, self.queue.keys.clone(), temperature)
+            targets = torch.zeros(len(items), dtype=torch.long, device=items.device)
+            own = (self.queue.items == items[:, None]).float().mean()
+            if not self.settings["frozen_queue"]:
+                self.queue.enqueue(key, items)
+        else:
+            logits, targets = simclr_logits(query, self.model(second), temperature)
+            own = torch.zeros((), device=items.device)
+        loss = F.cross_entropy(logits, targets)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            positive = logits.gather(1, targets[:, None])
+            others = logits.isfinite().scatter(1, targets[:, None], False)
+            values = (
+                loss,
+                (logits.argmax(dim=1) == targets).float().mean(),
+                positive.mean() * temperature,
+                # not logits[others], for whose length the CPU would wait for the GPU
+                torch.where(others, logits, 0).sum() / others.sum() * temperature,
+                own,
+                query.std(dim=0, correction=0).norm(),
+            )
+            return torch.stack([value.detach() for value in values])
+
+
 def pretrain(
     encoder: Encoder,
     images: Tensor,
@@ -204,33 +299,15 @@ def pretrain(
             len(images),
         )
     device = images.device
-    dim, temperature = settings["output_dim"], settings["temperature"]
-    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # for the head's weights
-    head = ProjectionHead(encoder.num_features, settings["hidden_dim"], dim)
-    model = nn.Sequential(encoder, head).to(device).to(memory_format=torch.channels_last)
-    model.train()
-    momentum_model = copy.deepcopy(model).requires_grad_(False)
-    queue = Queue(settings["queue_size"], dim, generator, device)
+    learner = Learner(encoder, method, settings, generator, device)
     batch_size = min(settings["batch_size"], len(images))
     steps = len(images) // batch_size  # the rest of a shuffled epoch waits for the next one
     peak_lr = settings["lr"] * batch_size / 256
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=peak_lr,
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
-        fused=True,
-    )
     if angle is not None:
         first, second = view.original(images, angle), view.rotated(images, angle)
 
     epochs: list[list[float]] = []
-    parts: dict[str, Any] = {
-        "model": model,
-        "momentum_model": momentum_model,
-        "queue": queue,
-        "sgd": optimizer,
-    }
+    parts = learner.parts()
     if state and (saved := state.load()):
         for name, part in parts.items():
             part.load_state_dict(saved[name])
@@ -239,48 +316,21 @@ def pretrain(
         epochs = saved["epochs"]
     for epoch in range(len(epochs), settings["epochs"]):
         lr = peak_lr * learning_rate_factor(settings["schedule"], epoch / settings["epochs"])
-        optimizer.param_groups[0]["lr"] = lr
+        learner.optimizer.param_groups[0]["lr"] = lr
         if angle is None:
             first, second = (augment(view.original(images), view, generator) for _ in range(2))
         order = torch.randperm(len(images), generator=generator).to(device)
         sums = torch.zeros(6, device=device)
         for items in order[: steps * batch_size].split(batch_size):
-            query = model(first[items])
-            if method == "moco":
-                with torch.no_grad():
-                    _update_momentum_model(momentum_model, model, settings["encoder_momentum"])
-                    key = momentum_model(second[items])
-                logits = moco_logits(query, key, queue.keys.clone(), temperature)
-                targets = torch.zeros(len(items), dtype=torch.long, device=device)
-                own = (queue.items == items[:, None]).float().mean()
-                if not settings["frozen_queue"]:
-                    queue.enqueue(key, items)
-            else:
-                logits, targets = simclr_logits(query, model(second[items]), temperature)
-                own = torch.zeros((), device=device)
-            loss = F.cross_entropy(logits, targets)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                positive = logits.gather(1, targets[:, None])
-                others = logits.isfinite().scatter(1, targets[:, None], False)
-                values = (
-                    loss,
-                    (logits.argmax(dim=1) == targets).float().mean(),
-                    positive.mean() * temperature,
-                    logits[others].mean() * temperature,
-                    own,
-                    query.std(dim=0, correction=0).norm(),
-                )
-                sums += torch.stack([value.detach() for value in values])
+            sums += learner.step(first[items], second[items], items)
         row = [epoch + 1, lr, *(sums / steps).tolist()]
         loss_, top1 = row[2:4]
         log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings["epochs"], loss_, top1)
         if not math.isfinite(loss_):
             raise UserError(
                 f"the loss is {loss_} in epoch {epoch + 1}: lower `pretrain.lr` "
-                f"(now {settings['lr']}) or raise `pretrain.temperature` (now {temperature})"
+                f"(now {settings['lr']}) or raise `pretrain.temperature` "
+                f"(now {settings['temperature']})"
             )
         epochs.append(row)
         if state:
