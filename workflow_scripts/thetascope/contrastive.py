@@ -72,7 +72,8 @@ class Queue:
         size = len(self.keys)
         skipped = max(0, len(keys) - size)
         where = (self.position + torch.arange(skipped, len(keys), device=keys.device)) % size
-        self.keys[where], self.items[where] = keys[skipped:], items[skipped:]
+        self.keys[where] = keys[skipped:].to(self.keys)  # of half precision under autocast
+        self.items[where] = items[skipped:]
         self.position = (self.position + len(keys)) % size
 
     def state_dict(self) -> dict[str, Any]:
