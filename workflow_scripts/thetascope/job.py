@@ -53,11 +53,14 @@ def job(snakemake: Any) -> Iterator[None]:
         log.error("%s (%s): %s", snakemake.rule, where, error)
         sys.exit(1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in NO_WRITING:
+        reason: Any = error  # torch hides a full disk behind an error of its own
+        while reason and not isinstance(reason, OSError):
+            reason = reason.__context__
+        if reason and reason.errno in NO_WRITING:
             log.error(
                 "%s (%s): %s; make room, or see to it that this may be written, and start again: "
                 "what is finished stays",
-                *(snakemake.rule, where, error),
+                *(snakemake.rule, where, reason),
             )
             sys.exit(1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
