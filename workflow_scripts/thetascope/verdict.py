@@ -172,7 +172,8 @@ def finding(row: pd.Series) -> str:
         f"an effect that the footprint does not explain, {size}. Whatever share of the footprint "
         f"counts, {row['unexplained_amplitude']:.3f} is left."
     ]
-    if row["period"] in (45, 90, 180) and row["orientation"] == "rotated":
+    # what repeats every 90° has no wave of a longer period
+    if 90 % row["period"] == 0 and row["orientation"] == "rotated":
         parts.append(
             "Multiples of 90° are not resampled and all other angles are: resampling alone can "
             "do this."
