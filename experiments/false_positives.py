@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
 from thetascope.periodicity import false_discovery, period_tests  # noqa: E402
 from thetascope.tables import read_scores  # noqa: E402
 
-LEVEL, PERMUTATIONS = 0.05, 199
+LEVEL = 0.05
 
 
 def declared(scores, confirmatory):
@@ -38,33 +39,26 @@ def shuffled(scores, rng):
     return [replace(s, value=s.value[order, column], null=s.null[order, column]) for s in scores]
 
 
-def report(name, hits, n):
-    """One line: rate and its 95 % interval."""
-    low, high = binomtest(hits, n).proportion_ci(method="wilson")
-    print(f"{name:>32}  {hits / n:.3f} [{low:.3f}, {high:.3f}]  {hits} of {n}")
-
-
 repeats = int(sys.argv[1])
 table = sys.argv[2] if len(sys.argv) > 2 else HERE.parent / "results/tables/dice_per_item.parquet"
 analysis = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))["analysis"]
 confirmatory = analysis["confirmatory"]
 scores = declared(read_scores(table), confirmatory)
-for dataset, view in sorted({(s.key["dataset"], s.key["view"]) for s in scores}):
-    own = [s for s in scores if (s.key["dataset"], s.key["view"]) == (dataset, view)]
-    found, studies = [], 0
+rows = []
+for arm in sorted({(s.key["dataset"], s.key["view"]) for s in scores}):
+    own = [s for s in scores if (s.key["dataset"], s.key["view"]) == arm]
+    hits, studies = [], 0
     for repeat in range(repeats):
-        tests = period_tests(
-            shuffled(own, np.random.default_rng(repeat)), analysis["periods"], PERMUTATIONS, repeat
-        )
+        drawn = shuffled(own, np.random.default_rng(repeat))
+        tests = period_tests(drawn, analysis["periods"], analysis["permutations"], repeat)
         tests = false_discovery(tests, confirmatory)
         tests = tests[tests["confirmatory"] & tests["p"].notna()]
-        found.append(tests.assign(hit=tests["p"] <= LEVEL).groupby("period")["hit"].agg(list))
+        hits.append((tests["p"] <= LEVEL).groupby(tests["period"]).mean())
         studies += (tests["q"] <= LEVEL).any()
-    print(f"{dataset}, {view}: {len(own)} curves, {repeats} repeats")
-    for period in found[0].index:
-        # curves of one study depend on each other, so the interval counts only one of them
-        hits = [part[period][0] for part in found]
-        report(f"p ≤ {LEVEL} at {period:g}°, first curve", sum(hits), repeats)
-        every = np.concatenate([part[period] for part in found])
-        print(f"{'all curves':>32}  {every.mean():.3f}")
-    report(f"any q ≤ {LEVEL}", studies, repeats)
+    low, high = binomtest(int(studies), repeats).proportion_ci(method="wilson")
+    rates = {f"{period:g}°": rate for period, rate in pd.concat(hits, axis=1).mean(axis=1).items()}
+    rows.append(
+        {"set": " ".join(arm), **rates, "any q": studies / repeats, "low": low, "high": high}
+    )
+print(f"Share of p ≤ {LEVEL} per period, of studies with any q ≤ {LEVEL}, and its 95 % interval")
+print(pd.DataFrame(rows).round(3).to_string(index=False))
