@@ -6,12 +6,12 @@ EfficientNet-Lite0 on noise, as the rules train it: two epochs of MoCo and one o
 """
 
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import yaml
+from in_turn import compare
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
@@ -25,38 +25,29 @@ config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 runtime.setup("cpu", 1)
 
 
-def seconds(work):
-    """CPU seconds that a call takes."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-for size in 48, 64:
+def trainings(size):
+    """Ways to train: two epochs of MoCo and one of the U-Net, by either gradient."""
     images = torch.rand(36, 1, size, size)
     masks = (images[:, 0] > 0.5).to(torch.uint8)
     encoder = Encoder("efficientnet_lite0", 1)
-    unet_settings = config["finetune"] | {"epochs": 1}
+    moco, unet_settings = config["pretrain"] | {"epochs": 2}, config["finetune"] | {"epochs": 1}
     unet = segmentation.build_unet(encoder, 2, unet_settings, runtime.generator(0))
 
-    def pretrain(encoder=encoder, images=images):
-        """Two epochs of MoCo."""
-        settings = config["pretrain"] | {"epochs": 2}
-        contrastive.pretrain(
-            encoder, images, 30.0, View(), "moco", settings, runtime.generator(0), None
-        )
+    def pretrain(small):
+        depthwise.SMALL = small
+        contrastive.pretrain(encoder, images, 30.0, View(), "moco", moco, runtime.generator(0))
 
-    def finetune(unet=unet, images=images, masks=masks, settings=unet_settings):
-        """One epoch of the U-Net."""
-        rows = range(len(images))
-        segmentation.finetune(
-            unet, images, masks, rows[:32], rows[32:], settings, runtime.generator(0)
-        )
+    def finetune(small):
+        depthwise.SMALL = small
+        parts = range(32), range(32, 36)
+        segmentation.finetune(unet, images, masks, *parts, unet_settings, runtime.generator(0))
 
-    taps, onednn = [], []
-    for _ in range(rounds + 1):  # the first warms up
-        for small, times in (4, taps), (0, onednn):
-            depthwise.SMALL = small
-            times.append([seconds(pretrain), seconds(finetune)])
-    ratio = np.median(np.array(onednn[1:]) / np.array(taps[1:]), axis=0)
-    print(f"{size} px: pre-training {ratio[0]:.2f}, fine-tuning {ratio[1]:.2f} times as long")
+    gradients = {"sum over taps": depthwise.SMALL, "oneDNN": 0}
+    for train in pretrain, finetune:
+        yield train.__name__, {name: partial(train, small) for name, small in gradients.items()}
+
+
+for size in 48, 64:
+    for name, ways in trainings(size):
+        print(f"{name}, {size} px")
+        compare(ways, rounds)

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from in_turn import in_turn
 from snakemake.utils import update_config
-from step import ANGLE, ROOT, bare_step, in_turn, our_step
+from step import ANGLE, ROOT, bare_step, our_step
 
 from thetascope import angles, runtime
 from thetascope.encoders import Encoder
@@ -25,7 +26,7 @@ from thetascope.rotation import rotate
 from thetascope.saliency import folded, foreground_logit, pair_cosine, smoothgrad
 from thetascope.segmentation import build_unet, finetune
 
-ITEMS = {"brats": 369, "lung_mask": 704, "kvasir_seg": 1000}
+ITEMS = {"brats": 369, "lung_mask": 1000, "kvasir_seg": 1000}
 BATCHES = 4  # of an epoch of fine-tuning
 
 
@@ -75,9 +76,8 @@ def jobs_of(name, experiment, x, seconds):
             "saliency": maps,
         }
     )
-    print(
-        f"{name}, {4 * len(x) / took['saliency']:.1f} SmoothGrad maps/s"
-    )  # of two models and views
+    maps_per_item = 4  # of two models and two views
+    print(f"{name}, {maps_per_item * len(x) / took['saliency']:.1f} SmoothGrad maps/s")
     labels = angles.expand(experiment["angles"])
     arms = (experiment[key] for key in ("seeds", "views", "methods"))
     jobs = len(labels) * int(np.prod([len(arm) for arm in arms]))

@@ -6,12 +6,11 @@ prints medians of ratios of CPU seconds, with quartiles. A chunk holds all image
 """
 
 import sys
-import time
 from pathlib import Path
 
 import captum.attr
-import numpy as np
 import torch
+from in_turn import compare
 from skimage.data import immunohistochemistry
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
@@ -51,17 +50,7 @@ def main():
         "smoothgrad, not folded": lambda: ours(unet),
         "captum's NoiseTunnel": lambda: tunnel.attribute(x.clone(), **options),
     }
-    seconds = {name: [] for name in ways}
-    for _ in range(1 + int(sys.argv[1] if len(sys.argv) > 1 else 20)):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            seconds[name].append(time.process_time() - start)
-    limit, *_ = times = [np.array(s[1:]) for s in seconds.values()]  # the first one warms up
-    for name, time_ in zip(ways, times, strict=True):
-        ratios = time_ / limit
-        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-        print(f"{name}: {middle:.2f} of the bare gradient ({low:.2f}-{high:.2f}, {len(ratios)})")
+    compare(ways, int(sys.argv[1]) if len(sys.argv) > 1 else 20)
 
 
 if __name__ == "__main__":

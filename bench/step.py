@@ -12,12 +12,12 @@ import copy
 import importlib.util
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
+from in_turn import compare
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
@@ -35,26 +35,6 @@ from thetascope.rotation import View, rotate  # noqa: E402
 ANGLE = 30.0
 CPU = torch.device("cpu")
 SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())["pretrain"] | {"epochs": 1}
-
-
-def in_turn(ways, rounds, clock=time.process_time):
-    """Seconds of each way in each round, after one round to warm up."""
-    seconds = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        for name, way in ways.items():
-            start = clock()
-            way()
-            seconds[name].append(clock() - start)
-    return {name: np.array(s[1:]) for name, s in seconds.items()}
-
-
-def compare(ways, rounds):
-    """Print what each way takes, and how much that is of the first one in the same round."""
-    seconds = in_turn(ways, rounds)
-    limit, *_ = seconds
-    for name, times in seconds.items():
-        low, middle, high = np.quantile(times / seconds[limit], [0.25, 0.5, 0.75])
-        print(f"{name}: {np.median(times):.3f} s, {middle:.3f} ({low:.3f}-{high:.3f}) of {limit}")
 
 
 def sizes(encoder):
