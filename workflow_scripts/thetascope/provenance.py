@@ -81,15 +81,15 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
         16 hexadecimal digits.
     """
     waiting = [root / file for file in files]
-    found: set[Path] = set()
+    found: dict[Path, bytes] = {}
     while waiting:
         path = waiting.pop()
         if path not in found:
-            found.add(path)
-            waiting += _imported(path, root, path.read_bytes()) if path.suffix == ".py" else []
+            found[path] = path.read_bytes()
+            waiting += _imported(path, root, found[path]) if path.suffix == ".py" else []
     digest = hashlib.sha256()
-    for path in sorted(found):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path, source in sorted(found.items()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + source)
     return digest.hexdigest()[:16]
 
 

@@ -105,19 +105,21 @@ def verdict_table(
         value, footprint, excess = (
             curves[like(series=name)] for name in ("value", "footprint", "excess")
         )
-        verdict, period = _judge(curve.set_index("period"), value, footprint, excess, level)
+        left = unexplained(value, footprint)
+        curve = curve.set_index("period", drop=False)
+        verdict, period = _judge(curve, value, footprint, excess, left, level)
         edges = curves.get(like(model="baseline", map="sobel"))
         of_sham = [curves[k]["amplitude"][period] for v in shams if (k := like(view=v)) in curves]
         rows.append(
             place
-            | curve.set_index("period", drop=False).loc[period].to_dict()
+            | curve.loc[period].to_dict()
             | {
                 "value_amplitude": value["amplitude"][period],
                 "value_p": value["p"][period],
                 "footprint_amplitude": footprint["amplitude"][period],
-                "unexplained_amplitude": unexplained(value, footprint)[period],
+                "unexplained_amplitude": left[period],
                 "sobel_amplitude": np.nan if edges is None else edges["amplitude"][period],
-                "sham_amplitude": max(of_sham, default=np.nan),
+                "sham_amplitude": pd.Series(of_sham, dtype=float).max(),  # NaN where there is none
             }
             | noises[key].loc[period, ["noise_amplitude", "detectable_amplitude"]].to_dict()
             | {"verdict": verdict, "plan": plan_digest(analysis)}
@@ -130,13 +132,13 @@ def _judge(
     value: pd.DataFrame,
     footprint: pd.DataFrame,
     excess: pd.DataFrame,
+    left: pd.Series,
     level: float,
 ) -> tuple[str, Any]:
     """Verdict on a curve, and the period on which it rests (see `verdict_table`)."""
     value, footprint, excess = (other.loc[curve.index] for other in (value, footprint, excess))
     joint = pd.concat([curve["q"], value["p"], excess["p"]], axis=1).max(axis=1)
-    half = value["amplitude"] / 2
-    explained = (value["q"] <= level) & (unexplained(value, footprint) < half)
+    explained = (value["q"] <= level) & (left[curve.index] < value["amplitude"] / 2)
     by_amplitude = curve["amplitude"].sort_values(ascending=False).index
     if (joint <= level).any():
         return EFFECT, joint[by_amplitude].idxmin()
