@@ -8,11 +8,19 @@ from hypothesis import strategies as st
 
 from thetascope.angles import label
 from thetascope.errors import UserError
-from thetascope.oscillation import curves, harmonics, oscillation_table, peaks_table, resolved
+from thetascope.oscillation import (
+    curves,
+    footprint_share,
+    harmonics,
+    oscillation_table,
+    peaks_table,
+    resolved,
+)
 from thetascope.tables import arrange, bootstrap_means, interval
 
 REGULAR = np.arange(0, 360, 30.0)
 PERIODS = [360, 180, 120, 90, 60, 45]
+SERIES = ["value", "footprint", "excess", "residual"]
 modest = settings(max_examples=50, deadline=None)
 
 
@@ -253,7 +261,7 @@ def test_full_grid_has_every_sweep():
     sweeps = {("diagonal", "same")} | {("train", a) for a in grid}
     sweeps |= {("eval", a) for a in [*grid, "none", "random"]}
     sweeps |= {("train", "mean"), ("eval", "mean")}
-    assert names(rows) == {(*s, k) for s in sweeps for k in ("value", "footprint", "excess")}
+    assert names(rows) == {(*s, k) for s in sweeps for k in SERIES}
 
 
 def test_train_sweep_leaves_out_what_is_no_angle():
@@ -307,3 +315,40 @@ def test_margins_of_a_full_factorial():
 def test_without_all_combinations_there_are_no_margins():
     diagonal = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0))
     assert "mean" not in oscillation(diagonal).index.get_level_values("at")
+
+
+# -- series ----------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 999), taken=st.floats(-1, 2), level=st.floats(-1, 1))
+@modest
+def test_residual_is_the_least_that_any_share_of_the_footprint_leaves(seed, taken, level):
+    rng = np.random.default_rng(seed)
+    footprint = rng.normal(size=(12, 1, 4)).repeat(2, axis=1)
+    value = level + taken * footprint + 0.3 * rng.normal(size=footprint.shape)
+    share = footprint_share(value, footprint)
+
+    def left(share):
+        return (value - share * footprint).mean(axis=(1, 2)).var()
+
+    assert 0 <= share <= 1
+    assert left(share) <= min(map(left, np.linspace(0, 1, 101))) + 1e-12
+
+
+@pytest.mark.parametrize("taken", [0.0, 0.3, 1.0])
+def test_series_of_a_map_that_takes_up_a_share_of_the_footprint(taken):
+    footprint = 0.5 + wave(REGULAR, 0.1, 90, 20)
+    own = wave(REGULAR, 0.05, 180, 0)
+    table = oscillation(scores(REGULAR, 0.2 + taken * footprint + own, footprint))
+    of = table.loc[("diagonal", "same")]["amplitude"]
+    assert of["value", 90] == pytest.approx(0.1 * taken)
+    assert of["footprint", 90] == pytest.approx(0.1)
+    assert of["excess", 90] == pytest.approx(0.1 * (1 - taken))
+    assert of["residual", 90] == pytest.approx(0, abs=1e-9)
+    assert [of[series, 180] for series in ("value", "excess", "residual")] == pytest.approx(
+        [0.05] * 3
+    )
+
+
+def test_a_flat_footprint_has_no_share():
+    assert footprint_share(np.random.default_rng(0).normal(size=(6, 1, 2)), np.ones((6, 1, 2))) == 0

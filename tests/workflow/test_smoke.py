@@ -112,7 +112,7 @@ def test_orientations_of_every_angle_meet_the_curves(finished):
     assert svm.groupby("cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
     assert svm.loc[svm["theta"] == 0, "accuracy"].eq(0.5).all()
     correlation = read(finished, "results/tables/orientation_correlation.csv")
-    assert set(correlation["series"]) == {"value", "footprint", "excess"}
+    assert set(correlation["series"]) == {"value", "footprint", "excess", "residual"}
     assert correlation["shifts"].isin([0, 2]).all()
 
 

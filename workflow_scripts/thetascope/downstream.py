@@ -66,7 +66,7 @@ def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> 
     """
     arms: dict[tuple[str, ...], list[Curve]] = defaultdict(list)
     for curve in curves(scores):
-        if curve.key["sweep"] == "diagonal" and curve.key["series"] != "footprint":
+        if curve.key["sweep"] == "diagonal" and curve.key["series"] in ("value", "excess"):
             arms[tuple(curve.key[column] for column in RUN)].append(curve)
     rows = []
     for members in arms.values():

@@ -93,12 +93,12 @@ def _sweeps(scores: Scores) -> Iterator[tuple[str, str, list[str], Array, Array]
 
 
 def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
-    """Yield every curve over at least four distinct angles, in three series each.
+    """Yield every curve over at least four distinct angles, in four series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
     (eval_angle fixed at `at`); with every run evaluated at every angle also the margins, `at` =
-    `mean` over the angles of the other. The series are `value`, `footprint` (its null) and `excess`
-    (value − null). An angle at which no item has a score is no part of the curve; such is θ = 0 for
+    `mean` over the angles of the other. The series are `value`, `footprint` (its null), `excess`
+    (value − null) and `residual` (value − share · null, see `footprint_share`). An angle at which no item has a score is no part of the curve; such is θ = 0 for
     the plain gradient of a pair's cosine, which is at its maximum there. An item that lacks a score
     at any other angle is left out of the whole curve, so that no angle is averaged over other items
     than its neighbours.
@@ -120,9 +120,33 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
             if not complete.any():
                 log.warning("no item has a score at all angles, left out: %s", place)
                 continue
-            for series, values in ("value", value), ("footprint", null), ("excess", value - null):
-                key = place | {"series": series}
-                yield Curve(key, theta, values[..., complete], int((~complete).sum()))
+            value, null = value[..., complete], null[..., complete]
+            series = {
+                "value": value,
+                "footprint": null,
+                "excess": value - null,
+                "residual": value - footprint_share(value, null) * null,
+            }
+            for name, values in series.items():
+                yield Curve(place | {"series": name}, theta, values, int((~complete).sum()))
+
+
+def footprint_share(value: Array, footprint: Array) -> float:
+    """Share of the footprint's curve that takes most away from a curve, 0 to 1.
+
+    Maps that know nothing follow the footprint, maps that claim no corner do not notice it, and
+    subtracting it gives these a wave that they do not have. How much of it a map takes up is not
+    known; what is left after this share is the least that any share leaves of the mean curve.
+
+    Parameters
+    ----------
+    value, footprint : ndarray
+        Float [angles, seeds, items].
+    """
+    of_value, of_footprint = (array.mean(axis=(1, 2)) for array in (value, footprint))
+    of_footprint = of_footprint - of_footprint.mean()
+    square = float(of_footprint @ of_footprint)
+    return float(np.clip(of_value @ of_footprint / square, 0, 1)) if square > 0 else 0.0
 
 
 def _table(rows: list[dict], columns: list[str]) -> pd.DataFrame:

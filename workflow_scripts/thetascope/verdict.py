@@ -16,10 +16,12 @@ from thetascope.tables import RUN
 CURVE = [column for column in KEY if column != "series"]
 FOUND = ["period", "amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
 FOUND += ["p", "p_max", "q"]
-BESIDE = ["value_amplitude", "value_p", "footprint_amplitude", "unexplained_amplitude"]
+BESIDE = ["value_amplitude", "value_p", "footprint_amplitude"]
+BESIDE += ["residual_amplitude", "residual_p"]
 BESIDE += ["sobel_amplitude", "sham_amplitude", "noise_amplitude", "detectable_amplitude"]
 COLUMNS = [*KEY, *FOUND, *BESIDE, "n_angles", "n_items", "n_seeds", "verdict", "plan"]
 
+SERIES = ["value", "footprint", "excess", "residual"]
 EFFECT, FOOTPRINT, NOTHING = "effect", "footprint", "nothing found"
 UNTESTED = "not testable"
 
@@ -28,29 +30,6 @@ def plan_digest(analysis: Mapping[str, Any]) -> str:
     """Digest of the declared analysis, 16 hexadecimal digits: another plan has another one."""
     text = json.dumps(analysis, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def unexplained(value: pd.DataFrame, footprint: pd.DataFrame) -> pd.Series:
-    """Amplitude that is left of a wave, whatever share of the footprint's wave it has taken up.
-
-    Maps that know nothing follow the footprint, maps that claim no corner do not notice it, and
-    subtracting it gives these a wave that they do not have. So it is the smallest amplitude of
-    value − share · footprint over all shares from 0 to 1.
-
-    Parameters
-    ----------
-    value, footprint : DataFrame
-        `amplitude` and `phase_deg` of the two series, index `period`.
-    """
-    waves = (
-        wave["amplitude"] * np.exp(2j * np.pi * wave["phase_deg"].fillna(0) / wave.index)
-        for wave in (value, footprint)
-    )
-    of_value, of_footprint = (wave.to_numpy() for wave in waves)
-    square = np.abs(of_footprint) ** 2
-    share = (of_value * of_footprint.conj()).real / np.where(square > 0, square, 1)
-    left = np.abs(of_value - share.clip(0, 1) * of_footprint)
-    return pd.Series(left, index=value.index)
 
 
 def verdict_table(
@@ -77,19 +56,18 @@ def verdict_table(
     DataFrame
         One row per confirmatory curve, with its `verdict`; 0.05 stands for 1 − `confidence`:
 
-        - `effect`: at some period q and also p of the value itself and of the excess are ≤ 0.05. A
-          wave that only one of them has is the footprint's: in the value, or subtracted from it.
-        - `footprint`: else, at some period the value has a wave of q ≤ 0.05 of which the footprint
-          explains more than half (see `unexplained`), or the excess has one and the value has not.
+        - `effect`: at some period q and also p of value, excess and residual are ≤ 0.05: it is there
+          if none, all or as much of the footprint is taken away as explains most of the curve.
+        - `footprint`: else, at some period the value has a wave of q ≤ 0.05 of which the residual
+          has less than half, or the excess has one of q ≤ 0.05, which subtracting has made.
         - `nothing found`: else. `not testable` where there is no q.
 
         The row stands for that period (of several: the smallest of these p, or the footprint's
         largest wave; where nothing is found the smallest q) with amplitude, p and q; beside it, at
-        the same period, the amplitude of the value itself and its p, of the footprint, what this
-        leaves, of the same series of the Sobel map, which needs no network, and of the sham view,
-        which is not turned, where those were run; what noise alone gives and the smallest amplitude
-        that the design finds with probability 0.8. `plan` is the digest of the analysis that was
-        declared.
+        the same period, the amplitudes of value, footprint and residual and their p, of the same
+        series of the Sobel map, which needs no network, and of the sham view, which is not turned,
+        where those were run; what noise alone gives and the smallest amplitude that the design
+        finds with probability 0.8. `plan` is the digest of the analysis that was declared.
     """
     curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
     noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
@@ -102,22 +80,17 @@ def verdict_table(
         def like(place: dict[str, Any] = place, **other: str) -> tuple:
             return tuple((place | other).values())
 
-        value, footprint, excess = (
-            curves[like(series=name)] for name in ("value", "footprint", "excess")
-        )
-        left = unexplained(value, footprint)
+        series = {name: curves[like(series=name)] for name in SERIES}
         curve = curve.set_index("period", drop=False)
-        verdict, period = _judge(curve, value, footprint, excess, left, level)
+        verdict, period = _judge(curve, series, level)
         edges = curves.get(like(model="baseline", map="sobel"))
         of_sham = [curves[k]["amplitude"][period] for v in shams if (k := like(view=v)) in curves]
         rows.append(
             place
             | curve.loc[period].to_dict()
+            | {f"{name}_amplitude": series[name]["amplitude"][period] for name in SERIES}
+            | {f"{name}_p": series[name]["p"][period] for name in SERIES}
             | {
-                "value_amplitude": value["amplitude"][period],
-                "value_p": value["p"][period],
-                "footprint_amplitude": footprint["amplitude"][period],
-                "unexplained_amplitude": left[period],
                 "sobel_amplitude": np.nan if edges is None else edges["amplitude"][period],
                 "sham_amplitude": pd.Series(of_sham, dtype=float).max(),  # NaN where there is none
             }
@@ -128,21 +101,17 @@ def verdict_table(
 
 
 def _judge(
-    curve: pd.DataFrame,
-    value: pd.DataFrame,
-    footprint: pd.DataFrame,
-    excess: pd.DataFrame,
-    left: pd.Series,
-    level: float,
+    curve: pd.DataFrame, series: Mapping[str, pd.DataFrame], level: float
 ) -> tuple[str, Any]:
     """Verdict on a curve, and the period on which it rests (see `verdict_table`)."""
-    value, footprint, excess = (other.loc[curve.index] for other in (value, footprint, excess))
-    joint = pd.concat([curve["q"], value["p"], excess["p"]], axis=1).max(axis=1)
-    explained = (value["q"] <= level) & (left[curve.index] < value["amplitude"] / 2)
+    value, footprint, excess, residual = (series[name].loc[curve.index] for name in SERIES)
+    of_all = [curve["q"], *(other["p"] for other in (value, excess, residual))]
+    joint = pd.concat(of_all, axis=1).max(axis=1)
+    explained = residual["amplitude"] < value["amplitude"] / 2
     by_amplitude = curve["amplitude"].sort_values(ascending=False).index
     if (joint <= level).any():
         return EFFECT, joint[by_amplitude].idxmin()
-    if (swings := explained | (excess["q"] <= level)).any():
+    if (swings := (value["q"] <= level) & explained | (excess["q"] <= level)).any():
         return FOOTPRINT, footprint["amplitude"][swings].idxmax()
     if curve["q"].notna().any():
         return NOTHING, curve["q"][by_amplitude].idxmin()
@@ -168,11 +137,11 @@ def finding(row: pd.Series) -> str:
         return (
             f"the footprint's. At period {row['period']:g}° the metric itself has "
             f"{row['value_amplitude']:.3f}, the footprint alone {row['footprint_amplitude']:.3f}, "
-            f"and {row['unexplained_amplitude']:.3f} is left whatever share of it counts."
+            f"and {row['residual_amplitude']:.3f} is left after the share of it that fits best."
         )
     parts = [
-        f"an effect that the footprint does not explain, {size}. Whatever share of the footprint "
-        f"counts, {row['unexplained_amplitude']:.3f} is left."
+        f"an effect that the footprint does not explain, {size}. After the share of the footprint "
+        f"that fits best {row['residual_amplitude']:.3f} is left, p = {row['residual_p']:.3g}."
     ]
     # what repeats every 90° has no wave of a longer period
     if 90 % row["period"] == 0 and row["orientation"] == "rotated":
