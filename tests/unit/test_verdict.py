@@ -47,7 +47,7 @@ def tables():
             scores(wave(0.04, 90), "waves", view="sham", seed=2),
             scores(wave(0.03, 90), "waves", model="baseline", map_="sobel", noise=0),
             scores(wave(0, 180), "flat", seed=5),
-            # maps that follow the footprint, partly, that do not notice it, that have their own wave
+            # maps that follow the footprint, partly, that do not notice it, that have a wave
             scores(wave(0.1, 90), "follows", seed=6, null=wave(0.095, 90)),
             scores(wave(0.04, 90), "partly", seed=9, null=wave(0.1, 90)),
             scores(wave(0, 90), "immune", seed=7, null=wave(0.1, 90)),

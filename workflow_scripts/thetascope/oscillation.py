@@ -98,10 +98,10 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
     (eval_angle fixed at `at`); with every run evaluated at every angle also the margins, `at` =
     `mean` over the angles of the other. The series are `value`, `footprint` (its null), `excess`
-    (value − null) and `residual` (value − share · null, see `footprint_share`). An angle at which no item has a score is no part of the curve; such is θ = 0 for
-    the plain gradient of a pair's cosine, which is at its maximum there. An item that lacks a score
-    at any other angle is left out of the whole curve, so that no angle is averaged over other items
-    than its neighbours.
+    (value − null) and `residual` (value − share · null, see `footprint_share`). An angle at which
+    no item has a score is no part of the curve; such is θ = 0 for the plain gradient of a pair's
+    cosine, which is at its maximum there. An item that lacks a score at any other angle is left out
+    of the whole curve, so that no angle is averaged over other items than its neighbours.
 
     Parameters
     ----------

@@ -56,8 +56,8 @@ def verdict_table(
     DataFrame
         One row per confirmatory curve, with its `verdict`; 0.05 stands for 1 − `confidence`:
 
-        - `effect`: at some period q and also p of value, excess and residual are ≤ 0.05: it is there
-          if none, all or as much of the footprint is taken away as explains most of the curve.
+        - `effect`: at some period q and also p of value, excess and residual are ≤ 0.05: whether
+          none, all, or as much of the footprint is taken away as fits best.
         - `footprint`: else, at some period the value has a wave of q ≤ 0.05 of which the residual
           has less than half, or the excess has one of q ≤ 0.05, which subtracting has made.
         - `nothing found`: else. `not testable` where there is no q.
