@@ -11,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 from snakemake.exceptions import WorkflowError
 from thetascope import angles, config as configuration, datasets, gpus, prefork
 from thetascope.errors import UserError
+from thetascope.patterns import one_of
 from thetascope.progress import Progress
 from thetascope.provenance import fingerprint
 
@@ -26,10 +27,6 @@ except UserError as error:
 
 
 # -- wildcards: built from the configuration, so that a mistyped target fails at once --------------
-
-
-def one_of(names):
-    return "|".join(re.escape(str(name)) for name in names)
 
 
 TRAIN_ANGLES = angles.expand(config["angles"])
@@ -52,7 +49,7 @@ wildcard_constraints:
     method=one_of(config["methods"]),
     angle=one_of(TRAIN_ANGLES),
     seed=one_of(config["seeds"]),
-    eval_angle=one_of(sorted({e for grid in EVAL_ANGLES.values() for e in grid})),
+    eval_angle=one_of({e for grid in EVAL_ANGLES.values() for e in grid}),
 
 
 # -- paths ------------------------------------------------------------------------------------------
