@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from thetascope import checkpoints
+from thetascope import checkpoints, convolutions
 from thetascope.encoders import Encoder
 from thetascope.errors import UserError
 from thetascope.resume import State
@@ -66,6 +66,7 @@ class UNet(nn.Module):
             for before, skip, width in zip([deep, *widths], skips, widths, strict=False)
         )
         self.classifier = nn.Conv2d(widths[-1], classes, 1)
+        convolutions.speed_up(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Float [N, C, S, S] in [0, 1] → logits [N, classes, S, S]."""
