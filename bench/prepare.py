@@ -45,7 +45,9 @@ def main(folder=None):
     command = [sys.executable, "-m", "snakemake", "results/data/many/images.npy", "--cores", "2"]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", work]
     begun = time.monotonic()
-    subprocess.run([*command, "--configfile", work / "settings.yaml"], check=True)
+    subprocess.run(
+        [*command, "--configfile", ROOT / "config.yaml", work / "settings.yaml"], check=True
+    )
     size = Image.open(found[0][0]).size
     print(f"{COUNT} pairs, the first of {size} pixels: {time.monotonic() - begun:.1f} s")
 
