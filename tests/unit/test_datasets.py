@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.color
+import skimage.transform
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from thetascope import datasets
 from thetascope.datasets import Item, load_items, resize
@@ -109,6 +112,23 @@ def test_resize_pads_to_a_square_and_keeps_labels():
     assert image[0, 2, 20] == image[0, 37, 20] == 0
     labels = np.random.default_rng(0).choice(np.array([0, 1, 4], dtype=np.uint8), (30, 50))
     assert set(np.unique(resize(labels, 16, labels=True))) <= {0, 1, 4}
+
+
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 90), st.integers(1, 90)),
+    size=st.integers(1, 64),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_resize_is_that_of_scikit_image(shape, size, seed):
+    array = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    missing = max(shape[1:]) - np.array(shape[1:])
+    square = np.pad(array, [(0, 0)] + [(m // 2, m - m // 2) for m in missing])
+    expected = skimage.transform.resize(
+        square, (shape[0], size, size), preserve_range=True, anti_aliasing=True
+    )
+    # half levels may fall either way
+    assert np.abs(resize(array, size) - expected).max() <= 0.5 + 1e-9
 
 
 def item(name="a", case=None, channels=1, shape=(40, 40), foreground=True):

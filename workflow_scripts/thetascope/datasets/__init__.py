@@ -14,6 +14,7 @@ import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,15 @@ def read_array(path: str | Path) -> NDArray[np.uint8]:
     return array
 
 
+@lru_cache(maxsize=64)
+def _resampling(before: int, after: int) -> NDArray[np.float64]:
+    """Matrix [after, before] by which scikit-image smooths and resamples a column of pixels."""
+    from skimage.transform import resize as resample
+
+    matrix: NDArray[np.float64] = resample(np.eye(before), (after, before), anti_aliasing=True)
+    return matrix
+
+
 def resize(array: Image, size: int, *, labels: bool = False) -> Image:
     """Pad to a square with zeros and resample: uint8 [..., H, W] → uint8 [..., size, size].
 
@@ -198,11 +208,16 @@ def resize(array: Image, size: int, *, labels: bool = False) -> Image:
     from skimage.transform import resize as resample
 
     height, width = array.shape[-2:]
-    missing = np.array([max(height, width)] * 2) - (height, width)
-    edges = [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in missing]
-    shape = (*array.shape[:-2], size, size)
-    options = {"order": 0, "anti_aliasing": False} if labels else {"anti_aliasing": True}
-    resampled = resample(np.pad(array, edges), shape, preserve_range=True, **options)
+    side = max(height, width)
+    missing = side - height, side - width
+    square = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in missing])
+    if labels:
+        shape = (*array.shape[:-2], size, size)
+        resampled = resample(square, shape, order=0, preserve_range=True, anti_aliasing=False)
+    else:
+        # linear, and the same down and across: as a product it is several times as fast
+        matrix = _resampling(side, size)
+        resampled = matrix @ square @ matrix.T
     return resampled.round().astype(np.uint8)
 
 
