@@ -1,45 +1,59 @@
 #!/usr/bin/env python3
-"""How near the machine's limit the convolutions of ResNet-18 at 96 px are.
+"""Training with the kernels' gradients on small maps by `thetascope.convolutions` and by oneDNN.
 
 Usage: python bench/convolutions.py [ROUNDS]
-Batches of 16, channels last, float32, one thread; a product of two large matrices beside them.
+On noise, as the rules train, both in turn: an epoch of MoCo and one of the U-Net, one thread.
 """
 
 import sys
 from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from in_turn import in_turn
+import yaml
+from in_turn import compare
 
-rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-torch.set_num_threads(1)
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from thetascope import contrastive, convolutions, runtime, segmentation  # noqa: E402
+from thetascope.encoders import Encoder  # noqa: E402
+from thetascope.rotation import View  # noqa: E402
+
+rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+runtime.setup("cpu", 1)
 
 
-def backward(image, kernel, gradient, wanted):
-    """Gradient of a convolution with respect to what is wanted of image, kernel and bias."""
-    ones = [1, 1]
-    return torch.ops.aten.convolution_backward(
-        gradient, image, kernel, None, ones, ones, ones, False, [0, 0], 1, wanted
-    )
+def trainings(encoder, size):
+    """Ways to train, by either gradient."""
+    images = torch.rand(36, 3, size, size)
+    masks = (images[:, 0] > 0.5).to(torch.uint8)
+    moco, unet_settings = (config[rule] | {"epochs": 1} for rule in ("pretrain", "finetune"))
+    unet = segmentation.build_unet(encoder, 2, unet_settings, runtime.generator(0))
+
+    def pretrain():
+        contrastive.pretrain(encoder, images, 30.0, View(), "moco", moco, runtime.generator(0))
+
+    def finetune():
+        parts = range(32), range(32, 36)
+        segmentation.finetune(unet, images, masks, *parts, unet_settings, runtime.generator(0))
+
+    def limited(train, dense, depthwise):
+        convolutions.Conv2d.limit, convolutions.DepthwiseConv2d.limit = dense, depthwise
+        train()
+
+    limits = {"oneDNN": (0, 0), "ours": (convolutions.DENSE, convolutions.DEPTHWISE)}
+    for train in pretrain, finetune:
+        yield train.__name__, {name: partial(limited, train, *limits[name]) for name in limits}
 
 
-square = torch.randn(1024, 1024)
-(seconds,) = in_turn({"product": lambda: square @ square}, rounds).values()
-print(f"product of matrices: {2 * 1024**3 / np.median(seconds) / 1e9:.0f} GFLOP/s")
-for channels, size in (64, 24), (128, 12), (256, 6), (512, 3):
-    maps = (16, channels, size, size)
-    tensors = [
-        torch.randn(shape).contiguous(memory_format=torch.channels_last)
-        for shape in (maps, (channels, channels, 3, 3), maps)
-    ]
-    ways = {
-        "forward": partial(F.conv2d, *tensors[:2], padding=1),
-        "to the image": partial(backward, *tensors, [True, False, False]),
-        "to the kernel": partial(backward, *tensors, [False, True, False]),
-    }
-    work = 2 * 16 * size**2 * 9 * channels**2
-    speeds = {name: work / np.median(s) / 1e9 for name, s in in_turn(ways, rounds).items()}
-    told = ", ".join(f"{name} {speed:.0f}" for name, speed in speeds.items())
-    print(f"{channels} channels, {size} px: {told} GFLOP/s")
+for name, size in (
+    ("resnet18", 96),
+    ("resnet50", 96),
+    ("efficientnet_lite0", 64),
+    ("efficientnet_lite0", 48),
+):
+    for training, ways in trainings(Encoder(name, 3), size):
+        print(f"{name}, {size} px, {training}")
+        compare(ways, rounds)

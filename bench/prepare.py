@@ -31,9 +31,8 @@ def pairs(folder, work):
     return [(picture, mask)]
 
 
-def main(folder=None):
-    """Write the pictures, prepare them and say how long that took."""
-    work = Path(tempfile.mkdtemp())
+def prepare(folder, work):
+    """Write the pictures into `work`, prepare them and say how long that took."""
     found = sorted(pairs(Path(folder).resolve() if folder else None, work))
     for kind in ("images", "masks"):
         (work / "many" / kind).mkdir(parents=True)
@@ -53,4 +52,5 @@ def main(folder=None):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with tempfile.TemporaryDirectory() as work:
+        prepare(sys.argv[1] if len(sys.argv) > 1 else None, Path(work))

@@ -29,6 +29,6 @@ def finished(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         project = Project(shared) if shared.exists() else copy_workflow(shared)
         project.snakemake()  # whoever comes second finds nothing left to do
-    own = tmp_path_factory.mktemp("smoke") / "project"
-    shutil.copytree(project.folder, own, symlinks=True)
+        own = tmp_path_factory.mktemp("smoke") / "project"
+        shutil.copytree(project.folder, own, symlinks=True)
     return project.at(own)

@@ -21,6 +21,13 @@ def gradients(conv, maps, upstream):
     return output, *torch.autograd.grad(output, [maps, *conv.parameters()], upstream)
 
 
+def is_ours(output):
+    """Whether the backward pass, below a bias, is that of `convolutions`."""
+    node = output.grad_fn
+    nodes = node, node.next_functions[0][0]
+    return any(n is not None and n.name() == "_ConvolutionBackward" for n in nodes)
+
+
 def assert_same(plain, kind, maps):
     """Both ways on maps of either memory format."""
     plain = plain.double()
@@ -28,6 +35,8 @@ def assert_same(plain, kind, maps):
     convolutions.speed_up(fast)
     assert type(fast[0]) is kind
     upstream = torch.randn_like(plain(maps))
+    small = max(m // s for m, s in zip(maps.shape[2:], plain.stride, strict=True)) <= kind.limit
+    assert is_ours(fast(maps)) == small
     for given_maps in maps, maps.contiguous(memory_format=torch.channels_last):
         both = gradients(plain, given_maps, upstream), gradients(fast, given_maps, upstream)
         for a, b in zip(*both, strict=True):
@@ -99,6 +108,8 @@ def test_a_network_learns_the_same(name, kind):
     fast = UNet(Encoder(name, 1), 2, [16, 16, 8, 8, 8]).double().eval()
     assert [type(m) for m in fast.modules()].count(kind) >= 10
     assert type(fast.blocks[0][0]) is convolutions.Conv2d
+    width = fast.blocks[0][0].in_channels
+    assert is_ours(fast.blocks[0][0](torch.rand(1, width, 4, 4, dtype=torch.float64)))
     plain = copy.deepcopy(fast)
     for conv in plain.modules():
         if isinstance(conv, convolutions.Conv2d):

@@ -95,6 +95,13 @@ def test_what_the_footprint_does_is_its_own(tables, dataset):
     assert "the footprint's. At period 90°" in of_it
 
 
+def test_a_wave_that_is_mostly_left_is_not_the_footprints(tables):
+    residual = (tables[0]["dataset"] == "waves") & (tables[0]["series"] == "residual")
+    doubtful = tables[0].assign(p=tables[0]["p"].mask(residual, 0.06))
+    table = verdict.verdict_table(doubtful, tables[1], ANALYSIS, [])
+    assert set(table[table["dataset"] == "waves"]["verdict"]) == {"nothing found"}
+
+
 def test_a_wave_beside_the_footprint_is_an_effect(tables):
     table = verdict.verdict_table(*tables[:2], ANALYSIS, [])
     row = table.set_index("dataset").loc["beside"]

@@ -1,10 +1,10 @@
 """Convolutions that train fast on small maps.
 
 On the CPU oneDNN is slow at the gradient of the kernels where maps are small, as those of the deep
-half of an encoder are, above all for small images: 10 to 20 ms for 1,152 depthwise kernels over
-maps of 2 × 2 pixels, against 0.2 ms for the maps' own; half as many operations per second as it
-does forward for 512 × 512 kernels over 6 × 6, and an eighth over 2 × 2. Here it is one product of
-matrices, or for depthwise kernels a sum per tap.
+half of an encoder are, above all for small images: 10 to 20 ms for 1,152 depthwise kernels on maps
+of 2 × 2 pixels, against 0.2 ms for the maps' own; for kernels from 512 to 512 channels half as
+many operations per second as it does forward on maps of 6 × 6, and an eighth on 2 × 2. Here it is
+one product of matrices, or for depthwise kernels a sum per tap.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
-# pixels per side of the output up to which this is faster than oneDNN: kernels over all channels,
-# and depthwise
+# pixels per side of the maps, over the stride, up to which this is faster than oneDNN: kernels over
+# all channels, and depthwise
 DENSE, DEPTHWISE = 8, 4
 
 
@@ -72,10 +72,8 @@ class Conv2d(nn.Conv2d):
     limit = DENSE
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        height, width = (
-            side // step for side, step in zip(input.shape[2:], self.stride, strict=True)
-        )
-        if not (input.is_cpu and weight.requires_grad and max(height, width) <= self.limit):
+        side = max(input.shape[-2] // self.stride[0], input.shape[-1] // self.stride[1])
+        if not (input.is_cpu and weight.requires_grad and input.ndim == 4 and side <= self.limit):
             return super()._conv_forward(input, weight, bias)
         output = self._convolve(input, weight)
         return output if bias is None else output + bias[:, None, None]

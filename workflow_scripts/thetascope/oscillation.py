@@ -144,7 +144,7 @@ def footprint_share(value: Array, footprint: Array) -> float:
         Float [angles, seeds, items].
     """
     of_value, of_footprint = (array.mean(axis=(1, 2)) for array in (value, footprint))
-    of_footprint = of_footprint - of_footprint.mean()
+    of_footprint = (of_footprint - of_footprint.mean()).round(DECIMALS)
     square = float(of_footprint @ of_footprint)
     return float(np.clip(of_value @ of_footprint / square, 0, 1)) if square > 0 else 0.0
 

@@ -58,16 +58,17 @@ def verdict_table(
 
         - `effect`: at some period q and also p of value, excess and residual are ≤ 0.05: whether
           none, all, or as much of the footprint is taken away as fits best.
-        - `footprint`: else, at some period the value has a wave of q ≤ 0.05 of which the residual
-          has less than half, or the excess has one of q ≤ 0.05, which subtracting has made.
+        - `footprint`: else, at some period value or excess has a wave of q ≤ 0.05 of which the
+          residual has less than half: it follows the footprint, or subtracting has made it.
         - `nothing found`: else. `not testable` where there is no q.
 
         The row stands for that period (of several: the smallest of these p, or the footprint's
         largest wave; where nothing is found the smallest q) with amplitude, p and q; beside it, at
-        the same period, the amplitudes of value, footprint and residual and their p, of the same
-        series of the Sobel map, which needs no network, and of the sham view, which is not turned,
-        where those were run; what noise alone gives and the smallest amplitude that the design
-        finds with probability 0.8. `plan` is the digest of the analysis that was declared.
+        the same period, the amplitudes of value, footprint and residual, p of value and residual,
+        the amplitude of the same series of the Sobel map, which needs no network, and of the sham
+        view, which is not turned, where those were run; what noise alone gives and the smallest
+        amplitude that the design finds with probability 0.8. `plan` is the digest of the analysis
+        that was declared.
     """
     curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
     noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
@@ -88,8 +89,11 @@ def verdict_table(
         rows.append(
             place
             | curve.loc[period].to_dict()
-            | {f"{name}_amplitude": series[name]["amplitude"][period] for name in SERIES}
-            | {f"{name}_p": series[name]["p"][period] for name in SERIES}
+            | {f"{name}_p": series[name]["p"][period] for name in ("value", "residual")}
+            | {
+                f"{name}_amplitude": series[name]["amplitude"][period]
+                for name in ("value", "footprint", "residual")
+            }
             | {
                 "sobel_amplitude": np.nan if edges is None else edges["amplitude"][period],
                 "sham_amplitude": pd.Series(of_sham, dtype=float).max(),  # NaN where there is none
@@ -107,12 +111,15 @@ def _judge(
     value, footprint, excess, residual = (series[name].loc[curve.index] for name in SERIES)
     of_all = [curve["q"], *(other["p"] for other in (value, excess, residual))]
     joint = pd.concat(of_all, axis=1).max(axis=1)
-    explained = residual["amplitude"] < value["amplitude"] / 2
     by_amplitude = curve["amplitude"].sort_values(ascending=False).index
     if (joint <= level).any():
         return EFFECT, joint[by_amplitude].idxmin()
-    if (swings := (value["q"] <= level) & explained | (excess["q"] <= level)).any():
-        return FOOTPRINT, footprint["amplitude"][swings].idxmax()
+    value_is_its, excess_is_its = (
+        (wave["q"] <= level) & (residual["amplitude"] < wave["amplitude"] / 2)
+        for wave in (value, excess)
+    )
+    if (of_it := value_is_its | excess_is_its).any():
+        return FOOTPRINT, footprint["amplitude"][of_it].idxmax()
     if curve["q"].notna().any():
         return NOTHING, curve["q"][by_amplitude].idxmin()
     return UNTESTED, by_amplitude[0]
