@@ -235,14 +235,17 @@ def overlaid(*names):
     return configuration.resolve(config)
 
 
+# second overlays, and what they lie upon
+SECOND = {"notebook-quirks": "paper-2024"}
+SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_every_experiment_in_the_folder_is_accepted(path):
-    if path.stem == "notebook-quirks":  # a second overlay
-        overlaid("paper-2024", path.stem)
-    else:
-        overlaid(path.stem)
+    below = [SECOND[path.stem]] if path.stem in SECOND else []
+    overlaid(*below, path.stem)
 
 
 def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():

@@ -335,7 +335,7 @@ def test_every_curve_meets_the_autocorrelation_of_its_own_data_set():
     table = correlation_table(
         arrange([scores.assign(eval_angle=scores["angle"], **names)]), likeness
     )
-    assert len(table) == 2 * 3 * 2
+    assert len(table) == 2 * 4 * 2
     assert not table.duplicated(["dataset", "series", "histogram"]).any()
     for series in "value", "excess":
         of_series = table[table["series"] == series].set_index(["dataset", "histogram"])["pearson"]
