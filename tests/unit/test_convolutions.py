@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from thetascope import convolutions
-from thetascope.encoders import Encoder
+from thetascope.encoders import Encoder, build_network
 from thetascope.segmentation import UNet
 
 thorough = settings(max_examples=150, deadline=None)
@@ -111,9 +111,11 @@ def test_a_network_learns_the_same(name, kind):
     width = fast.blocks[0][0].in_channels
     assert is_ours(fast.blocks[0][0](torch.rand(1, width, 4, 4, dtype=torch.float64)))
     plain = copy.deepcopy(fast)
-    for conv in plain.modules():
+    plain.encoder.network = build_network(name, 1).double().eval()
+    for conv in plain.blocks.modules():
         if isinstance(conv, convolutions.Conv2d):
             conv.__class__ = nn.Conv2d
+    plain.load_state_dict(fast.state_dict())  # names have not changed
     images = torch.rand(2, 1, 64, 64, dtype=torch.float64)
     for model in fast, plain:
         model(images).square().sum().backward()
