@@ -90,10 +90,12 @@ def _parse(keys: list[str], names: list[list[str]], texts: list[bytes]) -> pa.Ta
         ),
     )
     counts = [text.count(b"\n") for text in texts[1:]]
-    columns = {
-        key: pa.array(np.repeat(column, counts)).dictionary_encode()
-        for key, column in zip(keys, np.array(names, dtype=object).T, strict=True)
-    }
+    columns = {}
+    for key, column in zip(keys, np.array(names).T, strict=True):
+        labels, codes = np.unique(column, return_inverse=True)
+        columns[key] = pa.DictionaryArray.from_arrays(
+            np.repeat(codes.astype(np.int32), counts), labels
+        )
     return pa.table(columns | dict(zip(rows.column_names, rows.columns, strict=True)))
 
 
