@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thetascope.oscillation import MIN_ANGLES, Curve, curves
+from thetascope.oscillation import MIN_ANGLES, curves
 from thetascope.tables import RUN, SCORE, Array, Scores, shuffles
 
 TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
@@ -64,20 +65,19 @@ def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> 
         One row per curve of maps (sweep `diagonal`, series `value` and `excess`) and `task`: the
         task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
     """
-    arms: dict[tuple[str, ...], list[Curve]] = defaultdict(list)
+    arms: dict[tuple[str, ...], list[tuple[dict[str, str], Array, Array]]] = defaultdict(list)
     for curve in curves(scores):
         if curve.key["sweep"] == "diagonal" and curve.key["series"] in ("value", "excess"):
-            arms[tuple(curve.key[column] for column in RUN)].append(curve)
+            one = curve.key, curve.theta, curve.mean
+            arms[tuple(curve.key[column] for column in RUN)].append(one)
     rows = []
-    for members in arms.values():
-        tasks = [c for c in members if c.key["map"] in TASKS and c.key["series"] == "value"]
-        for curve in (c for c in members if c.key["map"] not in TASKS):
-            for task in tasks:
-                _, i, j = np.intersect1d(curve.theta, task.theta, return_indices=True)
-                if len(i) >= MIN_ANGLES:
-                    found = correlation_test(curve.mean[i], task.mean[j], permutations, seed)
-                    key = curve.key | {"task": task.key["metric"]}
-                    rows.append(
-                        key | dict(zip(COLUMNS, (*found, permutations, len(i)), strict=True))
-                    )
+    for arm in arms.values():
+        maps = [one for one in arm if one[0]["map"] not in TASKS]
+        tasks = [o for o in arm if o[0]["map"] in TASKS and o[0]["series"] == "value"]
+        for (key, theta, mean), (task, task_theta, task_mean) in product(maps, tasks):
+            _, i, j = np.intersect1d(theta, task_theta, return_indices=True)
+            if len(i) >= MIN_ANGLES:
+                found = correlation_test(mean[i], task_mean[j], permutations, seed)
+                row = key | {"task": task["metric"]}
+                rows.append(row | dict(zip(COLUMNS, (*found, permutations, len(i)), strict=True)))
     return pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).sort_values(KEY, ignore_index=True)

@@ -281,17 +281,18 @@ def interaction_tests(
         number of seeds: the curve's key without `dataset`, then the columns of `period_tests`, with
         `n_datasets` instead of counts of items.
     """
-    groups = defaultdict(list)
+    groups = defaultdict(list)  # of means over items: all items of all curves would fill the memory
     for curve in curves(scores):
         name = [value for column, value in curve.key.items() if column != "dataset"]
-        groups[(*name, *curve.theta, curve.values.shape[1])].append(curve)
+        one = curve.key | curve.counts, curve.theta, _cells(curve)
+        groups[(*name, *curve.theta, curve.values.shape[1])].append(one)
     rows = []
     for group in groups.values():
         if len(group) > 1:
-            cells = np.stack([_cells(curve) for curve in group], axis=2)
-            first = group[0]
-            key = first.key | first.counts | {"n_datasets": len(group)}
-            rows += _test_rows(key, first.theta, contrasts(cells), periods, permutations, seed)
+            key, theta, _ = group[0]
+            cells = contrasts(np.stack([cells for *_, cells in group], axis=2))
+            key |= {"n_datasets": len(group)}
+            rows += _test_rows(key, theta, cells, periods, permutations, seed)
     names = [column for column in KEY if column != "dataset"]
     return _table(rows, [*names, *TEST, "n_angles", "n_datasets", "n_seeds"])
 
