@@ -4,6 +4,12 @@
 # outputs  results/pages/…
 
 
+# a second of work: on a cluster they run where Snakemake does, without a wait in the queue for each
+localrules:
+    verdict_page,
+    table_page,
+
+
 wildcard_constraints:
     table=one_of(READABLE),
 

@@ -4,6 +4,19 @@
 # outputs  results/plots/…-{dataset}.svg and .png
 
 
+# seconds of work: on a cluster they run where Snakemake does, without a wait in the queue for each
+localrules:
+    plot_samples,
+    plot_training,
+    plot_oscillation,
+    plot_polar,
+    plot_periodogram,
+    plot_factorial,
+    plot_saliency,
+    plot_pairs,
+    plot_orientation,
+
+
 rule plot_samples:
     """Show a few images above their masks."""
     input:
