@@ -67,6 +67,21 @@ def test_labels_name_the_classes(pairs):
     np.testing.assert_array_equal(load(pairs, labels=[4])[0].mask, disc())
 
 
+def test_16_bit_labels_stay_as_they_are(pairs):
+    for path in (pairs / "masks").iterdir():
+        picture(path, disc().astype(np.uint16) * 300)
+    np.testing.assert_array_equal(load(pairs, labels=[300])[0].mask, disc())
+
+
+def test_masks_of_small_values_ask_for_labels(pairs):
+    for i, path in enumerate(sorted((pairs / "masks").iterdir())):
+        picture(path, disc() * i)
+    message = refused(pairs)
+    assert "masks/2.png: its highest value is 2, and no mask reaches half of the range" in message
+    assert "`labels: [2]`" in message
+    np.testing.assert_array_equal(load(pairs, labels=[2])[2 - 1].mask, disc())
+
+
 def test_names_are_matched_by_their_keys(tmp_path):
     picture(tmp_path / "a" / "scan-7-x.png", np.zeros((40, 60), np.uint8))
     picture(tmp_path / "b" / "truth_7.png", disc() * 255)
@@ -249,6 +264,7 @@ def test_brats_faults_are_named_or_skipped(brats, caplog):
         "no volume of axial slices": lambda: volume(flair, np.zeros((20, 24, 9, 2), np.float32)),
         "cannot be read as NIfTI": lambda: flair.write_bytes(b"nothing of the kind"),
         "has no flair volume": flair.unlink,
+        "has no labels": lambda: seg.rename(case / f"{case.name}_Segm.nii.gz"),
     }
     for said, damage in damages.items():
         damage()
@@ -258,6 +274,7 @@ def test_brats_faults_are_named_or_skipped(brats, caplog):
         assert len(slices(brats, on_error="skip")) == 1
         assert "skipped 1 of 2 cases" in caplog.text
     volume(flair, np.random.rand(*SHAPE).astype(np.float32))
+    (case / f"{case.name}_Segm.nii.gz").rename(seg)
     seg.write_bytes(seg.read_bytes()[:90])
     with pytest.raises(UserError, match=r"damaged|cannot be read"):
         slices(brats)

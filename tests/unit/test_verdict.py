@@ -12,6 +12,7 @@ THETA = np.arange(0, 360, 15.0)
 PERIODS = [360, 180, 120, 90]
 ANALYSIS = {
     "confidence": 0.95,
+    "permutations": 499,
     "confirmatory": {"series": ["excess"], "model": ["m"], "metric": ["auroc"]},
 }
 
@@ -45,7 +46,12 @@ def tables():
         [
             scores(wave(0.1, 90), "waves"),
             scores(wave(0.04, 90), "waves", view="sham", seed=2),
-            scores(wave(0.03, 90), "waves", model="baseline", map_="sobel", noise=0),
+            # half of the footprint, and a wave of its own a quarter of a period beside it
+            scores(
+                wave(0.05, 90) + 0.03 * np.sin(2 * np.pi * THETA / 90),
+                "waves",
+                **{"model": "baseline", "map_": "sobel", "noise": 0, "null": wave(0.1, 90)},
+            ),
             scores(wave(0, 180), "flat", seed=5),
             # maps that follow the footprint, partly, that do not notice it, that have a wave
             scores(wave(0.1, 90), "follows", seed=6, null=wave(0.095, 90)),
@@ -123,9 +129,18 @@ def test_the_page_says_it_in_words(tables):
     of_flat = page[page.index("## flat") : page.index("## waves")]
     assert "0 of 1 curves differ" in of_flat
     assert "nothing found" in of_flat
-    assert "would have been missed" in of_flat
+    assert "one test, not corrected, finds about 0.0" in of_flat
     assert "Their curves differ" in page
     assert verdict.plan_digest(ANALYSIS) in page
+
+
+@pytest.mark.parametrize(("permutations", "enough"), [(499, False), (558, False), (559, True)])
+def test_too_few_permutations_for_a_lone_effect_are_named(tables, permutations, enough):
+    table = verdict.verdict_table(*tables[:2], ANALYSIS, [])
+    assert set(table["n_tests"]) == {28}  # seven curves of four periods
+    page = verdict.page(table, tables[2], ANALYSIS | {"permutations": permutations})
+    # the smallest p, 1 / (permutations + 1), times 28
+    assert ("`analysis.permutations` would have to be 559" in page) != enough
 
 
 def test_what_cannot_be_tested_is_called_so(tables):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ FOUND += ["p", "p_max", "q"]
 BESIDE = ["value_amplitude", "value_p", "footprint_amplitude"]
 BESIDE += ["residual_amplitude", "residual_p"]
 BESIDE += ["sobel_amplitude", "sham_amplitude", "noise_amplitude", "detectable_amplitude"]
-COLUMNS = [*KEY, *FOUND, *BESIDE, "n_angles", "n_items", "n_seeds", "verdict", "plan"]
+COLUMNS = [*KEY, *FOUND, *BESIDE, "n_angles", "n_items", "n_seeds", "n_tests", "verdict", "plan"]
 
 SERIES = ["value", "footprint", "excess", "residual"]
 EFFECT, FOOTPRINT, NOTHING = "effect", "footprint", "nothing found"
@@ -65,15 +66,16 @@ def verdict_table(
         The row stands for that period (of several: the smallest of these p, or the footprint's
         largest wave; where nothing is found the smallest q) with amplitude, p and q; beside it, at
         the same period, the amplitudes of value, footprint and residual, p of value and residual,
-        the amplitude of the same series of the Sobel map, which needs no network, and of the sham
-        view, which is not turned, where those were run; what noise alone gives and the smallest
-        amplitude that the design finds with probability 0.8. `plan` is the digest of the analysis
-        that was declared.
+        the residual's amplitude of the Sobel map, which needs no network, and the amplitude of the
+        sham view, which is not turned, where that was run; what noise alone gives and the smallest
+        amplitude that one test at p ≤ 0.05 finds with probability 0.8. `n_tests` is the number of
+        tests among which p was corrected, `plan` the digest of the analysis that was declared.
     """
     curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
     noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
     level = 1 - analysis["confidence"]
     declared = oscillation[oscillation["confirmatory"] & oscillation["resolved"]]
+    of_every_row = {"n_tests": declared["p"].count(), "plan": plan_digest(analysis)}
     rows = []
     for key, curve in declared.groupby(KEY, sort=False):
         place = dict(zip(KEY, key, strict=True))
@@ -84,7 +86,7 @@ def verdict_table(
         series = {name: curves[like(series=name)] for name in SERIES}
         curve = curve.set_index("period", drop=False)
         verdict, period = _judge(curve, series, level)
-        edges = curves.get(like(model="baseline", map="sobel"))
+        edges = curves.get(like(model="baseline", map="sobel", series="residual"))
         of_sham = [curves[k]["amplitude"][period] for v in shams if (k := like(view=v)) in curves]
         rows.append(
             place
@@ -99,7 +101,8 @@ def verdict_table(
                 "sham_amplitude": pd.Series(of_sham, dtype=float).max(),  # NaN where there is none
             }
             | noises[key].loc[period, ["noise_amplitude", "detectable_amplitude"]].to_dict()
-            | {"verdict": verdict, "plan": plan_digest(analysis)}
+            | of_every_row
+            | {"verdict": verdict}
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -135,7 +138,7 @@ def finding(row: pd.Series) -> str:
     )
     if row["verdict"] == NOTHING:
         reach = (
-            f"; amplitudes below about {row['detectable_amplitude']:.3f} would have been missed"
+            f"; one test, not corrected, finds about {row['detectable_amplitude']:.3f} and above"
             if np.isfinite(row["detectable_amplitude"])
             else "; with one seed and no replicate nobody knows what could have been missed"
         )
@@ -158,7 +161,9 @@ def finding(row: pd.Series) -> str:
         )
     beside = {
         "the footprint": row["footprint_amplitude"],
-        "a Sobel map, without any network": row["sobel_amplitude"],
+        "a Sobel map, without any network and without its share of the footprint": row[
+            "sobel_amplitude"
+        ],
         "the sham rotation": row["sham_amplitude"],
         "noise alone": row["noise_amplitude"],
     }
@@ -188,6 +193,7 @@ def page(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Mapping[st
 def _lines(
     verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Mapping[str, Any]
 ) -> Iterator[str]:
+    level = 1 - analysis["confidence"]
     yield "# Does it oscillate with θ?"
     yield ""
     asked = (
@@ -201,6 +207,11 @@ def _lines(
     if verdicts.empty:
         yield ""
         yield "No curve is what was declared: too few angles, or other names."
+    elif analysis["permutations"] < (enough := ceil(verdicts["n_tests"].iloc[0] / level) - 1):
+        yield (
+            f"With {analysis['permutations']} permutations an effect that stands alone cannot be "
+            f"found among so many tests: `analysis.permutations` would have to be {enough}."
+        )
     for arm, rows in verdicts.groupby(RUN):
         yield ""
         yield f"## {' · '.join(map(str, arm))}"
@@ -220,7 +231,7 @@ def _lines(
         yield "Not testable: it takes two data sets over the same angles, and enough of those."
     else:
         best = tests.sort_values("q").iloc[0]
-        verb = "differ" if best["q"] <= 1 - analysis["confidence"] else "cannot be told apart"
+        verb = "differ" if best["q"] <= level else "cannot be told apart"
         yield (
             f"Their curves {verb}: the smallest q of {len(tests)} tests is {best['q']:.3g} "
             f"({best['model']}, {best['orientation']}, {best['metric']}, period "

@@ -67,23 +67,31 @@ def load(
         for value in values:
             if value not in known:
                 raise UserError(f"{key}: {value!r}: must be one of {', '.join(known)}")
-    truths = sorted(p for p in Path(path).glob("*/*") if re.search(r"[_-]seg\.nii(\.gz)?$", p.name))
-    if not truths:
+    folders = sorted(p for p in Path(path).glob("[!.]*") if p.is_dir())
+    truths = [
+        sorted(p for p in folder.iterdir() if re.search(r"[_-]seg\.nii(\.gz)?$", p.name))
+        for folder in folders
+    ]
+    if not any(truths):
         raise UserError(
             f"path: {path!r}: holds no case folders with *_seg.nii.gz; BraTS needs registration "
             "(synapse.org): get the training data and set `path` to the folder of case folders"
         )
     skipped = 0
-    for truth in truths:
+    options = modalities, slices, FOREGROUNDS[foreground], minimum_foreground
+    for folder, found in zip(folders, truths, strict=True):
         try:
-            yield from _case(truth, modalities, slices, FOREGROUNDS[foreground], minimum_foreground)
+            if not found:
+                raise UserError(f"{folder}: has no labels (…_seg.nii or …_seg.nii.gz)")
+            for truth in found:
+                yield from _case(truth, *options)
         except UserError as error:
             if on_error == "stop":
                 raise UserError(f"{error}; mend it, or set `on_error: skip`") from error
             skipped += 1
             log.warning("skipped: %s", error)
     if skipped:
-        log.warning("skipped %d of %d cases in %s", skipped, len(truths), path)
+        log.warning("skipped %d of %d cases in %s", skipped, len(folders), path)
 
 
 def _case(

@@ -58,7 +58,8 @@ def load(
     Raises
     ------
     UserError
-        If the folder or a partner is missing, two files share a key, or a file cannot be used.
+        If the folder or a partner is missing, two files share a key, a file cannot be used, or the
+        masks hold small numbers and `labels` does not say which are foreground.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -67,7 +68,8 @@ def load(
         if value not in known:
             raise UserError(f"{name}: {value!r}: must be one of {', '.join(known)}")
     pictures, truths = _by_key(folder, images, image_key), _by_key(folder, masks, mask_key)
-    skipped = 0
+    skipped, marked = 0, False
+    used: list[Path] = []
     keys = sorted(pictures.keys() | truths.keys(), key=_natural)
     of_case = _read_cases(cases, keys) if cases else None
     for index, key in enumerate(keys):
@@ -88,10 +90,19 @@ def load(
             skipped += 1
             log.warning("skipped: %s", error)
             continue
+        used.append(truths[key])
+        marked |= bool(mask.any())
         case = of_case[key] if of_case else f"case-{index // case_size:05d}"
         yield Item(key, case, image, mask, pictures[key].relative_to(folder).as_posix())
     if skipped:
         log.warning("skipped %d of %d pairs in %s", skipped, len(keys), folder)
+    if used and labels is None and not marked:
+        highest, where = max((int(_read(truth, None).max()), truth) for truth in used)
+        if highest:
+            raise UserError(
+                f"{where}: its highest value is {highest}, and no mask reaches half of the range; "
+                f"say which values are foreground, such as `labels: [{highest}]`"
+            )
 
 
 def _by_key(folder: Path, pattern: str, key: str) -> dict[str, Path]:
@@ -155,7 +166,7 @@ def _read(path: Path, mode: str | None) -> NDArray:
     try:
         with Image.open(path) as file:
             image: Image.Image = file
-            if file.mode.startswith("I"):  # 16 bit; PIL would clip it at 255
+            if mode and file.mode.startswith("I"):  # 16 bit; PIL would clip it at 255
                 image = Image.fromarray((np.asarray(file) // 257).astype(np.uint8))
             return np.asarray(image.convert(mode) if mode else image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
