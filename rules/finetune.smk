@@ -26,6 +26,7 @@ rule finetune:
         runtime=growing(120),
     params:
         settings=SETTINGS["finetune"],
+        threads=config["threads"],  # the last digits depend on it
         state=f"results/state/{RUN_NAME}/finetune.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("finetune.py"),

@@ -24,6 +24,7 @@ rule pretrain:
         runtime=growing(240),
     params:
         settings=SETTINGS["pretrain"],
+        threads=config["threads"],  # the last digits depend on it
         state=f"results/state/{RUN_NAME}/pretrain.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("pretrain.py"),

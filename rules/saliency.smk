@@ -27,6 +27,7 @@ rule saliency:
         runtime=growing(60),
     params:
         settings=SETTINGS["saliency"],
+        threads=config["threads"],  # the last digits depend on it
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("saliency.py"),
     script:

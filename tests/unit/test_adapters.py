@@ -67,6 +67,27 @@ def test_labels_name_the_classes(pairs):
     np.testing.assert_array_equal(load(pairs, labels=[4])[0].mask, disc())
 
 
+def test_neighbours_are_of_one_name(tmp_path):
+    for name in ("ann2", "ann10", "bob1", "bob2"):
+        for kind in ("images", "masks"):
+            picture(tmp_path / kind / f"{name}.png", disc() * 255)
+    items = load(tmp_path, case_size=2)
+    assert [item.id for item in items] == ["ann2", "ann10", "bob1", "bob2"]
+    assert [item.case for item in items] == ["case-00000"] * 2 + ["case-00001"] * 2
+
+
+def test_options_that_are_wrong_are_named(pairs):
+    assert "case_size: 0: must be at least 1" in refused(pairs, case_size=0)
+    assert "mask_key: '(.+': is no regular expression" in refused(pairs, mask_key="(.+")
+    assert "image_key: '.+': must have one group" in refused(pairs, image_key=".+")
+
+
+def test_floating_point_pixels_are_refused(pairs):
+    Image.fromarray(np.random.rand(40, 60).astype(np.float32)).save(pairs / "images" / "3.tiff")
+    picture(pairs / "masks" / "3.png", disc() * 255)
+    assert "3.tiff: floating-point pixels" in refused(pairs)
+
+
 def test_16_bit_labels_stay_as_they_are(pairs):
     for path in (pairs / "masks").iterdir():
         picture(path, disc().astype(np.uint16) * 300)
@@ -97,6 +118,8 @@ def test_cases_from_a_file_or_from_neighbours(pairs):
     assert cases == ["anna", "anna", "ben"]
     (pairs / "cases.csv").write_text("id,case\n1,anna\n")
     assert "no case for 2 items" in refused(pairs, cases=str(pairs / "cases.csv"))
+    (pairs / "cases.csv").write_text("id,case\n1,anna\n2,\n10,NA\n")
+    assert "no case for 1 items, first '2'" in refused(pairs, cases=str(pairs / "cases.csv"))
 
 
 def test_16_bit_and_transparent_pictures(pairs):

@@ -143,6 +143,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 stands there more than once"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: holds an entry twice"),
         ("analysis.periods", [90, 100], "analysis.periods: [100]: what repeats over a circle"),
+        ("analysis.confirmatory.at", ["north"], "analysis.confirmatory.at.0: 'north': must be"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
         ("angles", [0, 0], "angles: 000.0 stands there more than once"),
@@ -281,3 +282,14 @@ def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
     assert "no such file" in refusal(config)
     weights.touch()
     configuration.resolve(config)
+
+
+def test_periods_that_divide_a_turn_though_not_in_binary():
+    resolved = configuration.resolve(changed("analysis.periods", [7.2, 14.4, 0.1]))
+    assert resolved["analysis"]["periods"] == [7.2, 14.4, 0.1]
+
+
+def test_the_other_angle_of_a_declaration_may_be_a_number():
+    resolved = configuration.resolve(changed("analysis.confirmatory.at", ["000.0", 90, "mean"]))
+    assert resolved["analysis"]["confirmatory"]["at"] == ["000.0", "090.0", "mean"]
+    assert configuration.resolve(resolved) == resolved

@@ -366,6 +366,12 @@ def test_augmentation_is_repeatable_and_leaves_the_global_random_state_alone():
     assert first.max() <= 1 + 1e-6
 
 
+def test_augmentation_runs_where_the_images_are():
+    """On a device that computes nothing, but refuses tensors of another."""
+    images = torch.zeros(8, 3, 16, 16, device="meta")
+    assert augment(images, View(), torch.Generator().manual_seed(0)).device.type == "meta"
+
+
 @pytest.mark.parametrize("global_seed", [1, 2])
 def test_augmentation_draws_from_its_generator_alone(global_seed):
     images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -164,3 +164,45 @@ def test_options_are_held_against_the_adapter():
     datasets.check_options("mine", "ihc", {"tile": 64})
     with pytest.raises(UserError, match=r"datasets\.mine\.size: unknown to the adapter ihc"):
         datasets.check_options("mine", "ihc", {"size": 64})
+
+
+FOLDER = {"path": "p", "images": "a/*", "masks": "b/*"}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "said"),
+    [
+        ("ihc", {"tile": "64"}, "tile: '64': must be int"),
+        ("ihc", {"tile": True}, "tile: True: must be int"),
+        ("ihc", {"minimum_foreground": []}, r"minimum_foreground: \[\]: must be float"),
+        ("folder", {**FOLDER, "labels": 1}, r"labels: 1: must be list\[int\] | None"),
+        ("folder", {**FOLDER, "labels": ["a"]}, r"labels: \['a'\]: must be list\[int\] | None"),
+        ("folder", {**FOLDER, "path": None}, "path: None: must be str"),
+        ("brats", {"path": "p", "slices": 1.5}, "slices: 1.5: must be str | int | dict"),
+        ("brats", {"path": "p", "modalities": "flair"}, "modalities: 'flair': must be list"),
+    ],
+)
+def test_options_of_another_type_are_refused(adapter, options, said):
+    with pytest.raises(UserError, match=r"datasets\.mine\." + said.replace("|", r"\|")):
+        datasets.check_options("mine", adapter, options)
+
+
+def test_options_of_any_type_that_is_allowed():
+    datasets.check_options("mine", "ihc", {"minimum_foreground": 0})
+    datasets.check_options("mine", "folder", {**FOLDER, "labels": [1, 2], "cases": None})
+    for slices in "middle", 3, {"every": 2}:
+        datasets.check_options("mine", "brats", {"path": "p", "slices": slices})
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "said"),
+    [
+        ("ihc", {"tile": 160}, r"tile: 160: must be from half of `block` \(128\)"),
+        ("retina", {"tile": 40}, "tile: 40: must be from half"),
+        ("mni152", {"first": 180}, "slices 180 to 287: the template has slices 0 to 188"),
+        ("mni152", {"cases": 0}, "choose others"),
+    ],
+)
+def test_options_out_of_bounds_are_refused(adapter, options, said):
+    with pytest.raises(UserError, match=said):
+        list(datasets.load_items(adapter, options))

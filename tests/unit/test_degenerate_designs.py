@@ -19,6 +19,7 @@ QUARTERS = [label(angle) for angle in (0, 90, 180, 270)]
 EIGHTHS = [label(angle) for angle in range(0, 360, 45)]
 ANALYSIS = {
     "confidence": CONFIDENCE,
+    "permutations": DRAWS,
     "confirmatory": {"sweep": ["diagonal"], "series": ["excess"], "map": ["smoothgrad"]},
 }
 

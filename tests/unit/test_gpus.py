@@ -45,6 +45,20 @@ def test_what_the_driver_lists(monkeypatch, tmp_path):
     assert gpus.visible() == ["0", "1"]
 
 
+def test_what_the_driver_says_of_itself_is_no_gpu(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\n"
+        "echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'\n"
+        "echo '  MIG 1g.5gb      Device  0: (UUID: MIG-1)'\n"
+        "echo 'NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert gpus.visible() == ["0"]
+
+
 def test_each_process_gets_its_own_until_it_ends(tmp_path):
     def hold():
         process = subprocess.Popen(

@@ -202,6 +202,14 @@ def test_items_that_lack_a_score_are_left_out_of_the_whole_curve():
     assert peaks(rows).loc[("diagonal", "same", "value"), "peak_value"] == pytest.approx(0.6)
 
 
+def test_items_that_lack_a_null_are_left_out_too():
+    rows = scores(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0), items=3)
+    rows.loc[(rows["item"] == "i1") & (rows["angle"] == "090.0"), "null"] = np.nan
+    fit = oscillation(rows)
+    assert (fit[["n_items", "n_left_out"]] == [2, 1]).all(axis=None)
+    assert np.isfinite(fit.loc[("diagonal", "same", "excess", 180), "amplitude"])
+
+
 def test_curve_without_complete_items_is_reported(caplog):
     rows = scores(REGULAR, 0.5, items=2)
     for item, angle in ("i0", "030.0"), ("i1", "060.0"):

@@ -286,6 +286,7 @@ def benjamini_hochberg(p):
 def test_families_are_corrected_apart():
     p = np.array([0.001, 0.02, 0.03, np.nan, 0.004, 0.5, 0.04, 0.9])
     tests = pd.DataFrame({"p": p, "metric": ["auroc"] * 4 + ["dice"] * 4, "series": ["a", "b"] * 4})
+    tests["period"] = np.arange(8)
     table = false_discovery(tests, {"metric": ["auroc"], "series": ["a", "b"]})
     assert table["confirmatory"].tolist() == [True] * 4 + [False] * 4
     assert table["q"][:3].tolist() == pytest.approx(benjamini_hochberg(p[:3]))
@@ -295,17 +296,36 @@ def test_families_are_corrected_apart():
     assert narrow["confirmatory"].tolist() == [True, False, True, False] + [False] * 4
 
 
+def test_what_is_declared_must_be_in_all_series():
+    # five waves that subtracting has made, and one that is in every series but not strong
+    excess = pd.DataFrame(
+        {"series": "excess", "period": np.arange(10), "p": [0.001] * 5 + [0.5] * 5}
+    )
+    value = excess.assign(series="value", p=0.4)
+    footprint = excess.assign(series="footprint", p=np.nan)
+    for table in excess, value:
+        table.loc[9, "p"] = 0.01
+    tests = pd.concat([excess, value, footprint], ignore_index=True)
+    table = false_discovery(tests, {"series": ["excess"]})
+    pd.testing.assert_series_equal(table["p"], tests["p"])
+    # alone it would have been the sixth of ten: q = 0.017
+    assert table["q"][:10].tolist() == pytest.approx(
+        benjamini_hochberg([0.4] * 5 + [0.5] * 4 + [0.01])
+    )
+    assert table["q"][9] == pytest.approx(0.1)
+
+
 def test_false_discoveries_among_nulls_are_at_the_level():
     rng = np.random.default_rng(0)
     any_found = []
     for _ in range(400):
-        tests = pd.DataFrame({"p": rng.uniform(size=20), "metric": "auroc"})
+        tests = pd.DataFrame({"p": rng.uniform(size=20), "metric": "auroc", "period": range(20)})
         any_found.append((false_discovery(tests, {"metric": ["auroc"]})["q"] <= 0.05).any())
     assert at_nominal_rate(1 - np.array(any_found))
 
 
 def test_a_declaration_that_nothing_meets_makes_all_rows_exploratory(caplog):
-    tests = pd.DataFrame({"metric": ["auroc"] * 3, "p": [0.01, 0.02, 0.5]})
+    tests = pd.DataFrame({"metric": "auroc", "period": range(3), "p": [0.01, 0.02, 0.5]})
     table = false_discovery(tests, {"metric": ["auc"]})
     assert not table["confirmatory"].any()
     assert table["q"].notna().all()

@@ -115,6 +115,15 @@ def test_tables_carry_their_record_and_keep_text_as_text(tmp_path):
     assert table.loc[0].tolist() == ["007", "030.0", 0.123457]
 
 
+def test_only_an_empty_cell_is_missing(tmp_path):
+    frame = pd.DataFrame({"dataset": ["NA", "nan"], "metric": ["null", ""], "value": [np.nan, 1]})
+    provenance.write_csv(frame, tmp_path / "t.csv", provenance.record(job(), device="cpu"))
+    table = provenance.read_csv(tmp_path / "t.csv")
+    assert table["dataset"].tolist() == ["NA", "nan"]
+    assert table["metric"].isna().tolist() == [False, True]
+    assert table["value"].isna().tolist() == [True, False]
+
+
 def test_arrays_carry_their_record_and_equal_contents_give_equal_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
         provenance.write_npz(tmp_path / name, provenance.record(job()), x=np.arange(3))

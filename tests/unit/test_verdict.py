@@ -102,8 +102,7 @@ def test_what_the_footprint_does_is_its_own(tables, dataset):
 
 
 def test_a_wave_that_is_mostly_left_is_not_the_footprints(tables):
-    residual = (tables[0]["dataset"] == "waves") & (tables[0]["series"] == "residual")
-    doubtful = tables[0].assign(p=tables[0]["p"].mask(residual, 0.06))
+    doubtful = tables[0].assign(q=tables[0]["q"].mask(tables[0]["dataset"] == "waves", 0.06))
     table = verdict.verdict_table(doubtful, tables[1], ANALYSIS, [])
     assert set(table[table["dataset"] == "waves"]["verdict"]) == {"nothing found"}
 
@@ -144,7 +143,7 @@ def test_too_few_permutations_for_a_lone_effect_are_named(tables, permutations, 
 
 
 def test_what_cannot_be_tested_is_called_so(tables):
-    oscillation_table = tables[0].assign(p=np.nan, q=np.nan)
+    oscillation_table = tables[0].assign(p=np.nan, p_max=np.nan, q=np.nan)
     table = verdict.verdict_table(oscillation_table, tables[1], ANALYSIS, [])
     assert set(table["verdict"]) == {"not testable"}
     assert "no valid test" in verdict.page(table, tables[2].assign(q=np.nan), ANALYSIS)

@@ -36,6 +36,11 @@ def is_fixed(label: str) -> bool:
     return label not in (RANDOM, NONE)
 
 
+def divides_circle(period: float) -> bool:
+    """Whether waves of this period in degrees come round to themselves after 360."""
+    return abs(360 / period - round(360 / period)) < 1e-9
+
+
 def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
     """Angles of a grid {start, stop, step}, stop included, or of a list, as path labels.
 

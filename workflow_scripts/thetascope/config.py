@@ -124,6 +124,11 @@ def resolve(config: Mapping[str, Any]) -> Config:
         problems = list(_contradictions(resolved))
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
+    confirmatory = resolved["analysis"]["confirmatory"]
+    if "at" in confirmatory:
+        confirmatory["at"] = [
+            at if isinstance(at, str) else angles.label(at) for at in confirmatory["at"]
+        ]
     return resolved
 
 
@@ -257,7 +262,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     shares = [config["split"][part] for part in ("train", "validation", "test")]
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"
-    broken = [period for period in config["analysis"]["periods"] if 360 % period]
+    broken = [p for p in config["analysis"]["periods"] if not angles.divides_circle(p)]
     if broken:
         yield f"analysis.periods: {broken}: what repeats over a circle divides 360; take a divisor"
     init, weights = config["pretrain"]["init"], config["pretrain"]["weights"]

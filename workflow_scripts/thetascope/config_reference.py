@@ -16,7 +16,8 @@ INTRODUCTION = """# Every key of the configuration
 
 `config.yaml` is the default experiment, with a comment beside every key; overlays (`--configfile`)
 change only what they name. Unknown keys, wrong types and values out of bounds are refused before
-anything runs. The options of image sets depend on their adapter: see [datasets.md](datasets.md).
+anything runs. The options of image sets depend on their adapter: see
+[the README](../README.md#your-own-images) and [datasets.md](datasets.md).
 This page is made from `schemas/config.schema.yaml`:
 `PYTHONPATH=workflow_scripts python -m thetascope.config_reference > docs/config.md`.
 

@@ -131,7 +131,7 @@ def augment(images: Tensor, view: View, generator: Generator) -> Tensor:
     turned = torch.rand(len(images), generator=generator) < 0.3
     degrees = torch.rand(len(images), generator=generator, dtype=torch.float64) * 360
     padding = "reflection" if view.canvas == "reflect" else "zeros"
-    rotated = rotate(images, degrees.to(images.device), view.interpolation, padding)
+    rotated = rotate(images, degrees, view.interpolation, padding)
     images = torch.where(turned.to(images.device)[:, None, None, None], rotated, images)
     transform = random_augmentation(images.shape[-1])
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global random state

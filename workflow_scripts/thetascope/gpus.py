@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,7 +24,7 @@ def visible() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return [line.split(":")[0].removeprefix("GPU ") for line in listed.stdout.splitlines()]
+    return re.findall(r"^GPU (\d+):", listed.stdout, re.MULTILINE)  # else it says what is wrong
 
 
 def claim(names: list[str]) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thetascope.angles import degrees, is_fixed
+from thetascope.angles import degrees, divides_circle, is_fixed
 from thetascope.errors import UserError
 from thetascope.tables import RUN, SCORE, Array, Scores, bootstrap_means, interval, mean
 
@@ -110,12 +110,13 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
     """
     for one in scores:
         for sweep, at, labels, value, null in _sweeps(one):
-            scored = np.isfinite(value).any(axis=(1, 2))
+            found = np.isfinite(value) & np.isfinite(null)
+            scored = found.any(axis=(1, 2))
             theta = np.array([degrees(label) for label in labels])[scored]
             if len(set(theta % 360)) < MIN_ANGLES:
                 continue
             value, null = value[scored], null[scored]
-            complete = np.isfinite(value).all(axis=(0, 1))
+            complete = found[scored].all(axis=(0, 1))
             place = one.key | {"sweep": sweep, "at": at}
             if not complete.any():
                 log.warning("no item has a score at all angles, left out: %s", place)
@@ -311,7 +312,7 @@ def oscillation_table(
     UserError
         If a period does not divide 360 or is there twice.
     """
-    if any(360 % period for period in periods) or len(set(periods)) < len(periods):
+    if not all(map(divides_circle, periods)) or len(set(periods)) < len(periods):
         raise UserError(
             f"analysis.periods: {list(periods)}: a curve over a circle repeats a whole number of "
             "times; give divisors of 360, each once"

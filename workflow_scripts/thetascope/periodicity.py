@@ -303,6 +303,11 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
     Benjamini & Hochberg (1995): of the rows with q ≤ 0.05, at most 5 % are expected to be false, if
     the tests are independent or positively dependent, as metrics of the same maps are.
 
+    What is declared must be there whatever is taken away of the null, so its p is the largest of
+    those that the curve's series have (an intersection–union test, Berger 1982). With the p of
+    `excess` alone, waves that subtracting the footprint makes would be rejections like any other,
+    and with each of them the bar that all others have to pass would be lower.
+
     Parameters
     ----------
     tests : DataFrame
@@ -314,7 +319,7 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
     Returns
     -------
     DataFrame
-        `tests` with the columns `confirmatory` (bool) and `q`.
+        `tests` with the columns `confirmatory` (bool) and `q`. `p` stays as it is.
 
     Raises
     ------
@@ -327,7 +332,9 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
     if not declared.any():
         log.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
     q = np.full(len(tests), np.nan)
-    p = tests["p"].to_numpy(np.float64)
+    one_curve = [column for column in (*KEY, "period") if column != "series" and column in tests]
+    of_all_series = tests.groupby(one_curve)["p"].transform("max")  # the footprint has none
+    p = tests["p"].mask(declared & tests["p"].notna(), of_all_series).to_numpy(np.float64)
     for family in declared, ~declared:
         tested = family & np.isfinite(p)
         q[tested] = stats.false_discovery_control(p[tested])

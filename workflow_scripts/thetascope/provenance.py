@@ -170,7 +170,12 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.read_csv(io.BytesIO(read_text(path)), dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    return pd.read_csv(
+        io.BytesIO(read_text(path)),
+        dtype=dict.fromkeys(TEXT_COLUMNS, str),
+        keep_default_na=False,  # an image set may be called NA
+        na_values=[""],
+    )
 
 
 def read_text(path: str | Path) -> bytes:

@@ -57,19 +57,20 @@ def verdict_table(
     DataFrame
         One row per confirmatory curve, with its `verdict`; 0.05 stands for 1 − `confidence`:
 
-        - `effect`: at some period q and also p of value, excess and residual are ≤ 0.05: whether
-          none, all, or as much of the footprint is taken away as fits best.
-        - `footprint`: else, at some period value or excess has a wave of q ≤ 0.05 of which the
-          residual has less than half: it follows the footprint, or subtracting has made it.
+        - `effect`: at some period q ≤ 0.05, which is that of the largest p of value, excess and
+          residual (`periodicity.false_discovery`): the wave is there whether none, all, or as much
+          of the footprint is taken away as fits best.
+        - `footprint`: else, at some period value or excess has a wave of `p_max` ≤ 0.05 of which
+          the residual has less than half: it follows the footprint, or subtracting has made it.
         - `nothing found`: else. `not testable` where there is no q.
 
-        The row stands for that period (of several: the smallest of these p, or the footprint's
-        largest wave; where nothing is found the smallest q) with amplitude, p and q; beside it, at
-        the same period, the amplitudes of value, footprint and residual, p of value and residual,
-        the residual's amplitude of the Sobel map, which needs no network, and the amplitude of the
-        sham view, which is not turned, where that was run; what noise alone gives and the smallest
-        amplitude that one test at p ≤ 0.05 finds with probability 0.8. `n_tests` is the number of
-        tests among which p was corrected, `plan` the digest of the analysis that was declared.
+        The row stands for that period (of several: the smallest q, or the footprint's largest
+        wave) with amplitude, p and q; beside it, at the same period, the amplitudes of value,
+        footprint and residual, p of value and residual, the residual's amplitude of the Sobel map,
+        which needs no network, and the amplitude of the sham view, which is not turned, where that
+        was run; what noise alone gives and the smallest amplitude that one test at p ≤ 0.05 finds
+        with probability 0.8. `n_tests` is the number of tests among which p was corrected, `plan`
+        the digest of the analysis that was declared.
     """
     curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
     noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
@@ -112,13 +113,11 @@ def _judge(
 ) -> tuple[str, Any]:
     """Verdict on a curve, and the period on which it rests (see `verdict_table`)."""
     value, footprint, excess, residual = (series[name].loc[curve.index] for name in SERIES)
-    of_all = [curve["q"], *(other["p"] for other in (value, excess, residual))]
-    joint = pd.concat(of_all, axis=1).max(axis=1)
     by_amplitude = curve["amplitude"].sort_values(ascending=False).index
-    if (joint <= level).any():
-        return EFFECT, joint[by_amplitude].idxmin()
+    if (curve["q"] <= level).any():
+        return EFFECT, curve["q"][by_amplitude].idxmin()
     value_is_its, excess_is_its = (
-        (wave["q"] <= level) & (residual["amplitude"] < wave["amplitude"] / 2)
+        (wave["p_max"] <= level) & (residual["amplitude"] < wave["amplitude"] / 2)
         for wave in (value, excess)
     )
     if (of_it := value_is_its | excess_is_its).any():

@@ -79,7 +79,7 @@ def _compare(old: Path, new: Path) -> dict[str, Any]:
             pd.read_csv(path, skiprows=1).select_dtypes("number").to_numpy(float)
             for path in (old, new)
         )
-        if was.shape == is_now.shape:
+        if was.size and was.shape == is_now.shape:
             largest = float(np.nanmax(np.abs(was - is_now)))
     return {"file": os.path.relpath(old), "identical": identical, "largest": largest}
 

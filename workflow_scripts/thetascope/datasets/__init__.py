@@ -12,11 +12,12 @@ import importlib
 import inspect
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,18 +62,35 @@ def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
     Raises
     ------
     UserError
-        If one is unknown to the adapter or one that it needs is missing.
+        If one is unknown to the adapter or of another type, or one that it needs is missing.
     """
-    parameters = inspect.signature(_adapter(adapter).load).parameters
+    load = _adapter(adapter).load
+    parameters, hints = inspect.signature(load).parameters, get_type_hints(load)
     for option in options.keys() - parameters.keys():
         raise UserError(
             f"datasets.{name}.{option}: unknown to the adapter {adapter}; "
             f"known are {', '.join(parameters) or 'none'}"
         )
+    for option, value in options.items():
+        if option in hints and not _is(value, hints[option]):
+            wanted = str(parameters[option].annotation).replace("Sequence", "list")
+            raise UserError(f"datasets.{name}.{option}: {value!r}: must be {wanted}")
     for option, parameter in parameters.items():
         downloaded = option == "path" and archive(adapter, options)
         if parameter.default is parameter.empty and option not in options and not downloaded:
             raise UserError(f"datasets.{name}.{option}: the adapter {adapter} needs it; add it")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of the configuration is of an annotated type."""
+    outer, inner = get_origin(kind), get_args(kind)
+    if outer is UnionType:
+        return any(_is(value, one) for one in inner)
+    if outer is Sequence:
+        return isinstance(value, list) and all(_is(one, *inner) for one in value)
+    if isinstance(value, bool):  # which is an int to Python
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else outer or kind)
 
 
 def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:

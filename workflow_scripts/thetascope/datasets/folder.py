@@ -67,6 +67,10 @@ def load(
     for name, value, known in (("colour", colour, MODES), ("on_error", on_error, ("stop", "skip"))):
         if value not in known:
             raise UserError(f"{name}: {value!r}: must be one of {', '.join(known)}")
+    if case_size < 1:
+        raise UserError(f"case_size: {case_size}: must be at least 1")
+    for name, value in ("image_key", image_key), ("mask_key", mask_key):
+        _check_key(name, value)
     pictures, truths = _by_key(folder, images, image_key), _by_key(folder, masks, mask_key)
     skipped, marked = 0, False
     used: list[Path] = []
@@ -105,6 +109,15 @@ def load(
             )
 
 
+def _check_key(name: str, key: str) -> None:
+    try:
+        groups = re.compile(key).groups
+    except re.error as error:
+        raise UserError(f"{name}: {key!r}: is no regular expression ({error})") from error
+    if groups != 1:
+        raise UserError(f"{name}: {key!r}: must have one group, (…), the key, and has {groups}")
+
+
 def _by_key(folder: Path, pattern: str, key: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.glob(pattern)):
@@ -120,20 +133,20 @@ def _by_key(folder: Path, pattern: str, key: str) -> dict[str, Path]:
     return found
 
 
-def _natural(key: str) -> list[tuple[int, str]]:
-    """Sort key under which 9 comes before 10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", key)]
+def _natural(key: str) -> list[tuple[str, int]]:
+    """Sort key under which a9 comes before a10, and both before b1."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", key)]
 
 
 def _read_cases(path: str, keys: Sequence[str]) -> Mapping[str, str]:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
         cases = dict(zip(table["id"], table["case"], strict=True))
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cases: {path}: needs to be a CSV with columns id and case") from error
-    missing = [key for key in keys if key not in cases]
+    missing = [key for key in keys if not cases.get(key)]
     if missing:
         raise UserError(
             f"cases: {path}: has no case for {len(missing)} items, first {missing[0]!r}"
@@ -166,6 +179,8 @@ def _read(path: Path, mode: str | None) -> NDArray:
     try:
         with Image.open(path) as file:
             image: Image.Image = file
+            if file.mode == "F":
+                raise UserError(f"{path}: floating-point pixels; save it with 8 or 16 bit")
             if mode and file.mode.startswith("I"):  # 16 bit; PIL would clip it at 255
                 image = Image.fromarray((np.asarray(file) // 257).astype(np.uint8))
             return np.asarray(image.convert(mode) if mode else image)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from thetascope.datasets import Item
+from thetascope.errors import UserError
 
 
 def load(
@@ -32,6 +33,11 @@ def load(
     ------
     Item
         One channel, 233 × 197 pixels of 1 mm, anterior up.
+
+    Raises
+    ------
+    UserError
+        If the template does not have such slices.
     """
     import importlib.util
     from pathlib import Path
@@ -47,6 +53,12 @@ def load(
         )
         for kind in ("t1", "wm")
     )
+    last = first + (cases - 1) * pitch + (slices - 1) * spacing
+    if min(first, cases - 1, slices - 1, spacing - 1, pitch - 1) < 0 or last >= t1.shape[2]:
+        raise UserError(
+            f"first, cases, slices, spacing, pitch: slices {first} to {last}: the template has "
+            f"slices 0 to {t1.shape[2] - 1}; choose others"
+        )
     for case in range(cases):
         for index in range(slices):
             z = first + case * pitch + index * spacing

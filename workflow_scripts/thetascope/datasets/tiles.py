@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thetascope.datasets import Item
+from thetascope.errors import UserError
 
 
 def cut(
@@ -40,7 +41,14 @@ def cut(
     ------
     Item
         In reading order of the blocks. The source names the tile's rows and columns.
+
+    Raises
+    ------
+    UserError
+        If tiles are larger than blocks, so that cases would share pixels, or too small.
     """
+    if not block / 2 <= tile <= block:
+        raise UserError(f"tile: {tile}: must be from half of `block` ({block}) to all of it")
     height, width = mask.shape
     offset = block - tile
     for top in range(0, height - block + 1, block):
