@@ -157,13 +157,16 @@ def _read_text(value: Any) -> Any:
         return {key: _read_text(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_read_text(inner) for inner in value]
-    if isinstance(value, str):
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
-        return read if read is None or isinstance(read, bool | int | float) else value
-    return value
+    return _read_word(value) if isinstance(value, str) else value
+
+
+@cache
+def _read_word(word: str) -> str | bool | int | float | None:
+    try:
+        read = yaml.safe_load(word)
+    except yaml.YAMLError:
+        return word
+    return read if read is None or isinstance(read, bool | int | float) else word
 
 
 def _not_finite(value: Any, where: str = "") -> Iterator[str]:
@@ -294,6 +297,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         )
 
 
+@cache
 def _functions(path: Path) -> set[str]:
     """Names of a module's top-level functions, found without importing it."""
     tree = ast.parse(path.read_bytes())
