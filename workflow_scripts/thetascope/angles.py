@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -38,7 +39,8 @@ def is_fixed(label: str) -> bool:
 
 def divides_circle(period: float) -> bool:
     """Whether waves of this period in degrees come round to themselves after 360."""
-    return abs(360 / period - round(360 / period)) < 1e-9
+    turns = 360 / period
+    return math.isfinite(turns) and abs(turns - round(turns)) < 1e-9
 
 
 def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
