@@ -1,13 +1,16 @@
-"""Measure how often the workflow sees a dependence on θ where there is none.
+"""Measure how often the workflow sees an effect of θ where there is none.
 
     python experiments/false_positives.py 200 [results/tables/dice_per_item.parquet]
 
 Gives the runs of a finished study other angles, drawn anew for each seed and repeat, so that
-nothing in their scores depends on θ any more; tests the declared curves as the workflow does; and
-counts how many p are ≤ 0.05, period by period, and how many studies have a q that is.
+nothing in their scores depends on θ any more but what the footprint does: nothing if maps `ignore`
+it (values are drawn, the footprint stays), all of it if they `follow` it (what is above it is
+drawn). Tests the declared curves as the workflow does, and counts how many p of the series without
+a wave are ≤ 0.05, period by period, and how many studies have an effect, of one set or of all.
 """
 
 import sys
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,12 +34,16 @@ def declared(scores, confirmatory):
     return [s for s in scores if all(s.key[k] in v for k, v in asked.items())]
 
 
-def shuffled(scores, rng):
+def shuffled(scores, follow, rng):
     """The same scores under other angles; all metrics of a run stay together."""
     angles, seeds, _ = scores[0].value.shape
     order = np.stack([rng.permutation(angles) for _ in range(seeds)], axis=1)
     column = np.arange(seeds)
-    return [replace(s, value=s.value[order, column], null=s.null[order, column]) for s in scores]
+    kept = [s.null if follow else 0 for s in scores]
+    return [
+        replace(s, value=(s.value - k)[order, column] + k)
+        for s, k in zip(scores, kept, strict=True)
+    ]
 
 
 repeats = int(sys.argv[1])
@@ -44,21 +51,32 @@ table = sys.argv[2] if len(sys.argv) > 2 else HERE.parent / "results/tables/dice
 analysis = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))["analysis"]
 confirmatory = analysis["confirmatory"]
 scores = declared(read_scores(table), confirmatory)
+sets = sorted({s.key["dataset"] for s in scores})
 rows = []
-for arm in sorted({(s.key["dataset"], s.key["view"]) for s in scores}):
-    own = [s for s in scores if (s.key["dataset"], s.key["view"]) == arm]
-    hits, studies = [], 0
+for follow, without in enumerate(["value", "excess"]):
+    hits, effects = defaultdict(list), Counter()
     for repeat in range(repeats):
-        drawn = shuffled(own, np.random.default_rng(repeat))
-        tests = period_tests(drawn, analysis["periods"], analysis["permutations"], repeat)
-        tests = false_discovery(tests, confirmatory)
-        tests = tests[tests["confirmatory"] & tests["p"].notna()]
-        hits.append((tests["p"] <= LEVEL).groupby(tests["period"]).mean())
-        studies += (tests["q"] <= LEVEL).any()
-    low, high = binomtest(int(studies), repeats).proportion_ci(method="wilson")
-    rates = {f"{period:g}°": rate for period, rate in pd.concat(hits, axis=1).mean(axis=1).items()}
-    rows.append(
-        {"set": " ".join(arm), **rates, "any q": studies / repeats, "low": low, "high": high}
-    )
-print(f"Share of p ≤ {LEVEL} per period, of studies with any q ≤ {LEVEL}, and its 95 % interval")
+        rng = np.random.default_rng(repeat)
+        studies = {
+            name: period_tests(
+                shuffled([s for s in scores if s.key["dataset"] == name], follow, rng),
+                *(analysis["periods"], analysis["permutations"], repeat),
+            )
+            for name in sets
+        }
+        studies["all together"] = pd.concat(studies.values(), ignore_index=True)
+        for name, tests in studies.items():
+            tests = false_discovery(tests, confirmatory)
+            effects[name] += (tests["q"][tests["confirmatory"]] <= LEVEL).any()
+            tests = tests[(tests["series"] == without) & (tests["sweep"] == "diagonal")]
+            hits[name].append((tests["p"] <= LEVEL).groupby(tests["period"]).mean())
+    for name, rates in hits.items():
+        low, high = binomtest(int(effects[name]), repeats).proportion_ci(method="wilson")
+        by_period = pd.concat(rates, axis=1).mean(axis=1)
+        rows.append(
+            {"set": name, "maps": "follow" if follow else "ignore"}
+            | {f"{period:g}°": rate for period, rate in by_period.items()}
+            | {"any effect": effects[name] / repeats, "low": low, "high": high}
+        )
+print(f"Share of p ≤ {LEVEL} per period, of studies with any effect, and its 95 % interval")
 print(pd.DataFrame(rows).round(3).to_string(index=False))
