@@ -332,8 +332,8 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
     if not declared.any():
         log.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
     q = np.full(len(tests), np.nan)
-    one_curve = [column for column in (*KEY, "period") if column != "series" and column in tests]
-    of_all_series = tests.groupby(one_curve)["p"].transform("max")  # the footprint has none
+    one_test = [column for column in tests if column not in ("series", "p", "p_max", "p_any")]
+    of_all_series = tests.groupby(one_test)["p"].transform("max")  # the footprint has none
     p = tests["p"].mask(declared & tests["p"].notna(), of_all_series).to_numpy(np.float64)
     for family in declared, ~declared:
         tested = family & np.isfinite(p)

@@ -29,7 +29,8 @@ def setup(device: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(threads)
     if device == "auto":
-        device = f"cuda:{gpus.claim(gpus.visible())}" if torch.cuda.is_available() else "cpu"
+        names = gpus.visible()[: torch.cuda.device_count()]  # of a divided GPU torch takes one part
+        device = f"cuda:{gpus.claim(names)}" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(
             f"device: {device}: torch sees no CUDA device here; "

@@ -23,19 +23,30 @@ GREY = "#444444"
 STYLE = {
     "svg.hashsalt": "thetascope",  # the same ids, so the same bytes, for the same data
     "image.interpolation": "none",  # pixels as they are; SVG holds them at their own resolution
-    **{"figure.dpi": 100, "savefig.dpi": 150, "savefig.facecolor": "white"},
-    **{"font.family": "DejaVu Sans", "font.size": 8, "figure.titlesize": 11},
-    **{"legend.fontsize": 8, "legend.frameon": False},
-    **{"axes.titlesize": 9, "axes.labelsize": 8, "axes.linewidth": 0.6, "axes.edgecolor": GREY},
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True},
-    **{"axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.6},
-    **{
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "xtick.color": GREY,
-        "ytick.color": GREY,
-    },
-    **{"lines.linewidth": 1.4, "lines.markersize": 3},
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "savefig.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "figure.titlesize": 11,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3,
 }
 MAP = "smoothgrad"
 METRICS = {
