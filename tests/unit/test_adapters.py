@@ -79,7 +79,7 @@ def test_neighbours_are_of_one_name(tmp_path):
 def test_options_that_are_wrong_are_named(pairs):
     assert "case_size: 0: must be at least 1" in refused(pairs, case_size=0)
     assert "mask_key: '(.+': is no regular expression" in refused(pairs, mask_key="(.+")
-    assert "image_key: '.+': must have one group" in refused(pairs, image_key=".+")
+    assert "image_key: '.+': must have a group" in refused(pairs, image_key=".+")
 
 
 def test_floating_point_pixels_are_refused(pairs):
@@ -101,6 +101,19 @@ def test_masks_of_small_values_ask_for_labels(pairs):
     assert "masks/2.png: its highest value is 2, and no mask reaches half of the range" in message
     assert "`labels: [2]`" in message
     np.testing.assert_array_equal(load(pairs, labels=[2])[2 - 1].mask, disc())
+    for path in (pairs / "masks").iterdir():  # the same with an alpha channel
+        grey = np.repeat(disc()[..., None], 3, axis=2)
+        picture(path, np.dstack([grey, np.full_like(disc(), 255)]))
+    assert "its highest value is 1" in refused(pairs)
+    np.testing.assert_array_equal(load(pairs, labels=[1])[0].mask, disc())
+
+
+def test_the_order_of_names_that_count_alike_is_always_the_same(tmp_path):
+    names = ["a1", "a01", "a001", "a2"]
+    for name in names:
+        for kind in ("images", "masks"):
+            picture(tmp_path / kind / f"{name}.png", disc() * 255)
+    assert [item.id for item in load(tmp_path)] == ["a001", "a01", "a1", "a2"]
 
 
 def test_names_are_matched_by_their_keys(tmp_path):
@@ -301,6 +314,12 @@ def test_brats_faults_are_named_or_skipped(brats, caplog):
     seg.write_bytes(seg.read_bytes()[:90])
     with pytest.raises(UserError, match=r"damaged|cannot be read"):
         slices(brats)
+
+
+def test_folders_without_volumes_are_no_cases(brats):
+    (brats / "__MACOSX").mkdir()
+    (brats / "__MACOSX" / "notes.txt").write_text("nothing")
+    assert len(slices(brats)) == 2
 
 
 def test_a_volume_of_one_slice(tmp_path):

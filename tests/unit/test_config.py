@@ -143,6 +143,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 stands there more than once"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: holds an entry twice"),
         ("analysis.periods", [90, 100], "analysis.periods: [100]: what repeats over a circle"),
+        ("analysis.confirmatory.at", [22.25], "analysis.confirmatory.at: 22.25: must be an angle"),
         ("analysis.confirmatory.at", ["north"], "analysis.confirmatory.at.0: 'north': must be"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
@@ -290,6 +291,6 @@ def test_periods_that_divide_a_turn_though_not_in_binary():
 
 
 def test_the_other_angle_of_a_declaration_may_be_a_number():
-    resolved = configuration.resolve(changed("analysis.confirmatory.at", ["000.0", 90, "mean"]))
-    assert resolved["analysis"]["confirmatory"]["at"] == ["000.0", "090.0", "mean"]
+    resolved = configuration.resolve(changed("analysis.confirmatory.at", ["000.0", 1.1, "mean"]))
+    assert resolved["analysis"]["confirmatory"]["at"] == ["000.0", "001.1", "mean"]
     assert configuration.resolve(resolved) == resolved

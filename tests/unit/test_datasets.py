@@ -178,6 +178,11 @@ FOLDER = {"path": "p", "images": "a/*", "masks": "b/*"}
         ("folder", {**FOLDER, "labels": 1}, r"labels: 1: must be list\[int\] | None"),
         ("folder", {**FOLDER, "labels": ["a"]}, r"labels: \['a'\]: must be list\[int\] | None"),
         ("folder", {**FOLDER, "path": None}, "path: None: must be str"),
+        (
+            "folder",
+            {**FOLDER, "path": 2023},
+            "path: 2023: must be str; for a file of this name write ./2023",
+        ),
         ("brats", {"path": "p", "slices": 1.5}, "slices: 1.5: must be str | int | dict"),
         ("brats", {"path": "p", "modalities": "flair"}, "modalities: 'flair': must be list"),
     ],
@@ -197,8 +202,8 @@ def test_options_of_any_type_that_is_allowed():
 @pytest.mark.parametrize(
     ("adapter", "options", "said"),
     [
-        ("ihc", {"tile": 160}, r"tile: 160: must be from half of `block` \(128\)"),
-        ("retina", {"tile": 40}, "tile: 40: must be from half"),
+        ("ihc", {"tile": 160}, r"tile: 160: must be above 0 and at most `block` \(128\)"),
+        ("retina", {"tile": 0}, "tile: 0: must be above 0"),
         ("mni152", {"first": 180}, "slices 180 to 287: the template has slices 0 to 188"),
         ("mni152", {"cases": 0}, "choose others"),
     ],

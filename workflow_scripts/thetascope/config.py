@@ -265,6 +265,12 @@ def _contradictions(config: Config) -> Iterator[str]:
     shares = [config["split"][part] for part in ("train", "validation", "test")]
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"
+    for at in config["analysis"]["confirmatory"].get("at", []):
+        try:
+            if not isinstance(at, str):
+                angles.label(at)
+        except UserError:
+            yield f"analysis.confirmatory.at: {at}: must be an angle in steps of 0.1; change it"
     broken = [p for p in config["analysis"]["periods"] if not angles.divides_circle(p)]
     if broken:
         yield f"analysis.periods: {broken}: what repeats over a circle divides 360; take a divisor"

@@ -69,8 +69,8 @@ def verdict_table(
         footprint and residual, p of value and residual, the residual's amplitude of the Sobel map,
         which needs no network, and the amplitude of the sham view, which is not turned, where that
         was run; what noise alone gives and the smallest amplitude that one test at p ≤ 0.05 finds
-        with probability 0.8. `n_tests` is the number of tests among which p was corrected, `plan`
-        the digest of the analysis that was declared.
+        with probability 0.8. `n_tests` is the number of tests that q was corrected for, `plan` the
+        digest of the analysis that was declared.
     """
     curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
     noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
@@ -153,7 +153,8 @@ def finding(row: pd.Series) -> str:
         f"that fits best {row['residual_amplitude']:.3f} is left, p = {row['residual_p']:.3g}."
     ]
     # what repeats every 90° has no wave of a longer period
-    if 90 % row["period"] == 0 and row["orientation"] == "rotated":
+    of_90 = 90 / row["period"]
+    if abs(of_90 - round(of_90)) < 1e-3 and row["orientation"] == "rotated":
         parts.append(
             "Multiples of 90° are not resampled and all other angles are: resampling alone can "
             "do this."
@@ -200,7 +201,8 @@ def _lines(
     )
     yield f"The question, declared in the configuration: {', '.join(asked)}."
     yield (
-        "q is p after correction for all tests of it (Benjamini–Hochberg). A p speaks of other "
+        "p is of that series; q is the largest p of value, excess and residual, corrected for all "
+        "tests of the question (Benjamini–Hochberg). A p speaks of other "
         f"training runs on these images, not of other images. Plan {plan_digest(analysis)}."
     )
     if verdicts.empty:

@@ -74,7 +74,10 @@ def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if option in hints and not _is(value, hints[option]):
             wanted = str(parameters[option].annotation).replace("Sequence", "list")
-            raise UserError(f"datasets.{name}.{option}: {value!r}: must be {wanted}")
+            # what looks like a number is read as one, even in quotes: `--config` quotes everything
+            named = isinstance(value, int | float) and hints[option] in (str, str | None)
+            hint = f"; for a file of this name write ./{value}" if named else ""
+            raise UserError(f"datasets.{name}.{option}: {value!r}: must be {wanted}{hint}")
     for option, parameter in parameters.items():
         downloaded = option == "path" and archive(adapter, options)
         if parameter.default is parameter.empty and option not in options and not downloaded:

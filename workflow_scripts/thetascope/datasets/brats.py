@@ -67,7 +67,7 @@ def load(
         for value in values:
             if value not in known:
                 raise UserError(f"{key}: {value!r}: must be one of {', '.join(known)}")
-    folders = sorted(p for p in Path(path).glob("[!.]*") if p.is_dir())
+    folders = sorted({file.parent for file in Path(path).glob("*/*.nii*")})
     truths = [
         sorted(p for p in folder.iterdir() if re.search(r"[_-]seg\.nii(\.gz)?$", p.name))
         for folder in folders

@@ -74,7 +74,7 @@ def load(
     pictures, truths = _by_key(folder, images, image_key), _by_key(folder, masks, mask_key)
     skipped, marked = 0, False
     used: list[Path] = []
-    keys = sorted(pictures.keys() | truths.keys(), key=_natural)
+    keys = sorted(pictures.keys() | truths.keys(), key=lambda key: (_natural(key), key))
     of_case = _read_cases(cases, keys) if cases else None
     for index, key in enumerate(keys):
         try:
@@ -101,7 +101,7 @@ def load(
     if skipped:
         log.warning("skipped %d of %d pairs in %s", skipped, len(keys), folder)
     if used and labels is None and not marked:
-        highest, where = max((int(_read(truth, None).max()), truth) for truth in used)
+        highest, where = max((int(_labels(truth).max()), truth) for truth in used)
         if highest:
             raise UserError(
                 f"{where}: its highest value is {highest}, and no mask reaches half of the range; "
@@ -114,8 +114,8 @@ def _check_key(name: str, key: str) -> None:
         groups = re.compile(key).groups
     except re.error as error:
         raise UserError(f"{name}: {key!r}: is no regular expression ({error})") from error
-    if groups != 1:
-        raise UserError(f"{name}: {key!r}: must have one group, (…), the key, and has {groups}")
+    if not groups:
+        raise UserError(f"{name}: {key!r}: must have a group, (…), which is the key")
 
 
 def _by_key(folder: Path, pattern: str, key: str) -> dict[str, Path]:
@@ -162,15 +162,19 @@ def read_image(path: Path, colour: str) -> Pixels:
 
 def read_mask(path: Path, labels: Sequence[int] | None) -> Pixels:
     """Read a mask file as uint8 [H, W] with classes 1, 2, … as `load` explains."""
-    pixels = _read(path, "L" if labels is None else None)
-    if pixels.ndim == 3:  # labels drawn in grey, but stored in colour
-        pixels = pixels[..., 0]
     if labels is None:
-        return (pixels >= 128).astype(np.uint8)
+        return (_read(path, "L") >= 128).astype(np.uint8)
+    pixels = _labels(path)
     mask = np.zeros(pixels.shape, dtype=np.uint8)
     for label, value in enumerate(labels, start=1):
         mask[pixels == value] = label
     return mask
+
+
+def _labels(path: Path) -> NDArray:
+    """Values of a mask file as they are; the first channel of grey that is stored in colour."""
+    pixels = _read(path, None)
+    return pixels[..., 0] if pixels.ndim == 3 else pixels
 
 
 def _read(path: Path, mode: str | None) -> NDArray:

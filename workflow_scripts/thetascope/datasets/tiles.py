@@ -33,7 +33,7 @@ def cut(
     name : str
         Of the picture, for ids and sources.
     block, tile : int
-        Sides in pixels, block/2 ≤ tile ≤ block.
+        Sides in pixels, tile ≤ block.
     minimum_foreground : float
         Tiles with a smaller share of foreground are left out: Dice says nothing about them.
 
@@ -45,10 +45,10 @@ def cut(
     Raises
     ------
     UserError
-        If tiles are larger than blocks, so that cases would share pixels, or too small.
+        If tiles are larger than blocks, so that cases would share pixels.
     """
-    if not block / 2 <= tile <= block:
-        raise UserError(f"tile: {tile}: must be from half of `block` ({block}) to all of it")
+    if not 0 < tile <= block:
+        raise UserError(f"tile: {tile}: must be above 0 and at most `block` ({block})")
     height, width = mask.shape
     offset = block - tile
     for top in range(0, height - block + 1, block):
