@@ -1,6 +1,10 @@
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.27.1")
+
+sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 
 configfile: "config.yaml"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Training with the kernels' gradients on small maps by `thetascope.convolutions` and by oneDNN.
+"""Training with the kernels' gradients on small maps by ours and by oneDNN.
 
 Usage: python bench/convolutions.py [ROUNDS]
 On noise, as the rules train, both in turn: an epoch of MoCo and one of the U-Net, one thread.
@@ -16,9 +16,14 @@ from in_turn import compare
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from thetascope import contrastive, convolutions, runtime, segmentation  # noqa: E402
-from thetascope.encoders import Encoder  # noqa: E402
-from thetascope.rotation import View  # noqa: E402
+from thetascope.learning import (  # noqa: E402
+    convolutions,
+    pretraining,
+    runtime,
+    segmentation,
+)
+from thetascope.learning.encoders import Encoder  # noqa: E402
+from thetascope.learning.rotation import View  # noqa: E402
 
 rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -33,7 +38,7 @@ def trainings(encoder, size):
     unet = segmentation.build_unet(encoder, 2, unet_settings, runtime.generator(0))
 
     def pretrain():
-        contrastive.pretrain(encoder, images, 30.0, View(), "moco", moco, runtime.generator(0))
+        pretraining.pretrain(encoder, images, 30.0, View(), "moco", moco, runtime.generator(0))
 
     def finetune():
         parts = range(32), range(32, 36)

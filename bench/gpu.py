@@ -19,12 +19,14 @@ from in_turn import in_turn
 from snakemake.utils import update_config
 from step import ANGLE, ROOT, bare_step, our_step
 
-from thetascope import angles, runtime
-from thetascope.encoders import Encoder
-from thetascope.estimate import report
-from thetascope.rotation import rotate
-from thetascope.saliency import folded, foreground_logit, pair_cosine, smoothgrad
-from thetascope.segmentation import build_unet, finetune
+from thetascope import angles
+from thetascope.engine.estimate import report
+from thetascope.learning import runtime
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.rotation import rotate
+from thetascope.learning.segmentation import build_unet, finetune
+from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 ITEMS = {"brats": 369, "lung_mask": 1000, "kvasir_seg": 1000}
 BATCHES = 4  # of an epoch of fine-tuning

@@ -26,8 +26,8 @@ from snakemake.utils import update_config
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from thetascope import datasets  # noqa: E402
-from thetascope.provenance import read_csv  # noqa: E402
+from thetascope.datasets import options  # noqa: E402
+from thetascope.files import read_csv  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 
@@ -51,7 +51,7 @@ def tiles(folder):
     """Write the pictures of the data set `ihc` as files."""
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
-    for item in datasets.load_items("ihc", {}):
+    for item in options.load_items("ihc", {}):
         name = f"{item.id}.png"
         Image.fromarray(item.image.transpose(1, 2, 0)).save(folder / "images" / name)
         Image.fromarray(item.mask * 255).save(folder / "masks" / name)

@@ -15,10 +15,11 @@ from skimage.data import immunohistochemistry
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
-from thetascope.checkpoints import initial_backbone
-from thetascope.encoders import Encoder
-from thetascope.saliency import folded, foreground_logit, smoothgrad
-from thetascope.segmentation import UNet
+from thetascope.learning.checkpoints import initial_backbone
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.segmentation import UNet
+from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.objectives import foreground_logit
 
 SAMPLES, LEVEL = 8, 0.15
 

@@ -1,4 +1,4 @@
-"""What a job costs before its first training step: by itself, and as a fork (`thetascope.prefork`).
+"""What a job costs before its first training step: by itself, and as a fork.
 
 Usage: python bench/startup.py [pairs]; a minute on two cores. CPU seconds of everything: the job's
 own process and, where there is one, its fork. Both kinds take turns.
@@ -16,17 +16,18 @@ from pathlib import Path
 LIBRARY = Path(__file__).parents[1] / "workflow_scripts"
 sys.path.insert(0, str(LIBRARY))
 
-from thetascope import prefork  # noqa: E402
+from thetascope.engine import prefork  # noqa: E402
 
 # what rule pretrain does until it trains, down to the first step
 JOB = f"""
 import sys
 sys.path.insert(0, {str(LIBRARY)!r})
-from thetascope import prefork
+from thetascope.engine import prefork
 prefork.hand_over()
 import resource
-from thetascope import angles, checkpoints, contrastive, resume, rotation, runtime
-from thetascope.encoders import Encoder
+from thetascope import angles
+from thetascope.learning import checkpoints, pretraining, resume, rotation, runtime
+from thetascope.learning.encoders import Encoder
 runtime.setup("cpu", 1)
 Encoder("efficientnet_lite0", 3)
 usage = resource.getrusage(resource.RUSAGE_SELF)

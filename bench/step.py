@@ -26,11 +26,13 @@ from torchvision.transforms import v2
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from thetascope import convolutions, datasets, runtime  # noqa: E402
-from thetascope.contrastive import Learner, pretrain  # noqa: E402
-from thetascope.datasets.folder import read_image  # noqa: E402
-from thetascope.encoders import Encoder  # noqa: E402
-from thetascope.rotation import View, rotate  # noqa: E402
+from thetascope.datasets import options  # noqa: E402
+from thetascope.datasets.adapters.folder import read_image  # noqa: E402
+from thetascope.learning import convolutions, runtime  # noqa: E402
+from thetascope.learning.contrastive import Learner  # noqa: E402
+from thetascope.learning.encoders import Encoder  # noqa: E402
+from thetascope.learning.pretraining import pretrain  # noqa: E402
+from thetascope.learning.rotation import View, rotate  # noqa: E402
 
 ANGLE = 30.0
 CPU = torch.device("cpu")
@@ -145,7 +147,7 @@ def pictures(folder, count):
     if folder:
         files = sorted(path for path in folder.iterdir() if path.is_file())
         return [read_image(path, "rgb") for path in files[:count]]
-    return [item.image for item in datasets.load_items("ihc", {})][:count]
+    return [item.image for item in options.load_items("ihc", {})][:count]
 
 
 def written(folder, arrays):
@@ -173,7 +175,7 @@ def main():
     if not chosen.batches:
         return
     arrays = pictures(chosen.folder, chosen.batches * chosen.batch)
-    stored = np.stack([datasets.resize(array, chosen.size) for array in arrays])
+    stored = np.stack([arrays.resize(array, chosen.size) for array in arrays])
     settings = SETTINGS | {"batch_size": chosen.batch}
 
     def our_epoch():

@@ -22,8 +22,8 @@ from scipy.stats import binomtest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
 
-from thetascope.periodicity import false_discovery, period_tests  # noqa: E402
-from thetascope.tables import read_scores  # noqa: E402
+from thetascope.analysis.inference import false_discovery, period_tests  # noqa: E402
+from thetascope.analysis.scores import read_scores  # noqa: E402
 
 LEVEL = 0.05
 

@@ -6,14 +6,15 @@ import sys
 from collections import Counter
 from itertools import product
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
-
 from snakemake.exceptions import WorkflowError
-from thetascope import angles, config as configuration, datasets, gpus, prefork
+from thetascope import angles
+from thetascope.datasets import options
+from thetascope.engine import config as configuration, prefork
+from thetascope.engine.fingerprint import fingerprint
+from thetascope.engine.patterns import one_of
+from thetascope.engine.progress import Progress
 from thetascope.errors import UserError
-from thetascope.patterns import one_of
-from thetascope.progress import Progress
-from thetascope.provenance import fingerprint
+from thetascope.learning import gpus
 
 try:
     if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
@@ -35,8 +36,8 @@ EVAL_ANGLES = {a: configuration.eval_angles_for(config, a) for a in TRAIN_ANGLES
 
 # what has to be downloaded for each data set, if anything
 ARCHIVES = {
-    name: datasets.archive(options["adapter"], options)
-    for name, options in config["datasets"].items()
+    name: options.archive(dataset["adapter"], dataset)
+    for name, dataset in config["datasets"].items()
 }
 
 

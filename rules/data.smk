@@ -50,11 +50,11 @@ rule data:
         image_size=config["image_size"],
         split=config["split"],
         code=lambda wildcards: fingerprint(
-            "prepare_data.py",
-            f"thetascope/datasets/{config['datasets'][wildcards.dataset]['adapter']}.py",
+            "data.py",
+            f"thetascope/datasets/adapters/{config['datasets'][wildcards.dataset]['adapter']}.py",
         ),
     script:
-        "../workflow_scripts/prepare_data.py"
+        "../workflow_scripts/data.py"
 
 
 rule backbone:

@@ -27,6 +27,6 @@ rule explorer:
         evaluations=EXPLORED,
         datasets=list(config["datasets"]),
         views=config["views"],
-        code=fingerprint("explorer.py", "thetascope/explorer.html"),
+        code=fingerprint("explorer.py", "thetascope/report/explorer.html"),
     script:
         "../workflow_scripts/explorer.py"

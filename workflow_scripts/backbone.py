@@ -1,8 +1,8 @@
 """Rule backbone: → results/backbones/{encoder}-{init}.pt."""
 
-from thetascope import checkpoints
-from thetascope.job import job
-from thetascope.provenance import record
+from thetascope.engine.job import job
+from thetascope.files import record
+from thetascope.learning import checkpoints
 
 with job(snakemake):
     encoder, init = snakemake.wildcards.encoder, snakemake.wildcards.init

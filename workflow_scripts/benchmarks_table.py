@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from thetascope import tables
-from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.analysis import tables
+from thetascope.engine.job import job
+from thetascope.files import record, write_csv
 
 with job(snakemake):
     measured = {

@@ -4,14 +4,14 @@ from itertools import chain
 
 import pyarrow as pa
 
-from thetascope import tables
-from thetascope.job import job
-from thetascope.provenance import record, write_parquet
+from thetascope.analysis import scores
+from thetascope.engine.job import job
+from thetascope.files import record, write_parquet
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    maps = tables.merge([*given.maps, *given.probes], 2 * params.evaluations)
-    segmentations = tables.segmentation_scores(tables.per_item(given.segmentations, params.runs))
+    maps = scores.merge([*given.maps, *given.probes], 2 * params.evaluations)
+    segmentations = scores.segmentation_scores(scores.per_item(given.segmentations, params.runs))
     scores = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already

@@ -1,13 +1,13 @@
 """Rule dice_table: dice_per_item.parquet → results/tables/dice.csv."""
 
-from thetascope import tables
-from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.analysis import scores, tables
+from thetascope.engine.job import job
+from thetascope.files import record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     table = tables.dice_table(
-        tables.read_scores(snakemake.input[0]),
+        scores.read_scores(snakemake.input[0]),
         analysis["bootstrap"],
         analysis["confidence"],
         analysis["seed"],

@@ -1,7 +1,7 @@
 """Rule download: an entry of `downloads` → results/downloads/{download}."""
 
-from thetascope.download import download
-from thetascope.job import job
+from thetascope.datasets.download import download
+from thetascope.engine.job import job
 
 with job(snakemake):
     source = snakemake.params.source

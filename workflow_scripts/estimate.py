@@ -1,7 +1,7 @@
 """Rule estimate: benchmark files and results that are there → a table on the terminal."""
 
-from thetascope.estimate import estimate, report, stage_jobs
-from thetascope.job import job
+from thetascope.engine.estimate import estimate, report, stage_jobs
+from thetascope.engine.job import job
 
 with job(snakemake):
     params = snakemake.params

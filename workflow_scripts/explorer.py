@@ -1,8 +1,8 @@
 """Rule explorer: dice.csv, verdict.csv, saliency.npz of some angles → results/explorer.html."""
 
-from thetascope import explorer
-from thetascope.job import job
-from thetascope.provenance import atomic, read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import atomic, read_csv, record
+from thetascope.report import explorer
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params

@@ -1,15 +1,15 @@
 """Rule finetune: pretrained.pt + masks → finetuned.pt, finetune.csv, segmentation.csv."""
 
-from thetascope import prefork
+from thetascope.engine import prefork
 
 prefork.hand_over()  # to a process that has imported what follows already
 
-from thetascope import checkpoints, runtime, segmentation
-from thetascope.datasets import read_array
-from thetascope.job import job
-from thetascope.provenance import read_csv, record, write_csv
-from thetascope.resume import State
-from thetascope.rotation import View
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record, write_csv
+from thetascope.learning import checkpoints, runtime, segmentation
+from thetascope.learning.resume import State
+from thetascope.learning.rotation import View
 
 with job(snakemake):
     wildcards, params, config = snakemake.wildcards, snakemake.params, snakemake.config

@@ -1,9 +1,9 @@
 """Rule hog_svm: images.npy and the cases of the manifest → hog_svm.csv of one data set."""
 
-from thetascope.datasets import read_array
-from thetascope.job import job
-from thetascope.orientation import hog_svm_table
-from thetascope.provenance import read_csv, record, write_csv
+from thetascope.analysis.hog import hog_svm_table
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record, write_csv
 
 with job(snakemake):
     params = snakemake.params

@@ -1,9 +1,9 @@
 """Rule orientation: images.npy → histogram.csv, autocorrelation.csv of one data set."""
 
-from thetascope.datasets import read_array
-from thetascope.job import job
-from thetascope.orientation import orientation_tables
-from thetascope.provenance import record, write_csv
+from thetascope.analysis.gradient_orientation import orientation_tables
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import record, write_csv
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output

@@ -1,9 +1,9 @@
 """Rule orientation_correlation: curves over θ and orientation.csv → orientation_correlation.csv."""
 
-from thetascope.job import job
-from thetascope.orientation import correlation_table
-from thetascope.provenance import read_csv, record, write_csv
-from thetascope.tables import read_scores
+from thetascope.analysis.gradient_orientation import correlation_table
+from thetascope.analysis.scores import read_scores
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record, write_csv
 
 with job(snakemake):
     table = correlation_table(

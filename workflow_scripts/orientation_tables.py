@@ -1,8 +1,8 @@
 """Rule orientation_tables: results/orientation/{dataset}/*.csv → one table of each kind."""
 
-from thetascope.job import job
-from thetascope.provenance import record, write_csv
-from thetascope.tables import per_item
+from thetascope.analysis.scores import per_item
+from thetascope.engine.job import job
+from thetascope.files import record, write_csv
 
 with job(snakemake):
     for name, path in snakemake.output.items():

@@ -1,9 +1,9 @@
 """Rule plot_factorial: results/tables/dice.csv → results/plots/factorial-{dataset}.*."""
 
-from thetascope.figures.curves import factorial_figure
-from thetascope.figures.style import save
-from thetascope.job import job
-from thetascope.provenance import read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record
+from thetascope.report.figures.curves import factorial_figure
+from thetascope.report.figures.style import save
 
 with job(snakemake):
     table = read_csv(snakemake.input[0])

@@ -1,9 +1,9 @@
 """Rule plot_orientation: results/orientation/{dataset}/*.csv → orientation-{dataset}.*."""
 
-from thetascope.figures.orientation import orientation_figure
-from thetascope.figures.style import save
-from thetascope.job import job
-from thetascope.provenance import read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record
+from thetascope.report.figures.orientation import orientation_figure
+from thetascope.report.figures.style import save
 
 with job(snakemake):
     names = ("histogram", "autocorrelation", "hog_svm")

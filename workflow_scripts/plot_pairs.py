@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from thetascope import runtime
 from thetascope.angles import degrees
-from thetascope.datasets import read_array
-from thetascope.figures.pictures import pairs_figure
-from thetascope.figures.style import ARM, MAP, save
-from thetascope.job import job
-from thetascope.provenance import read_npz, record
-from thetascope.rotation import View, rotate
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_npz, record
+from thetascope.learning import runtime
+from thetascope.learning.rotation import View, rotate
+from thetascope.report.figures.pictures import pairs_figure
+from thetascope.report.figures.style import ARM, MAP, save
 
 SHOWN = 3
 

@@ -1,9 +1,9 @@
 """Rule plot_periodogram: periodogram.csv, dice.csv → results/plots/periodogram-{dataset}.*."""
 
-from thetascope.figures.curves import periodogram_figure
-from thetascope.figures.style import save
-from thetascope.job import job
-from thetascope.provenance import read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record
+from thetascope.report.figures.curves import periodogram_figure
+from thetascope.report.figures.style import save
 
 with job(snakemake):
     names, dataset = ("periodogram", "dice"), snakemake.wildcards.dataset

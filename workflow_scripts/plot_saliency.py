@@ -1,10 +1,10 @@
 """Rule plot_saliency: saliency.npz of a few angles → results/plots/saliency-{dataset}.*."""
 
-from thetascope.datasets import read_array
-from thetascope.figures.pictures import example, saliency_figure
-from thetascope.figures.style import ARM, MAP, save
-from thetascope.job import job
-from thetascope.provenance import read_npz, record
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_npz, record
+from thetascope.report.figures.pictures import example, saliency_figure
+from thetascope.report.figures.style import ARM, MAP, save
 
 with job(snakemake):
     evaluations = snakemake.params.evaluations

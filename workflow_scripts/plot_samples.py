@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from thetascope.datasets import read_array
-from thetascope.figures.pictures import samples_figure
-from thetascope.figures.style import save
-from thetascope.job import job
-from thetascope.provenance import read_csv, record
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record
+from thetascope.report.figures.pictures import samples_figure
+from thetascope.report.figures.style import save
 
 SHOWN = 6
 

@@ -1,9 +1,9 @@
 """Rule plot_training: results/tables/training.parquet → results/plots/training-{dataset}.*."""
 
-from thetascope.figures.style import save
-from thetascope.figures.training import training_figure
-from thetascope.job import job
-from thetascope.provenance import read_parquet, record
+from thetascope.engine.job import job
+from thetascope.files import read_parquet, record
+from thetascope.report.figures.style import save
+from thetascope.report.figures.training import training_figure
 
 with job(snakemake):
     of_set = [("dataset", "==", snakemake.wildcards.dataset)]

@@ -1,15 +1,17 @@
 """Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
 
-from thetascope import prefork
+from thetascope.engine import prefork
+from thetascope.learning import pretraining
 
 prefork.hand_over()  # to a process that has imported what follows already
 
-from thetascope import angles, checkpoints, contrastive, runtime
-from thetascope.datasets import read_array
-from thetascope.job import job
-from thetascope.provenance import read_csv, record, write_csv
-from thetascope.resume import State
-from thetascope.rotation import View
+from thetascope import angles
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record, write_csv
+from thetascope.learning import checkpoints, runtime
+from thetascope.learning.resume import State
+from thetascope.learning.rotation import View
 
 with job(snakemake):
     wildcards, params = snakemake.wildcards, snakemake.params
@@ -24,7 +26,7 @@ with job(snakemake):
     state = State(params.state, made_by, list(snakemake.input), snakemake.config["save_interval"])
     # no self-supervised training is training for no epoch: the backbone passes through
     epochs = {"epochs": 0} if wildcards.angle == "none" else {}
-    table = contrastive.pretrain(
+    table = pretraining.pretrain(
         encoder,
         images,
         angles.degrees(wildcards.angle) if angles.is_fixed(wildcards.angle) else None,

@@ -1,26 +1,28 @@
 """Rule saliency: pretrained.pt, finetuned.pt, images, θ → saliency.npz, probe.csv."""
 
-from thetascope import prefork
+from thetascope.engine import prefork
+from thetascope.saliency import maps
 
 prefork.hand_over()  # to a process that has imported what follows already
 
-from thetascope import angles, checkpoints, probe, runtime, saliency, segmentation
-from thetascope.datasets import read_array
-from thetascope.job import job
-from thetascope.provenance import read_csv, record, write_csv, write_npz
-from thetascope.rotation import View
+from thetascope import angles
+from thetascope.datasets.arrays import read_array
+from thetascope.engine.job import job
+from thetascope.files import read_csv, record, write_csv, write_npz
+from thetascope.learning import checkpoints, probe, runtime, segmentation
+from thetascope.learning.rotation import View
 
 with job(snakemake):
     wildcards, params, given = snakemake.wildcards, snakemake.params, snakemake.input
     view, degrees = View(**params.view), angles.degrees(wildcards.eval_angle)
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
     manifest = read_csv(given.manifest)
-    items = saliency.choose_items(manifest, params.settings["items"])
+    items = maps.choose_items(manifest, params.settings["items"])
     images = runtime.to_images(read_array(given.images), device)
     masks = runtime.to_tensor(read_array(given.masks)[items], device)
     name, channels = wildcards.encoder, images.shape[1]
     encoder = checkpoints.load_encoder(name, channels, given.pretrained).to(device)
-    arrays = saliency.saliency_maps(
+    arrays = maps.saliency_maps(
         encoder,
         segmentation.load_unet(name, channels, given.finetuned).to(device),
         images[items],

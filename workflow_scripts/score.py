@@ -1,12 +1,12 @@
 """Rule score: saliency.npz → dice.csv, per item × model × orientation × map × metric."""
 
-from thetascope import prefork
+from thetascope.engine import prefork
 
 prefork.hand_over()  # to a process that has imported what follows already
 
-from thetascope.job import job
-from thetascope.metrics import score_maps
-from thetascope.provenance import read_csv, read_npz, record, write_csv
+from thetascope.engine.job import job
+from thetascope.files import read_csv, read_npz, record, write_csv
+from thetascope.saliency.metrics import score_maps
 
 with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)

@@ -1,13 +1,13 @@
 """Rule segmentation_table: every segmentation.csv → results/tables/segmentation.csv."""
 
-from thetascope import tables
-from thetascope.job import job
-from thetascope.provenance import record, write_csv
+from thetascope.analysis import scores, tables
+from thetascope.engine.job import job
+from thetascope.files import record, write_csv
 
 with job(snakemake):
     analysis = snakemake.params.analysis
     table = tables.segmentation_table(
-        tables.per_item(snakemake.input, snakemake.params.wildcards),
+        scores.per_item(snakemake.input, snakemake.params.wildcards),
         analysis["bootstrap"],
         analysis["confidence"],
         analysis["seed"],

@@ -1,8 +1,8 @@
 """Rule table_page: results/tables/{table}.csv → results/pages/{table}.html."""
 
-from thetascope.job import job
-from thetascope.pages import TITLES, table_page
-from thetascope.provenance import atomic, read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import atomic, read_csv, record
+from thetascope.report.pages import TITLES, table_page
 
 with job(snakemake):
     title = TITLES[snakemake.wildcards.table]

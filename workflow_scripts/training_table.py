@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from thetascope import tables
-from thetascope.job import job
-from thetascope.provenance import record, write_parquet
+from thetascope.analysis import tables
+from thetascope.engine.job import job
+from thetascope.files import record, write_parquet
 
 with job(snakemake):
     stages = {stage: snakemake.input[stage] for stage in ("pretrain", "finetune")}

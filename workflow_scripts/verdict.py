@@ -1,8 +1,8 @@
 """Rule verdict: oscillation.csv, noise.csv, interaction.csv → verdict.csv, verdict.md."""
 
-from thetascope import verdict
-from thetascope.job import job
-from thetascope.provenance import atomic, read_csv, record, write_csv
+from thetascope.analysis import verdict
+from thetascope.engine.job import job
+from thetascope.files import atomic, read_csv, record, write_csv
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params

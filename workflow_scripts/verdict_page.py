@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from thetascope.job import job
-from thetascope.pages import verdict_page
-from thetascope.provenance import atomic, read_csv, record
+from thetascope.engine.job import job
+from thetascope.files import atomic, read_csv, record
+from thetascope.report.pages import verdict_page
 
 with job(snakemake):
     words = Path(snakemake.input.words).read_text(encoding="utf-8")

@@ -3,9 +3,9 @@
 import random
 from pathlib import Path
 
+from thetascope.engine.job import job
+from thetascope.engine.verify import recompute, report
 from thetascope.errors import UserError
-from thetascope.job import job
-from thetascope.verify import recompute, report
 
 with job(snakemake):
     params = snakemake.params

@@ -10,11 +10,11 @@ from matplotlib.colors import to_rgb
 from playwright.sync_api import expect
 from skimage.io import imread
 
-from thetascope import explorer
-from thetascope.figures import style
-from thetascope.figures.pictures import example
-from thetascope.metrics import binarise_area, dice
-from thetascope.provenance import read_csv
+from thetascope.files import read_csv
+from thetascope.report import explorer
+from thetascope.report.figures import style
+from thetascope.report.figures.pictures import example
+from thetascope.saliency.metrics import binarise_area, dice
 
 CONTROLS = [*explorer.CURVE, "compare", "theta"]
 DEFAULT = {"model": "pretrained", "map": "smoothgrad", "metric": "dice_area"}

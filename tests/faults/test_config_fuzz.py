@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thetascope import angles, datasets
-from thetascope import config as configuration
+from thetascope import angles
+from thetascope.engine import config as configuration
 from thetascope.errors import UserError
-from thetascope.rotation import View
+from thetascope.learning.rotation import View
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
@@ -112,7 +112,7 @@ def use(config):
         assert configuration.eval_angles_for(config, label)
     for name, options in config["datasets"].items():
         assert re.fullmatch("[A-Za-z0-9_]+", name)
-        datasets.archive(options["adapter"], options)
+        options.archive(options["adapter"], options)
     for name, view in config["views"].items():
         assert re.fullmatch("[A-Za-z0-9_]+", name)
         View(**view)

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from thetascope import checkpoints, provenance
-from thetascope.datasets import Item, prepare, read_array
-from thetascope.provenance import DamagedError
+from thetascope import files
+from thetascope.datasets.arrays import prepare, read_array
+from thetascope.datasets.items import Item
+from thetascope.files import DamagedError
+from thetascope.learning import checkpoints
 
 POSITIONS = 150
 TABLE = pd.DataFrame(
@@ -28,23 +30,21 @@ def same(a, b):
 
 
 def csv(folder):
-    provenance.write_csv(TABLE, folder / "dice.csv", {"rule": "score", "größe": 1})
-    return folder / "dice.csv", provenance.read_csv
+    files.write_csv(TABLE, folder / "dice.csv", {"rule": "score", "größe": 1})
+    return folder / "dice.csv", files.read_csv
 
 
 def parquet(folder):
-    provenance.write_parquet(
+    files.write_parquet(
         [pa.Table.from_pandas(TABLE)], folder / "dice.parquet", {"rule": "dice_per_item"}
     )
-    return folder / "dice.parquet", provenance.read_parquet
+    return folder / "dice.parquet", files.read_parquet
 
 
 def npz(folder):
     maps = np.random.default_rng(0).random((2, 8, 8))
-    provenance.write_npz(
-        folder / "saliency.npz", {"rule": "saliency"}, maps=maps, items=np.arange(2)
-    )
-    return folder / "saliency.npz", provenance.read_npz
+    files.write_npz(folder / "saliency.npz", {"rule": "saliency"}, maps=maps, items=np.arange(2))
+    return folder / "saliency.npz", files.read_npz
 
 
 def checkpoint(folder):
@@ -136,4 +136,4 @@ def test_a_table_edited_by_hand_is_refused(tmp_path):
 def test_the_digest_is_that_of_all_below_the_first_line(tmp_path):
     path, _ = csv(tmp_path)
     text = path.read_bytes().split(b"\n", 1)[1]
-    assert hashlib.sha256(text).hexdigest() == provenance.read_record(path)["sha256"]
+    assert hashlib.sha256(text).hexdigest() == files.read_record(path)["sha256"]

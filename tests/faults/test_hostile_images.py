@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 from snakemake_runs import copy_workflow
 
-from thetascope.provenance import read_csv, read_parquet
+from thetascope.files import read_csv, read_parquet
 
 NAME = """it's a "study"; $(touch pwned) & `touch pwned` * θ"""  # Snakemake bears no braces here
 RUN = "results/runs/odd/plain/efficientnet_lite0/moco/angle-090.0/seed-0"

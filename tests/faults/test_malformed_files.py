@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from thetascope import checkpoints
-from thetascope.datasets import brats, folder
-from thetascope.download import extracted
-from thetascope.encoders import build_network
+from thetascope.datasets.adapters import brats, folder
+from thetascope.datasets.archives import extracted
 from thetascope.errors import UserError
+from thetascope.learning import checkpoints
+from thetascope.learning.encoders import build_network
 
 TIMES = 100
 

@@ -39,7 +39,7 @@ def test_words_and_numbers_mix():
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ([0, 0.0], "000.0 stands there more than once"),
+        ([0, 0.0], "000.0 is listed more than once"),
         ([361], "361"),
         ([-1], "-1"),
         ([0.05], "0.05"),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from thetascope.provenance import LIBRARY
+from thetascope.engine.fingerprint import LIBRARY
 
 README = LIBRARY.parents[1] / "README.md"
 SECTION = README.read_text("utf-8").split("## When something goes wrong")[1].split("\n## ")[0]

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision.models import resnet50
 
-from thetascope.provenance import read_csv
+from thetascope.files import read_csv
 
 RUN = "results/runs/kvasir/plain/resnet50/moco/angle-090.0/seed-0"
 SETTINGS = [

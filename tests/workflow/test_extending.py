@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from snakemake_runs import ROOT
 
-from thetascope.provenance import read_csv
+from thetascope.files import read_csv
 
 PAGE = (ROOT / "docs/extending.md").read_text("utf-8")
 
@@ -72,7 +72,7 @@ def test_a_metric(fresh):
     assert apply(fresh, "A metric") is None
     code = """
 import json, numpy as np
-from thetascope.metrics import score
+from thetascope.saliency.metrics import score
 mask = np.zeros((8, 8), bool)
 mask[:4] = True
 print(json.dumps([score(m, mask, 0.8)["soft_dice"] for m in (mask * 3.0, 1.0 - mask)]))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from thetascope import provenance
+from thetascope.engine import fingerprint
 
 SNAKEFILE = """
 rule all:
@@ -23,7 +23,7 @@ import logging
 import sys
 sys.path.insert(0, {library!r})
 from thetascope.errors import UserError
-from thetascope.job import job
+from thetascope.engine.job import job
 
 with job(snakemake):
     logging.getLogger("thetascope.test").info("epoch 1/1 loss 0.5")
@@ -42,7 +42,7 @@ with job(snakemake):
 def run(tmp_path):
     def run(case):
         (tmp_path / "Snakefile").write_text(SNAKEFILE.format(case=case))
-        library = str(provenance.LIBRARY.parent)
+        library = str(fingerprint.LIBRARY.parent)
         (tmp_path / "work.py").write_text(SCRIPT.format(library=library))
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "1"],

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thetascope.datasets import load_items
+from thetascope.datasets.options import load_items
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SETS = {

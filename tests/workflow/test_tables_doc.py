@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from snakemake_runs import ROOT
 
-from thetascope.provenance import read_csv
+from thetascope.files import read_csv
 
 COMMON = "Columns that many tables share"
 

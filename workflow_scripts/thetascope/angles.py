@@ -49,7 +49,7 @@ def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
     Raises
     ------
     UserError
-        If an angle is out of range or stands there twice.
+        If an angle is out of range or listed more than once.
     """
     values: list[float | str]
     if isinstance(spec, Mapping):
@@ -66,5 +66,5 @@ def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
         sorted({x for x in labels if labels.count(x) > 1}) if len(set(labels)) < len(labels) else []
     )
     if twice:
-        raise UserError(f"angles: {', '.join(twice)} stands there more than once; leave one")
+        raise UserError(f"angles: {', '.join(twice)} is listed more than once; remove one")
     return [str(x) for x in labels]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from thetascope.datasets import Item
+from thetascope.datasets.items import Item
 from thetascope.errors import UserError
 
 

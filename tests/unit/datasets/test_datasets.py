@@ -1,0 +1,215 @@
+"""The pictures that come with the dependencies, and what is refused."""
+
+import hashlib
+import json
+import re
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import skimage.color
+import skimage.transform
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thetascope.datasets import arrays
+from thetascope.datasets.arrays import resize
+from thetascope.datasets.items import Item
+from thetascope.datasets.options import check_options, load_items
+from thetascope.errors import UserError
+
+SPLIT = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
+NAMES = ("mni152", "ihc", "retina")
+
+
+def prepare(folder, items, size=64):
+    paths = [folder / name for name in ("images.npy", "masks.npy", "manifest.csv")]
+    arrays.prepare(items, size, SPLIT, *paths, {"rule": "data"})
+    return np.load(paths[0]), np.load(paths[1]), pd.read_csv(paths[2], comment="#")
+
+
+@pytest.fixture(scope="module")
+def items():
+    return {name: list(load_items(name, {})) for name in NAMES}
+
+
+@pytest.mark.parametrize(("name", "channels"), [("mni152", 1), ("ihc", 3), ("retina", 3)])
+def test_prepared_arrays(items, tmp_path, name, channels):
+    images, masks, manifest = prepare(tmp_path, items[name])
+    assert images.dtype == masks.dtype == np.uint8
+    assert images.shape == (len(manifest), channels, 64, 64)
+    assert masks.shape == (len(manifest), 64, 64)
+    assert len(manifest) >= 40
+    assert manifest["id"].is_unique
+    counts = manifest["split"].value_counts()
+    assert counts["test"] >= 8
+    assert counts["train"] > counts["test"] >= counts["validation"]
+    assert manifest.groupby("case")["split"].nunique().max() == 1
+    assert set(np.unique(masks)) == {0, 1}
+    assert masks.any(axis=(1, 2)).all()
+    record = json.loads((tmp_path / "manifest.csv").read_text().splitlines()[0][2:])
+    assert record["rule"] == "data"
+    for name, digest in record["arrays"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert record["arrays"].keys() == {"images.npy", "masks.npy"}
+
+
+@pytest.mark.parametrize("name", ["ihc", "retina"])
+def test_tiles_of_different_cases_share_no_pixel(items, name):
+    owner = {}
+    for item in items[name]:
+        top, bottom, left, right = map(int, re.findall(r"\d+", item.source))
+        assert item.mask.shape == (bottom - top, right - left)
+        for y in range(top, bottom):
+            for x in range(left, right):
+                assert owner.setdefault((y, x), item.case) == item.case
+
+
+def test_slices_of_different_cases_are_apart(items):
+    place = {int(item.id[1:]): item.case for item in items["mni152"]}
+    heights = sorted(place)
+    gaps = [b - a for a, b in pairwise(heights) if place[a] != place[b]]
+    assert len(gaps) == 15
+    assert min(gaps) >= 4  # millimetres
+
+
+def test_white_matter_is_bright_and_inside_the_brain(items):
+    for item in items["mni152"]:
+        inside = item.image[0] > 0
+        assert item.mask[~inside].sum() == 0
+        brain = item.image[0][inside & (item.mask == 0)]
+        assert item.image[0][item.mask > 0].mean() > brain.mean()
+
+
+def test_stain_is_brown(items):
+    brown = total = 0
+    for item in items["ihc"]:
+        hue = skimage.color.rgb2hsv(item.image.transpose(1, 2, 0))[..., 0]
+        brown += ((hue < 0.17) & (item.mask > 0)).sum()
+        total += (item.mask > 0).sum()
+    assert brown / total > 0.8
+
+
+def test_vessels_are_darker_than_what_surrounds_them(items):
+    darker = [
+        item.image[1][item.mask > 0].mean() < item.image[1][item.mask == 0].mean()
+        for item in items["retina"]
+    ]
+    assert np.mean(darker) > 0.9
+
+
+def test_equal_bytes_when_prepared_again(items, tmp_path):
+    for folder in ("a", "b"):
+        prepare(tmp_path / folder, load_items("ihc", {}))
+    for name in ("images.npy", "masks.npy", "manifest.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_resize_pads_to_a_square_and_keeps_labels():
+    wide = np.full((1, 10, 20), 200, dtype=np.uint8)
+    image = resize(wide, 40)
+    assert image.shape == (1, 40, 40)
+    assert image[0, 20, 20] == 200
+    assert image[0, 2, 20] == image[0, 37, 20] == 0
+    labels = np.random.default_rng(0).choice(np.array([0, 1, 4], dtype=np.uint8), (30, 50))
+    assert set(np.unique(resize(labels, 16, labels=True))) <= {0, 1, 4}
+
+
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 90), st.integers(1, 90)),
+    size=st.integers(1, 64),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_resize_is_that_of_scikit_image(shape, size, seed):
+    array = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    missing = max(shape[1:]) - np.array(shape[1:])
+    square = np.pad(array, [(0, 0)] + [(m // 2, m - m // 2) for m in missing])
+    expected = skimage.transform.resize(
+        square, (shape[0], size, size), preserve_range=True, anti_aliasing=True
+    )
+    # half levels may fall either way
+    assert np.abs(resize(array, size) - expected).max() <= 0.5 + 1e-9
+
+
+def item(name="a", case=None, channels=1, shape=(40, 40), foreground=True):
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[10:20, 10:20] = foreground
+    image = np.full((channels, *shape), 100, dtype=np.uint8)
+    return Item(name, case or name, image, mask, f"{name}.png")
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([], "no items"),
+        ([item("a"), item("b"), item("a", case="c")], r"a\.png: the id 'a' stands for two"),
+        ([item("a", shape=(40, 41))], r"a\.png: image \(1, 40, 41\) and mask \(40, 40\)"),
+        ([item("a"), item("b", channels=3)], r"b\.png: 3 channels where the items before have 1"),
+        ([item("a"), item("b")], "2 cases"),
+        ([item(n, foreground=False) for n in "abcd"], "has any foreground"),
+    ],
+)
+def test_bad_data_is_refused_by_name(tmp_path, items, said):
+    with pytest.raises(UserError, match=said):
+        prepare(tmp_path, items)
+    assert not list(tmp_path.iterdir())
+
+
+def test_single_items_without_foreground_are_counted(tmp_path, caplog):
+    prepare(tmp_path, [item(n, foreground=n not in "be") for n in "abcdefghijklmnopqrst"])
+    assert "2 of 20 items have no foreground and will have no Dice, the first: b.png" in caplog.text
+
+
+def test_options_are_held_against_the_adapter():
+    check_options("mine", "ihc", {"tile": 64})
+    with pytest.raises(UserError, match=r"datasets\.mine\.size: unknown to the adapter ihc"):
+        check_options("mine", "ihc", {"size": 64})
+
+
+FOLDER = {"path": "p", "images": "a/*", "masks": "b/*"}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "said"),
+    [
+        ("ihc", {"tile": "64"}, "tile: '64': must be int"),
+        ("ihc", {"tile": True}, "tile: True: must be int"),
+        ("ihc", {"minimum_foreground": []}, r"minimum_foreground: \[\]: must be float"),
+        ("folder", {**FOLDER, "labels": 1}, r"labels: 1: must be list\[int\] | None"),
+        ("folder", {**FOLDER, "labels": ["a"]}, r"labels: \['a'\]: must be list\[int\] | None"),
+        ("folder", {**FOLDER, "path": None}, "path: None: must be str"),
+        (
+            "folder",
+            {**FOLDER, "path": 2023},
+            "path: 2023: must be str; for a file of this name write ./2023",
+        ),
+        ("brats", {"path": "p", "slices": 1.5}, "slices: 1.5: must be str | int | dict"),
+        ("brats", {"path": "p", "modalities": "flair"}, "modalities: 'flair': must be list"),
+    ],
+)
+def test_options_of_another_type_are_refused(adapter, options, said):
+    with pytest.raises(UserError, match=r"datasets\.mine\." + said.replace("|", r"\|")):
+        check_options("mine", adapter, options)
+
+
+def test_options_of_any_type_that_is_allowed():
+    check_options("mine", "ihc", {"minimum_foreground": 0})
+    check_options("mine", "folder", {**FOLDER, "labels": [1, 2], "cases": None})
+    for slices in "middle", 3, {"every": 2}:
+        check_options("mine", "brats", {"path": "p", "slices": slices})
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "said"),
+    [
+        ("ihc", {"tile": 160}, r"tile: 160: must be above 0 and at most `block` \(128\)"),
+        ("retina", {"tile": 0}, "tile: 0: must be above 0"),
+        ("mni152", {"first": 180}, "slices 180 to 287: the template has slices 0 to 188"),
+        ("mni152", {"cases": 0}, "choose others"),
+    ],
+)
+def test_options_out_of_bounds_are_refused(adapter, options, said):
+    with pytest.raises(UserError, match=said):
+        list(load_items(adapter, options))

@@ -1,0 +1,296 @@
+"""Every wrong setting is refused with its key, its value and a remedy."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from thetascope.engine import config as configuration
+from thetascope.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text("utf-8"))
+
+
+def changed(path, value):
+    """The default configuration with one key set."""
+    config = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    node = config
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    return config
+
+
+def refusal(config):
+    with pytest.raises(UserError) as error:
+        configuration.resolve(config)
+    return str(error.value)
+
+
+def leaves(node, path=()):
+    """Paths of all mappings in the default configuration, and of all keys that are none."""
+    for key, value in node.items():
+        yield (*path, key), value
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+
+
+def objects(schema, path="top level"):
+    """Every object in the schema, at any depth."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield path, schema
+        for key, value in schema.items():
+            yield from objects(value, f"{path}/{key}")
+    elif isinstance(schema, list):
+        for i, value in enumerate(schema):
+            yield from objects(value, f"{path}/{i}")
+
+
+def test_the_default_is_accepted_and_resolving_again_changes_nothing():
+    resolved = configuration.resolve(DEFAULT)
+    assert resolved == DEFAULT
+    assert configuration.resolve(resolved) == resolved
+
+
+def test_every_key_of_the_default_is_commented():
+    lines = (ROOT / "config.yaml").read_text("utf-8").splitlines()
+    plain = {
+        "epochs",
+        "batch_size",
+        "weight_decay",
+        "output_dim",
+        "plain",
+        "mni152",
+        "ihc",
+        "retina",
+        "sweep",
+        "series",
+        "map",
+        "metric",
+        "kvasir_seg",
+        "moco_v2",
+    }
+    for i, line in enumerate(lines):
+        key = re.match(r"\s*([a-z_0-9]+):", line)
+        if key and key[1] not in plain:
+            assert "#" in line or lines[i - 1].lstrip().startswith("#"), f"{key[1]} has no comment"
+
+
+def test_schema_and_default_have_the_same_keys():
+    assert SCHEMA["properties"].keys() == set(SCHEMA["required"]) == DEFAULT.keys()
+    for section in ("split", "pretrain", "finetune", "saliency", "orientation", "analysis"):
+        schema = SCHEMA["properties"][section]
+        assert schema["properties"].keys() == set(schema["required"]) == DEFAULT[section].keys()
+
+
+def test_no_object_of_the_schema_takes_unknown_keys():
+    for path, schema in objects(SCHEMA):
+        if not path.endswith("datasets/additionalProperties"):  # options: the adapter's to check
+            assert schema.get("additionalProperties") is not None, path
+            assert schema["additionalProperties"] is not True, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [()] + [p for p, value in leaves(DEFAULT) if isinstance(value, dict) and p != ("datasets",)],
+)
+def test_an_unknown_key_is_refused_at_every_depth(path):
+    config = copy.deepcopy(DEFAULT)
+    node = config
+    for key in path:
+        node = node[key]
+    node["unheard_of"] = {"x": 1} if path == ("views",) else 1
+    message = refusal(config)
+    assert "unheard_of" in message or ".x" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("pretrain.temprature", 0.2, "pretrain.temprature: unknown key; did you mean `temperature`?"),
+        ("pretrain.batch_size", 0, "pretrain.batch_size: 0: must be at least 2"),
+        ("pretrain.lr", "fast", "pretrain.lr: 'fast': must be of type number"),
+        ("pretrain.lr", 0, "pretrain.lr: 0: must be above 0"),
+        ("pretrain.epochs", 1.5, "pretrain.epochs: 1.5: must be of type integer"),
+        ("pretrain.epochs", True, "pretrain.epochs: True: must be of type integer"),
+        ("pretrain.init", "imagnet", "pretrain.init: 'imagnet': must be one of imagenet, moco_v2"),
+        ("pretrain.init", "path", "pretrain.weights: null: `init: path` needs a checkpoint"),
+        ("pretrain.init", "moco_v2", "exist for resnet50 only, not for efficientnet_lite0"),
+        ("pretrain.weights", "x.pt", "pretrain.weights: 'x.pt': is read only with `init: path`"),
+        ("pretrain.schedule", "linear", "pretrain.schedule: 'linear': must be one of cosine, step"),
+        ("saliency.blur", {"size": 4, "sigma": 1}, "saliency.blur.size: 4: must be one of 3, 5"),
+        ("saliency.randomise", [0], "saliency.randomise.0: 0: must be at least 1"),
+        ("saliency.randomise", [20, 101], "saliency.randomise.1: 101: must be at most 100"),
+        ("saliency.randomise", ["all"], "saliency.randomise.0: 'all': must be of type integer"),
+        ("saliency.randomise", [20, 20], "saliency.randomise: [20, 20]: lists an entry more than once"),
+        ("saliency.deletion", -1, "saliency.deletion: -1: must be at least 0"),
+        ("saliency.extra_metrics", ["dice"], "saliency.extra_metrics.0: 'dice': must be one of"),
+        ("downloads.moco_v2.checksum", "md5:xyz", "downloads.moco_v2.checksum: 'md5:xyz': must"),
+        ("downloads.moco_v2.url", "ftp://a/b", "downloads.moco_v2.url: 'ftp://a/b': must match"),
+        ("downloads.other", {}, "downloads.other: unknown key; known are kvasir_seg, moco_v2"),
+        ("finetune.decoder_channels", [8], "finetune.decoder_channels: [8]: needs at least 5"),
+        ("saliency.quantile", 1, "saliency.quantile: 1: must be below 1"),
+        ("orientation.bins", 2, "orientation.bins: 2: must be at least 4"),
+        ("orientation.hog_cells", [300], "orientation.hog_cells.0: 300: must be at most 112"),
+        ("orientation.hog_angles", "same", "orientation.hog_angles: 'same': must be all, or angles"),
+        ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 is listed more than once"),
+        ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: lists an entry more than once"),
+        ("analysis.periods", [90, 100], "analysis.periods: [100]: each period must divide 360"),
+        ("analysis.confirmatory.at", [22.25], "analysis.confirmatory.at: 22.25: must be an angle"),
+        ("analysis.confirmatory.at", ["north"], "analysis.confirmatory.at.0: 'north': must be"),
+        ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
+        ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
+        ("angles", [0, 0], "angles: 000.0 is listed more than once"),
+        ("angles", [0.123], "angles: 0.123"),
+        ("angles", {"start": 0, "stop": 90}, "angles: {'start': 0, 'stop': 90}: must be"),
+        ("angles", ["none"], "eval_angles: 'same': `angles` holds no number"),
+        ("eval_angles", "some", "eval_angles: 'some': must be same or all, or angles"),
+        ("eval_angles", ["none"], "eval_angles: ['none']"),
+        ("datasets.ihc.adapter", "ich", "datasets.ihc.adapter: 'ich': no such adapter; did you mean `ihc`?"),
+        ("datasets.ihc.tlie", 8, "datasets.ihc.tlie: unknown to the adapter ihc; known are block, tile"),
+        ("datasets.a/b", {"adapter": "ihc"}, "a/b"),
+        ("views.plain.canvas", "round", "views.plain.canvas: 'round': must be one of zero, reflect"),
+        ("encoders", ["resnet19"], "encoders.0: 'resnet19': must be one of"),
+        ("encoders", [], "encoders: []: needs at least 1"),
+        ("methods", ["byol"], "methods.0: 'byol': must be one of moco, simclr"),
+        ("seeds", [0, 0], "seeds: [0, 0]: lists an entry more than once"),
+        ("seeds", [-1], "seeds.0: -1: must be at least 0"),
+        ("device", "gpu", "device: 'gpu': must match"),
+        ("image_size", 8, "image_size: 8: must be at least 32"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_remedy(key, value, said):
+    assert said in refusal(changed(key, value))
+
+
+def test_contradictions_between_sections():
+    sham = changed("views.plain", {"sham": True, "matched": True})
+    assert "views.plain.matched: true: with `sham: true` neither" in refusal(sham)
+    config = changed("encoders", ["vit_base_patch16_224"])
+    assert "multiple of 16" in refusal({**config, "image_size": 40})
+    config["saliency"]["guided"] = True
+    assert "saliency.guided: true" in refusal(config)
+
+
+def test_a_missing_key_is_named():
+    config = copy.deepcopy(DEFAULT)
+    del config["pretrain"]["lr"]
+    assert "pretrain: lacks lr" in refusal(config)
+
+
+def test_all_problems_are_listed_at_once():
+    config = changed("pretrain.lr", -1)
+    config["colour"], config["saliency"]["samples"] = "red", 0
+    message = refusal(config)
+    assert all(key in message for key in ("pretrain.lr", "colour", "saliency.samples"))
+
+
+def test_null_takes_an_entry_away():
+    resolved = configuration.resolve(changed("datasets.ihc", None))
+    assert resolved["datasets"].keys() == {"mni152", "retina"}
+    none_left = changed("datasets", dict.fromkeys(DEFAULT["datasets"]))
+    assert "datasets: {}: needs at least 1" in refusal(none_left)
+
+
+def test_text_from_the_command_line_is_read_as_yaml_would():
+    resolved = configuration.resolve(changed("pretrain.epochs", "3"))
+    assert resolved["pretrain"]["epochs"] == 3
+    assert configuration.resolve(changed("angles", ["0", "none"]))["angles"] == [0, "none"]
+    assert "1e-3" in refusal(changed("pretrain.lr", "1e-3"))
+
+
+@pytest.mark.parametrize(
+    ("angles", "spec", "angle", "expected"),
+    [
+        ([0, 90, "none"], "same", "090.0", ["090.0"]),
+        ([0, 90, "none"], "same", "none", ["000.0", "090.0"]),
+        ([0, 90, "random"], "all", "000.0", ["000.0", "090.0"]),
+        ([0], {"start": 0, "stop": 20, "step": 10}, "000.0", ["000.0", "010.0", "020.0"]),
+    ],
+)
+def test_angles_of_evaluation(angles, spec, angle, expected):
+    config = configuration.resolve({**DEFAULT, "angles": angles, "eval_angles": spec})
+    assert configuration.eval_angles_for(config, angle) == expected
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "experiments").glob("*.yaml")), ids=str)
+def test_overlays_change_only_what_exists(overlay):
+    for path, _ in leaves(yaml.safe_load(overlay.read_text("utf-8"))):
+        node = DEFAULT
+        for key in path[:1]:
+            assert key in node
+
+
+def overlaid(*names):
+    """The default with files of experiments/ over it, merged as Snakemake does."""
+    config = copy.deepcopy(DEFAULT)
+    for name in names:
+        overlay = yaml.safe_load((ROOT / "experiments" / f"{name}.yaml").read_text("utf-8"))
+        update_config(config, overlay)
+    return configuration.resolve(config)
+
+
+# second overlays, and what they lie upon
+SECOND = {"notebook-quirks": "paper-2024"}
+SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_experiment_in_the_folder_is_accepted(path):
+    below = [SECOND[path.stem]] if path.stem in SECOND else []
+    overlaid(*below, path.stem)
+
+
+def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():
+    def quirks(config):
+        return {
+            "frozen queue": config["pretrain"]["frozen_queue"],
+            "v1 head": config["pretrain"]["hidden_dim"] is None,
+            "inverted σ": config["saliency"]["noise_scale"] == "inverse_range",
+            "not rotated back": config["saliency"]["unaligned"],
+            "above 0": "dice_positive" in config["saliency"]["extra_metrics"],
+            "2I/(S+M+I)": "overlap_positive" in config["saliency"]["extra_metrics"],
+        }
+
+    for config in (DEFAULT, overlaid("paper-2024"), overlaid("paper-2025-medical")):
+        assert not any(quirks(config).values())
+    assert all(quirks(overlaid("paper-2024", "notebook-quirks")).values())
+
+
+def test_the_papers_grids():
+    first, second = overlaid("paper-2024"), overlaid("paper-2025-medical")
+    assert configuration.angles.expand(first["angles"]) == ["random"]
+    evaluated = configuration.eval_angles_for(first, "random")
+    assert len(evaluated) == 360
+    assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
+    trained = configuration.angles.expand(second["angles"])
+    assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
+
+
+def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
+    weights = tmp_path / "moco.pth.tar"
+    config = changed("pretrain.init", "moco_v2")
+    config["encoders"], config["pretrain"]["weights"] = ["resnet50"], str(weights)
+    assert "no such file" in refusal(config)
+    weights.touch()
+    configuration.resolve(config)
+
+
+def test_periods_that_divide_a_turn_though_not_in_binary():
+    resolved = configuration.resolve(changed("analysis.periods", [7.2, 14.4, 0.1]))
+    assert resolved["analysis"]["periods"] == [7.2, 14.4, 0.1]
+
+
+def test_the_other_angle_of_a_declaration_may_be_a_number():
+    resolved = configuration.resolve(changed("analysis.confirmatory.at", ["000.0", 1.1, "mean"]))
+    assert resolved["analysis"]["confirmatory"]["at"] == ["000.0", "001.1", "mean"]
+    assert configuration.resolve(resolved) == resolved

@@ -1,0 +1,68 @@
+"""Hours and disk from benchmark files and results that are really there."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thetascope.engine.estimate import estimate, report, stage_jobs
+from thetascope.files import read_record, write_csv, write_npz
+
+RUNS = [
+    {"dataset": d, "view": "plain", "encoder": "e", "method": "moco", "angle": a, "seed": "0"}
+    for d in ("lung", "brats")
+    for a in ("000.0", "090.0", "180.0")
+]
+SETTINGS = {"epochs": 3, "shares": (1, 2)}
+VIEWS = {"plain": {"canvas": "zero"}}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def jobs(settings=SETTINGS):
+    outputs = ["pretrain.csv", "pretrained.pt"]
+    return list(stage_jobs("pretrain", "runs/{dataset}/{angle}", outputs, RUNS, settings, VIEWS))
+
+
+def run(job, seconds, size):
+    job.benchmark.parent.mkdir(parents=True)
+    job.benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    write_csv(pd.DataFrame({"a": [1]}), job.outputs[0], {"params": {**job.params, "code": "x"}})
+    job.outputs[1].write_bytes(bytes(size - job.outputs[0].stat().st_size))
+
+
+def test_hours_and_disk_by_hand():
+    all_jobs = jobs()
+    run(all_jobs[0], 1000, 2000)
+    run(all_jobs[1], 3000, 4000)
+    table = estimate(all_jobs).set_index("dataset")
+    assert table["jobs"].tolist() == [3, 3]
+    assert table["done"].tolist() == [2, 0]
+    assert table.loc["lung", ["seconds", "bytes"]].tolist() == [2000, 3000]
+    assert table.loc["brats", ["seconds", "bytes"]].isna().all()
+    said = report(estimate(all_jobs))
+    assert "GPU-hours: 1.67, of which still to do 0.56" in said
+    assert "3 jobs of which none has run" in said
+    assert "pretrain · brats · plain · e · moco" in said
+
+
+def test_jobs_of_other_settings_tell_nothing():
+    run(jobs({**SETTINGS, "epochs": 2})[0], 1000, 2000)
+    assert estimate(jobs()).set_index("dataset").loc["lung", ["seconds"]].isna().all()
+
+
+def test_unfinished_and_damaged_results_are_no_measurement():
+    first, second = jobs()[:2]
+    run(first, 1000, 2000)
+    first.outputs[1].unlink()
+    run(second, 1000, 2000)
+    second.outputs[0].write_text("no record\n")
+    assert estimate(jobs()).set_index("dataset").loc["lung", ["seconds"]].isna().all()
+
+
+def test_the_record_of_arrays_can_be_read():
+    write_npz("a.npz", {"params": {"b": 1}}, x=np.zeros(2))
+    assert read_record("a.npz") == {"params": {"b": 1}}

@@ -1,0 +1,128 @@
+"""What a person reads while the workflow runs."""
+
+import logging
+
+import pytest
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from thetascope.engine.progress import Progress, duration, last_lines
+
+
+class Run:
+    """Jobs that begin and end at given seconds, in the words of Snakemake's log."""
+
+    def __init__(self, jobs, show_logs=False):
+        self.now = 0
+        self.said = []
+        self.logger = logging.Logger("run")
+        self.logger.addHandler(self)
+        self.progress = Progress(self.logger, jobs, show_logs, clock=lambda: self.now)
+        self.logger.addHandler(self.progress)
+
+    level = 0
+
+    def handle(self, record):
+        if getattr(record, "event", None) is None:
+            assert record.quietness == Quietness.PROGRESS
+            self.said.append(record.getMessage())
+
+    def log(self, **what):
+        self.logger.info(None, extra=what)
+
+    def begins(self, job, rule, at):
+        self.now = at
+        self.log(event=LogEvent.JOB_INFO, jobid=job, rule_name=rule)
+
+    def ends(self, job, at):
+        self.now = at
+        self.log(event=LogEvent.JOB_FINISHED, job_id=job)
+        self.log(event=LogEvent.PROGRESS, done=0, total=0)
+
+    def fails(self, job, at, log=()):
+        self.now = at
+        self.log(event=LogEvent.JOB_ERROR, jobid=job, log=list(log))
+
+
+def test_it_says_what_is_done_and_under_way():
+    run = Run({"pretrain": 4, "score": 2})
+    run.begins(1, "pretrain", at=0)
+    run.begins(2, "pretrain", at=0)
+    run.begins(3, "score", at=0)
+    run.ends(1, at=60)
+    assert run.said == ["1 of 6 jobs done, under way: 1 pretrain, 1 score; about 1 min to go"]
+
+
+def test_jobs_of_a_rule_take_as_long_as_those_before():
+    run = Run({"pretrain": 11, "score": 101})
+    run.begins(1, "pretrain", at=0)
+    run.ends(1, at=100)
+    run.begins(2, "score", at=100)
+    run.ends(2, at=101)
+    assert run.progress.seconds_to_go() == pytest.approx(10 * 100 + 100 * 1)
+
+
+def test_a_rule_of_which_nothing_is_known_takes_as_long_as_the_others():
+    run = Run({"pretrain": 1, "saliency": 3})
+    run.begins(1, "pretrain", at=0)
+    run.ends(1, at=40)
+    assert run.progress.seconds_to_go() == pytest.approx(3 * 40)
+
+
+def test_two_at_a_time_take_half_as_long():
+    run = Run({"pretrain": 6})
+    for job in (1, 2):
+        run.begins(job, "pretrain", at=0)
+    for job in (1, 2):
+        run.ends(job, at=50)
+    assert run.progress.seconds_to_go() == pytest.approx(4 * 50 / 2)
+
+
+def test_time_that_a_job_has_been_under_way_does_not_come_again():
+    run = Run({"pretrain": 2})
+    run.begins(1, "pretrain", at=0)
+    run.ends(1, at=100)
+    run.begins(2, "pretrain", at=100)
+    run.now = 175
+    assert run.progress.seconds_to_go() == pytest.approx(25)
+    run.now = 1000
+    assert run.progress.seconds_to_go() == 0
+
+
+def test_a_failed_job_is_not_under_way_until_it_is_tried_again():
+    run = Run({"pretrain": 2})
+    run.begins(1, "pretrain", at=0)
+    run.fails(1, at=10)
+    assert str(run.progress) == "0 of 2 jobs done"
+    run.begins(1, "pretrain", at=20)
+    assert str(run.progress) == "0 of 2 jobs done, under way: 1 pretrain"
+    run.ends(1, at=60)
+    assert run.progress.seconds_to_go() == pytest.approx(40 / (40 / 60))
+
+
+def test_the_end_has_nothing_to_go():
+    run = Run({"all": 1})
+    run.begins(1, "all", at=0)
+    run.ends(1, at=1)
+    assert run.said == ["1 of 1 jobs done"]
+
+
+def test_on_a_cluster_the_end_of_a_failed_log_is_shown(tmp_path):
+    log = tmp_path / "pretrain.log"
+    log.write_text("".join(f"line {n}\n" for n in range(30)))
+    run = Run({"pretrain": 1}, show_logs=True)
+    run.fails(1, at=1, log=[str(log)])
+    (said,) = run.said
+    assert said.splitlines() == [f"the last lines of {log}:", *(f"line {n}" for n in range(20, 30))]
+
+
+def test_a_log_that_was_never_written_is_no_error(tmp_path):
+    assert "no such file" in last_lines(tmp_path / "none.log")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1, "1 min"), (89, "1 min"), (3569, "59 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")],
+)
+def test_duration(seconds, said):
+    assert duration(seconds) == said

@@ -1,0 +1,151 @@
+"""A training that is cut off and goes on ends as one that never was."""
+
+import copy
+import logging
+
+import pytest
+import torch
+
+from thetascope.errors import UserError
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.pretraining import pretrain
+from thetascope.learning.resume import State
+from thetascope.learning.rotation import View
+from thetascope.learning.segmentation import build_unet, finetune
+
+PRETRAIN = {
+    "epochs": 5,
+    "batch_size": 4,
+    "lr": 0.5,
+    "schedule": "cosine",
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "temperature": 0.2,
+    "queue_size": 7,
+    "frozen_queue": False,
+    "encoder_momentum": 0.9,
+    "hidden_dim": 16,
+    "output_dim": 8,
+}
+FINETUNE = {"epochs": 6, "batch_size": 4, "lr": 0.01, "patience": 2, "decoder_channels": [8] * 5}
+IMAGES = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+MASKS = (IMAGES.mean(1) > 0.5).byte()
+
+
+class InterruptedTrainingError(Exception):
+    """Stands for whatever ends a job."""
+
+
+def run_pretrain(state, angle=30.0, method="moco"):
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3)
+    generator = torch.Generator().manual_seed(0)
+    table = pretrain(encoder, IMAGES, angle, View(), method, PRETRAIN, generator, state)
+    return encoder, table
+
+
+def run_random(state):
+    return run_pretrain(state, None)
+
+
+def run_simclr(state):
+    return run_pretrain(state, method="simclr")
+
+
+def run_finetune(state):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    model = build_unet(Encoder("resnet18", 3), 2, FINETUNE, generator)
+    table = finetune(model, IMAGES, MASKS, range(8), [8, 9], FINETUNE, generator, state)
+    return model, table
+
+
+def state_at(path, inputs=(), settings=None, interval=0.0):
+    return State(path, {"settings": settings}, [str(i) for i in inputs], interval)
+
+
+@pytest.mark.parametrize("training", [run_pretrain, run_random, run_simclr, run_finetune])
+@pytest.mark.parametrize("after", [1, 3])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, training, after):
+    model, table = training(None)
+    state = state_at(tmp_path / "state.pt")
+    plain_save, saves = state.save, []
+
+    def save_and_stop(**contents):
+        plain_save(**contents)
+        saves.append(1)
+        if len(saves) == after:
+            raise InterruptedTrainingError
+
+    state.save = save_and_stop
+    with pytest.raises(InterruptedTrainingError):
+        training(state)
+    torch.manual_seed(12345)  # a new process has another random state
+    resumed_model, resumed_table = training(state_at(tmp_path / "state.pt"))
+    assert table.equals(resumed_table)
+    ours, theirs = model.state_dict(), resumed_model.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_resumed_training_does_not_repeat_what_was_done(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    run_pretrain(state_at(tmp_path / "state.pt"))
+    assert caplog.text.count("epoch ") == PRETRAIN["epochs"]
+    run_pretrain(state_at(tmp_path / "state.pt"))
+    assert caplog.text.count("epoch ") == PRETRAIN["epochs"]
+
+
+def test_only_the_very_same_job_goes_on(tmp_path):
+    data = tmp_path / "data.npy"
+    data.write_bytes(b"one")
+    state_at(tmp_path / "state.pt", [data], 1).save(epochs=[])
+    assert state_at(tmp_path / "state.pt", [data], 1).load() is not None
+    assert state_at(tmp_path / "state.pt", [data], 2).load() is None
+    data.write_bytes(b"two")
+    assert state_at(tmp_path / "state.pt", [data], 1).load() is None
+
+
+def test_a_damaged_state_is_left_aside(tmp_path, caplog):
+    path = tmp_path / "state.pt"
+    state_at(path).save(epochs=[[1.0]])
+    for damaged in (path.read_bytes()[:100], b"", b"not a state"):
+        path.write_bytes(damaged)
+        assert state_at(path).load() is None
+    assert "starting over" in caplog.text
+
+
+def test_states_are_saved_no_more_often_than_asked_and_removed(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("thetascope.learning.resume.time.monotonic", lambda: now[0])
+    state = state_at(tmp_path / "state.pt", interval=60)
+    written = []
+    for now[0] in range(0, 150, 10):
+        state.save(epochs=[now[0]])
+        written.append(state.load()["epochs"][0] if state.path.exists() else None)
+    assert written == [None] * 6 + [60] * 6 + [120] * 3
+    state.remove()
+    state.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_does_not_change_the_training(tmp_path):
+    model, table = run_finetune(None)
+    saved_model, saved_table = run_finetune(state_at(tmp_path / "state.pt"))
+    assert table.equals(saved_table)
+    weights = copy.deepcopy(saved_model.state_dict())
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("training", "settings", "key"),
+    [(run_pretrain, PRETRAIN, "pretrain.lr"), (run_finetune, FINETUNE, "finetune.lr")],
+)
+def test_a_training_that_diverges_keeps_its_last_finite_epoch(
+    tmp_path, monkeypatch, training, settings, key
+):
+    monkeypatch.setitem(settings, "lr", 1e30)
+    monkeypatch.setitem(settings, "batch_size", 10)  # one step per epoch: the loss comes before it
+    state = state_at(tmp_path / "state.pt")
+    with pytest.raises(UserError, match=f"the loss is .* in epoch 2: lower `{key}` .now 1e.30"):
+        training(state)
+    assert len(state.load()["epochs"]) == 1

@@ -1,0 +1,27 @@
+"""Rule data: an adapter's files → images.npy, masks.npy, manifest.csv."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from thetascope.datasets import arrays
+from thetascope.datasets.archives import extracted
+from thetascope.datasets.options import load_items
+from thetascope.engine.job import job
+from thetascope.files import record
+
+with job(snakemake):
+    params, output = snakemake.params, snakemake.output
+    options = {key: value for key, value in params.options.items() if key != "adapter"}
+    archive = snakemake.input.get("archive")
+    with extracted(archive) if archive else nullcontext() as folder:
+        if archive:
+            options["path"] = str(Path(folder, params.archive[1]))
+        arrays.prepare(
+            load_items(params.options["adapter"], options),
+            params.image_size,
+            params.split,
+            output.images,
+            output.masks,
+            output.manifest,
+            record(snakemake),
+        )

@@ -1,0 +1,1 @@
+"""From scores per item to tables over θ, tests and a verdict."""

@@ -1,0 +1,84 @@
+"""Whether what maps look at goes along, over θ, with what the models can do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from thetascope.analysis.bootstrap import shuffles
+from thetascope.analysis.curves import MIN_ANGLES, curves
+from thetascope.analysis.scores import RUN, SCORE, Array, Scores
+
+TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
+KEY = [*RUN, *SCORE, "series", "task"]
+COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
+
+
+def correlation_test(
+    first: Array, second: Array, permutations: int, seed: int
+) -> tuple[float, float, float]:
+    """Correlate two curves over the same angles.
+
+    Parameters
+    ----------
+    first, second : ndarray
+        Float [angles].
+    permutations : int
+        Number B of draws.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    pearson, spearman : float
+        NaN if one of the curves is flat.
+    p : float
+        Two-sided, of Spearman's, with the angles of one curve shuffled: exact if runs at different
+        angles are independent. At least 1 / (B + 1).
+    """
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return np.nan, np.nan, np.nan
+    ranks = [stats.rankdata(curve) for curve in (first, second)]
+    a, b = ((r - r.mean()) / r.std() for r in ranks)
+    observed, null = abs(a @ b), np.abs(b[shuffles((len(b),), permutations, seed)] @ a)
+    p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations)
+    return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
+
+
+def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> pd.DataFrame:
+    """Correlate every curve of maps with every curve of a task, over θ of the diagonal sweep.
+
+    Parameters
+    ----------
+    scores : sequence of Scores
+        Of all arms, models and metrics, those of the tasks among them.
+    permutations, seed
+        As for `correlation_test`.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve of maps (sweep `diagonal`, series `value` and `excess`) and `task`: the
+        task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
+    """
+    arms: dict[tuple[str, ...], list[tuple[dict[str, str], Array, Array]]] = defaultdict(list)
+    for curve in curves(scores):
+        if curve.key["sweep"] == "diagonal" and curve.key["series"] in ("value", "excess"):
+            one = curve.key, curve.theta, curve.mean
+            arms[tuple(curve.key[column] for column in RUN)].append(one)
+    rows = []
+    for arm in arms.values():
+        maps = [one for one in arm if one[0]["map"] not in TASKS]
+        tasks = [o for o in arm if o[0]["map"] in TASKS and o[0]["series"] == "value"]
+        for (key, theta, mean), (task, task_theta, task_mean) in product(maps, tasks):
+            _, i, j = np.intersect1d(theta, task_theta, return_indices=True)
+            if len(i) >= MIN_ANGLES:
+                found = correlation_test(mean[i], task_mean[j], permutations, seed)
+                row = key | {"task": task["metric"]}
+                rows.append(row | dict(zip(COLUMNS, (*found, permutations, len(i)), strict=True)))
+    return pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).sort_values(KEY, ignore_index=True)

@@ -1,0 +1,242 @@
+"""Scores per item: merged from the files of all runs, and arranged in arrays."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from thetascope.angles import NONE, RANDOM
+from thetascope.files import TEXT_COLUMNS, read_text, stream_parquet
+
+RUN = ["dataset", "view", "encoder", "method"]
+ANGLES = ["angle", "eval_angle"]
+SCORE = ["model", "orientation", "map", "metric"]
+
+# what a part's values do not tell, if all are missing or look like numbers
+TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
+TYPES |= dict.fromkeys(("value", "null", "dice", "baseline"), pa.float64())
+PART_BYTES = 2**25  # of CSV files that are parsed at once
+
+Array = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
+
+
+# -- merging ---------------------------------------------------------------------------------------
+
+
+def merge(
+    paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
+) -> Iterator[pa.Table]:
+    """Merge tables of ours, a part at a time: 43,000 runs have more rows than memory should hold.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        CSV files of one kind.
+    wildcards : sequence of mapping
+        For each file its wildcards, which become the first columns.
+
+    Yields
+    ------
+    pyarrow.Table
+        Rows of some of the files, sorted by the wildcards; text as categories.
+    """
+    keys = list(wildcards[0]) if wildcards else []
+    values = [[str(names[key]) for key in keys] for names in wildcards]
+    names: list[list[str]] = []
+    texts: list[bytes] = []  # the header, then the rows of every file
+    size = 0
+    for i in sorted(range(len(paths)), key=values.__getitem__):
+        header, _, text = read_text(paths[i]).partition(b"\n")
+        if texts and (size > PART_BYTES or header != texts[0]):
+            yield _parse(keys, names, texts)
+            names, texts, size = [], [], 0
+        texts = texts or [header]
+        names.append(values[i])
+        texts.append(text)
+        size += len(text)
+    if texts:
+        yield _parse(keys, names, texts)
+
+
+def _parse(keys: list[str], names: list[list[str]], texts: list[bytes]) -> pa.Table:
+    """Read a header and the rows of several files at once, with each file's names in front."""
+    rows = csv.read_csv(
+        pa.BufferReader(b"\n".join([texts[0], b"".join(texts[1:])])),
+        convert_options=csv.ConvertOptions(
+            column_types=TYPES, auto_dict_encode=True, auto_dict_max_cardinality=2**31 - 1
+        ),
+    )
+    counts = [text.count(b"\n") for text in texts[1:]]
+    columns = {}
+    for key, column in zip(keys, np.array(names).T, strict=True):
+        labels, codes = np.unique(column, return_inverse=True)
+        columns[key] = pa.DictionaryArray.from_arrays(
+            np.repeat(codes.astype(np.int32), counts), labels
+        )
+    return pa.table(columns | dict(zip(rows.column_names, rows.columns, strict=True)))
+
+
+def per_item(
+    paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
+) -> pd.DataFrame:
+    """Merge files of scores per item, such as `segmentation.csv`: all that `merge` yields."""
+    parts = pa.concat_tables(merge(paths, wildcards), promote_options="permissive")
+    merged: pd.DataFrame = parts.unify_dictionaries().to_pandas()
+    return merged
+
+
+def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
+    """Segmentation Dice as scores like those of maps, so that its curves are treated alike.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        Of `segmentation.csv` files, as `per_item` merges them.
+
+    Returns
+    -------
+    DataFrame
+        Runs at an angle in degrees, with the columns of merged `dice.csv` files: `model` finetuned,
+        `orientation` original, `map` segmentation, `metric` `dice_class_{class}`, and with several
+        classes `dice_macro`, the mean over those that the item has; `null` is the baseline.
+    """
+    fixed = per_item[~per_item["angle"].isin([RANDOM, NONE])]
+    keys = [*RUN, "angle", "seed", "item", "case"]
+    scores = fixed.assign(metric="dice_class_" + fixed["class"].astype(str))
+    if fixed["class"].nunique() > 1:
+        macro = fixed.groupby(keys)[["dice", "baseline"]].mean().reset_index()
+        scores = pd.concat([scores, macro.assign(metric="dice_macro")])
+    scores = scores.rename(columns={"dice": "value", "baseline": "null"})
+    constants = {"model": "finetuned", "orientation": "original", "map": "segmentation"}
+    scores = scores.assign(eval_angle=scores["angle"], **constants)
+    return scores[[*keys, "eval_angle", *SCORE, "value", "null"]]
+
+
+# -- arranging -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of one kind: one metric of the maps of one model in one arm.
+
+    Attributes
+    ----------
+    key : dict
+        What they are of: column → value.
+    cells : list of tuple
+        What a mean over items is taken for, such as (angle, eval_angle), sorted.
+    value, null : ndarray
+        Float [cells, seeds, items], NaN where there is no score.
+    """
+
+    key: dict[str, str]
+    cells: list[tuple[Any, ...]]
+    value: Array
+    null: Array
+
+
+def read_scores(path: str | Path) -> list[Scores]:
+    """Scores of a `dice_per_item.parquet`."""
+    columns = [*RUN, *SCORE, *ANGLES, "seed", "item", "value", "null"]
+    return arrange(stream_parquet(path, columns))
+
+
+def arrange(
+    parts: Iterable[pd.DataFrame],
+    kind: Sequence[str] = (*RUN, *SCORE),
+    cells: Sequence[str] = ANGLES,
+    columns: tuple[str, str] = ("value", "null"),
+) -> list[Scores]:
+    """Bring rows of scores into arrays, which take a tenth of the memory.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        Rows in any order, with the columns of the other arguments, `seed` and `item`.
+    kind, cells : sequence of str
+        Columns that tell scores apart, and their cells.
+    columns : tuple of str
+        Which are the value and its null.
+
+    Raises
+    ------
+    ValueError
+        If two rows share kind, cell, seed and item.
+    """
+    labels: dict[str, dict[Any, int]] = defaultdict(dict)  # column → label → code
+    found = defaultdict(list)
+    for part in parts:
+        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *cells, "seed", "item")}
+        number, keys = _combinations([codes[c] for c in kind])
+        order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
+        places = np.stack([codes[c] for c in (*cells, "seed", "item")])
+        numbers = part[list(columns)].to_numpy(np.float64)
+        for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
+            found[key].append((places[:, rows], numbers[rows]))
+    names = {column: list(codes) for column, codes in labels.items()}
+    scores = [
+        _dense(
+            {column: str(names[column][i]) for column, i in zip(kind, key, strict=True)},
+            [names[column] for column in (*cells, "seed", "item")],
+            *found.pop(key),
+        )
+        for key in list(found)
+    ]
+    return sorted(scores, key=lambda one: tuple(one.key.values()))
+
+
+def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
+    """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
+    text = column.astype("category").cat
+    number = [known.setdefault(label, len(known)) for label in text.categories]
+    return np.array(number, np.min_scalar_type(len(known)))[text.codes]
+
+
+def _combinations(
+    codes: Sequence[NDArray[np.integer]],
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Number the combinations of several codes in every row, and say what they are."""
+    sizes = [int(c.max()) + 1 for c in codes]
+    number, found = pd.factorize(np.ravel_multi_index([c.astype(np.intp) for c in codes], sizes))
+    return number, list(zip(*(c.tolist() for c in np.unravel_index(found, sizes)), strict=True))
+
+
+def _dense(
+    key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
+) -> Scores:
+    """Scores of one kind from codes [cells' columns + seed + item, rows] and numbers [rows, 2]."""
+    numbers = np.concatenate([numbers for _, numbers in parts])
+    *cell, seed, item = np.concatenate([places for places, _ in parts], axis=1)
+    position, cells = _ranks(cell, names[:-2])
+    shape = [len(cells)]
+    for codes, labels in (seed, names[-2]), (item, names[-1]):
+        rank, present = _ranks([codes], [labels])
+        position = position * len(present) + rank
+        shape.append(len(present))
+    if np.bincount(position).max() > 1:
+        raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
+    arrays = np.full((2, np.prod(shape)), np.nan)
+    arrays[:, position] = numbers.T
+    return Scores(key, cells, *arrays.reshape(2, *shape))
+
+
+def _ranks(
+    codes: Sequence[NDArray[np.integer]], names: list[list[Any]]
+) -> tuple[NDArray[np.int64], list[tuple[Any, ...]]]:
+    """Position of every row's labels among those that there are, sorted, and these."""
+    number, found = _combinations(codes)
+    labels = [tuple(n[i] for n, i in zip(names, row, strict=True)) for row in found]
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    return np.argsort(order)[number], [labels[i] for i in order]

@@ -1,0 +1,167 @@
+"""What turns the items of any image set into arrays on disk, and reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thetascope.datasets import splits
+from thetascope.datasets.items import Image, Item
+from thetascope.errors import UserError
+from thetascope.files import DamagedError, atomic, read_record, write_csv
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    items: Iterable[Item],
+    image_size: int,
+    split: Mapping[str, Any],
+    images_path: str | Path,
+    masks_path: str | Path,
+    manifest_path: str | Path,
+    record: Mapping[str, Any],
+) -> None:
+    """Bring items to one size, divide their cases, and write arrays and manifest.
+
+    Pictures that are not square are padded with black to a square first: a rotation of a squeezed
+    picture would be no rotation of what it shows.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        Read one at a time.
+    image_size : int
+        Side S in pixels.
+    split : mapping
+        The configuration's `split` section.
+    images_path, masks_path, manifest_path : path
+        Written atomically: uint8 [N, C, S, S], uint8 [N, S, S], and one row per item with `id`,
+        `case`, `split`, `source`, `sha256` (of the stored image and mask).
+    record : mapping
+        What made them, for the manifest.
+
+    Raises
+    ------
+    UserError
+        If there are no items, two share an id, an image and its mask differ in size, the number of
+        channels differs, or a part of the split has no foreground at all.
+    """
+    import pandas as pd
+
+    images: list[Image] = []
+    masks: list[Image] = []
+    rows: list[dict[str, str]] = []
+    for item in items:
+        _check(item, images, {row["id"] for row in rows})
+        image, mask = resize(item.image, image_size), resize(item.mask, image_size, labels=True)
+        digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
+        images.append(image)
+        masks.append(mask)
+        rows.append({"id": item.id, "case": item.case, "source": item.source, "sha256": digest})
+    if not rows:
+        raise UserError("the data set holds no items; check its path and options in `datasets`")
+    empty = [row["source"] for row, mask in zip(rows, masks, strict=True) if not mask.any()]
+    if empty:
+        log.warning(
+            "%d of %d items have no foreground and will have no Dice, the first: %s",
+            len(empty),
+            len(rows),
+            empty[0],
+        )
+    manifest = pd.DataFrame(rows)
+    parts = splits.assign(manifest["case"].unique(), **split)
+    manifest.insert(2, "split", manifest["case"].map(parts))
+    for part, group in manifest.groupby("split"):
+        if not any(masks[i].any() for i in group.index):
+            raise UserError(
+                f"none of the {len(group)} {part} items has any foreground "
+                f"(first: {group['source'].iloc[0]}); check the masks or change `split.seed`"
+            )
+    digests = {}
+    for path, arrays in (images_path, images), (masks_path, masks):
+        with atomic(path) as temporary:
+            with temporary.open("wb") as file:
+                # np.save does not say that it is the disk that is full
+                shape = (len(arrays), *arrays[0].shape)
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                file.writelines(array.tobytes() for array in arrays)
+            digests[Path(path).name] = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    write_csv(manifest, manifest_path, {**record, "arrays": digests})
+
+
+def read_array(path: str | Path) -> NDArray[np.uint8]:
+    """Read images or masks that `prepare` wrote.
+
+    Raises
+    ------
+    DamagedError
+        If they are not what the manifest beside them says.
+    """
+    data = Path(path).read_bytes()
+    expected = read_record(Path(path).with_name("manifest.csv"))["arrays"][Path(path).name]
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise DamagedError(path, "another SHA-256 than manifest.csv says")
+    array: NDArray[np.uint8] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+@lru_cache(maxsize=64)
+def _resampling(before: int, after: int) -> NDArray[np.float64]:
+    """Matrix [after, before] by which scikit-image smooths and resamples a column of pixels."""
+    from skimage.transform import resize as resample
+
+    matrix: NDArray[np.float64] = resample(np.eye(before), (after, before), anti_aliasing=True)
+    return matrix
+
+
+def resize(array: Image, size: int, *, labels: bool = False) -> Image:
+    """Pad to a square with zeros and resample: uint8 [..., H, W] → uint8 [..., size, size].
+
+    Images are smoothed against aliasing; labels take the nearest pixel's value and never blend.
+    """
+    from skimage.transform import resize as resample
+
+    height, width = array.shape[-2:]
+    side = max(height, width)
+    missing = side - height, side - width
+    square = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in missing])
+    if labels:
+        shape = (*array.shape[:-2], size, size)
+        resampled = resample(square, shape, order=0, preserve_range=True, anti_aliasing=False)
+    else:
+        # linear, and the same down and across: as a product it is several times as fast
+        matrix = _resampling(side, size)
+        resampled = matrix @ square @ matrix.T
+    return resampled.round().astype(np.uint8)
+
+
+def central_crop(image: Image) -> Image:
+    """What the view `crop` shows of an image, for figures: uint8 [C, S, S] → [C, S, S]."""
+    size = image.shape[-1]
+    edge = round(size * (1 - 0.5**0.5) / 2)
+    return resize(image[:, edge : size - edge, edge : size - edge], size)
+
+
+def _check(item: Item, images: list[Image], ids: set[str]) -> None:
+    if item.id in ids:
+        raise UserError(f"{item.source}: the id {item.id!r} stands for two items; rename a file")
+    if item.image.ndim != 3 or item.image.shape[1:] != item.mask.shape:
+        raise UserError(
+            f"{item.source}: image {item.image.shape} and mask {item.mask.shape} do not fit; "
+            "expected [C, H, W] and [H, W]"
+        )
+    if images and len(item.image) != len(images[0]):
+        raise UserError(
+            f"{item.source}: {len(item.image)} channels where the items before have "
+            f"{len(images[0])}; convert it"
+        )

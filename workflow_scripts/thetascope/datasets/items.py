@@ -1,0 +1,38 @@
+"""What every adapter yields."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture with its mask, as the adapter found it.
+
+    Attributes
+    ----------
+    id : str
+        Unique within the data set.
+    case : str
+        What must not be divided between train, validation and test: a patient, a block of tiles.
+    image : ndarray
+        uint8 [C, H, W].
+    mask : ndarray
+        uint8 [H, W]; 0 is background, 1, 2, … are the classes of the foreground.
+    source : str
+        Where it comes from, for the manifest and for messages.
+    """
+
+    id: str
+    case: str
+    image: Image
+    mask: Image
+    source: str

@@ -1,0 +1,80 @@
+"""Which adapter reads an image set, and whether its options fit: checked at start-up.
+
+An adapter is a module of `thetascope.datasets.adapters` with a function `load(**options)` that
+yields an `Item` per picture. It imports what it needs to read files inside that function, so that
+its options can be checked at no cost. It is imported by name, so that editing one adapter leaves
+the other sets alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from thetascope.datasets.items import Item
+from thetascope.errors import UserError
+
+
+def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
+    """Hold a data set's options against its adapter's.
+
+    Raises
+    ------
+    UserError
+        If one is unknown to the adapter or of another type, or one that it needs is missing.
+    """
+    load = _adapter(adapter).load
+    parameters, hints = inspect.signature(load).parameters, get_type_hints(load)
+    for option in options.keys() - parameters.keys():
+        raise UserError(
+            f"datasets.{name}.{option}: unknown to the adapter {adapter}; "
+            f"known are {', '.join(parameters) or 'none'}"
+        )
+    for option, value in options.items():
+        if option in hints and not _is(value, hints[option]):
+            wanted = str(parameters[option].annotation).replace("Sequence", "list")
+            # what looks like a number is read as one, even in quotes: `--config` quotes everything
+            named = isinstance(value, int | float) and hints[option] in (str, str | None)
+            hint = f"; for a file of this name write ./{value}" if named else ""
+            raise UserError(f"datasets.{name}.{option}: {value!r}: must be {wanted}{hint}")
+    for option, parameter in parameters.items():
+        downloaded = option == "path" and archive(adapter, options)
+        if parameter.default is parameter.empty and option not in options and not downloaded:
+            raise UserError(f"datasets.{name}.{option}: the adapter {adapter} needs it; add it")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of the configuration is of an annotated type."""
+    outer, inner = get_origin(kind), get_args(kind)
+    if outer is UnionType:
+        return any(_is(value, one) for one in inner)
+    if outer is Sequence:
+        return isinstance(value, list) and all(_is(one, *inner) for one in value)
+    if isinstance(value, bool):  # which is an int to Python
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else outer or kind)
+
+
+def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Where an image set comes from if its options hold no local `path`.
+
+    Returns
+    -------
+    tuple of str or None
+        An entry of the configuration's `downloads` and the folder in that archive; None if there is
+        a path, or nothing to download.
+    """
+    return None if "path" in options else getattr(_adapter(adapter), "ARCHIVE", None)
+
+
+def load_items(adapter: str, options: Mapping[str, Any]) -> Iterator[Item]:
+    """Items of a data set, one at a time, at their own resolution."""
+    items: Iterator[Item] = _adapter(adapter).load(**options)
+    return items
+
+
+def _adapter(name: str) -> Any:
+    return importlib.import_module(f"thetascope.datasets.adapters.{name}")

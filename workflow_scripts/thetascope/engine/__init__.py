@@ -1,0 +1,1 @@
+"""Configuration, and all that runs jobs; nothing here can change a number."""

@@ -1,0 +1,123 @@
+"""Checks of the configuration that its schema cannot make: keys that do not fit each other.
+
+Each function yields one line per problem: key, value, remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from thetascope import angles
+from thetascope.datasets.options import check_options
+from thetascope.errors import UserError
+
+ADAPTERS = Path(__file__).parents[1] / "datasets" / "adapters"
+
+Config = Mapping[str, Any]
+
+
+def image_sets(config: Config) -> Iterator[str]:
+    """An adapter that is not there, or options that it does not take."""
+    adapters = sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
+    for name, dataset in config["datasets"].items():
+        adapter = dataset["adapter"]
+        if adapter not in adapters:
+            close = difflib.get_close_matches(adapter, adapters, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(adapters)}"
+            yield f"datasets.{name}.adapter: {adapter!r}: no such adapter; {hint}"
+            continue
+        try:
+            check_options(name, adapter, {k: v for k, v in dataset.items() if k != "adapter"})
+        except UserError as error:
+            yield str(error)
+
+
+def grids(config: Config) -> Iterator[str]:
+    """Angles out of range or listed more than once, or none at which a model can be evaluated."""
+    given = {key: config[key] for key in ("angles", "eval_angles")}
+    given["orientation.hog_angles"] = config["orientation"]["hog_angles"]
+    for key, grid in given.items():
+        if isinstance(grid, str):
+            continue
+        try:
+            labels = angles.expand(grid)
+        except UserError as error:
+            yield str(error).replace("angles:", f"{key}:", 1)
+            continue
+        own = key == "angles" and config["eval_angles"] in ("same", "all")
+        if own and not any(map(angles.is_fixed, labels)):
+            yield (
+                f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to evaluate at; "
+                "give a grid"
+            )
+
+
+def views(config: Config) -> Iterator[str]:
+    """A view that is a sham and matched."""
+    for name, view in config["views"].items():
+        if view.get("sham") and view.get("matched"):
+            yield (
+                f"views.{name}.matched: true: with `sham: true` neither view is turned; set one of "
+                "them to false"
+            )
+
+
+def split(config: Config) -> Iterator[str]:
+    """Shares that are not a whole."""
+    shares = [config["split"][part] for part in ("train", "validation", "test")]
+    if abs(sum(shares) - 1) > 1e-6:
+        yield f"split: {shares} add up to {sum(shares):g}; they must add up to 1"
+
+
+def analysis(config: Config) -> Iterator[str]:
+    """Periods that do not come round to themselves, and angles that are none."""
+    for at in config["analysis"]["confirmatory"].get("at", []):
+        try:
+            if not isinstance(at, str):
+                angles.label(at)
+        except UserError:
+            yield f"analysis.confirmatory.at: {at}: must be an angle in steps of 0.1; change it"
+    broken = [p for p in config["analysis"]["periods"] if not angles.divides_circle(p)]
+    if broken:
+        yield f"analysis.periods: {broken}: each period must divide 360; choose another"
+
+
+def weights(config: Config) -> Iterator[str]:
+    """A checkpoint that is missing, not read, or of another network."""
+    init, file = config["pretrain"]["init"], config["pretrain"]["weights"]
+    if init == "path" and not file:
+        yield "pretrain.weights: null: `init: path` needs a checkpoint; name its file"
+    if file and init not in ("path", "moco_v2"):
+        yield (
+            f"pretrain.weights: {file!r}: is read only with `init: path` or `init: moco_v2`; "
+            "set that or null"
+        )
+    elif file and not Path(file).is_file():
+        yield f"pretrain.weights: {file!r}: no such file; correct the path"
+    others = set(config["encoders"]) - {"resnet50"}
+    if init == "moco_v2" and others:
+        yield (
+            "pretrain.init: moco_v2: these weights exist for resnet50 only, not for "
+            f"{', '.join(sorted(others))}; take them from `encoders` or choose another `init`"
+        )
+
+
+def encoders(config: Config) -> Iterator[str]:
+    """Settings that an encoder does not allow."""
+    if "vit_base_patch16_224" in config["encoders"] and config["image_size"] % 16:
+        yield (
+            f"image_size: {config['image_size']}: vit_base_patch16_224 cuts images into patches of "
+            "16 pixels; take a multiple of 16"
+        )
+    others = {"convnext_tiny", "vit_base_patch16_224"} & set(config["encoders"])
+    if config["saliency"]["guided"] and others:
+        yield (
+            "saliency.guided: true: defined for ReLU networks only, not for "
+            f"{', '.join(sorted(others))}; set it to false or take other encoders"
+        )
+
+
+CHECKS = (image_sets, grids, views, split, analysis, weights, encoders)

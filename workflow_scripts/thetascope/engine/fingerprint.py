@@ -1,0 +1,70 @@
+"""Digests of code: which results an edit of the library makes stale."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+LIBRARY = Path(__file__).parents[1]
+# what runs jobs cannot change a number: import-linter holds that nothing below imports it
+ENGINE = Path(__file__).parent.relative_to(LIBRARY.parent)
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
+    """Digest of code: of files and of every thetascope module that they import, transitively.
+
+    Snakemake sees a change of a rule's script only; with this among the rule's params it sees a
+    change of the library too, and only where it matters. Of Python the syntax tree counts, without
+    docstrings: comments and layout may change. Modules of `thetascope.engine` do not count.
+
+    Parameters
+    ----------
+    *files : str
+        Python files, and others that they read, relative to `root`.
+    root : Path
+        The folder that holds the scripts and the package.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    waiting = [root / file for file in files]
+    found: dict[Path, bytes] = {}
+    while waiting:
+        path = waiting.pop()
+        if path in found or path.is_relative_to(root / ENGINE):
+            continue
+        found[path] = path.read_bytes()
+        if path.suffix == ".py":
+            found[path], imported = _code(path, root, found[path])
+            waiting += imported
+    digest = hashlib.sha256()
+    for path, code in sorted(found.items()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + code)
+    return digest.hexdigest()[:16]
+
+
+@functools.cache  # most rules share most of the library
+def _code(path: Path, root: Path, source: bytes) -> tuple[bytes, list[Path]]:
+    """What a module does, and the files of the package that it imports, without running it."""
+    tree = ast.parse(source)
+    package = path.relative_to(root).parent.parts
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    # importing a.b.c runs a and a.b too
+    parts = [name.split(".") for name in names if name.split(".")[0] == LIBRARY.name]
+    modules = {"/".join(p[:n]) for p in parts for n in range(1, len(p) + 1)}
+    candidates = [root / f"{m}{end}" for m in sorted(modules) for end in (".py", "/__init__.py")]
+    return ast.dump(tree).encode(), [file for file in candidates if file.is_file()]

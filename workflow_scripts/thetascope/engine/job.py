@@ -1,0 +1,88 @@
+"""The frame around each rule's script: logging, errors, and what the job took."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from thetascope.errors import UserError
+from thetascope.files import atomic
+
+NO_WRITING = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Log to the rule's log file and to the terminal; leave no error unexplained; measure.
+
+    The log file gets one line per epoch and, where something fails, the traceback; the terminal
+    gets warnings and errors. A `UserError` shows its message alone. What a finished job took is
+    written below `benchmarks/`, which mirrors `logs/`: Snakemake's own measurement knows nothing of
+    work that is handed over (see `prefork`).
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script.
+    """
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file, terminal = logging.FileHandler(path, mode="w"), logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[file, terminal],
+    )
+    where = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
+    log = logging.getLogger(f"thetascope.{snakemake.rule}")
+    log.info("start %s", where)
+    begun = _cpu_time()
+    try:
+        yield
+    except UserError as error:
+        log.error("%s (%s): %s", snakemake.rule, where, error)
+        sys.exit(1)
+    except Exception as error:
+        reason: Any = error  # torch hides a full disk behind an error of its own
+        while reason and not isinstance(reason, OSError):
+            reason = reason.__context__
+        if reason and reason.errno in NO_WRITING:
+            log.error(
+                "%s (%s): %s; make room or make it writable, then start again: "
+                "what is finished stays",
+                *(snakemake.rule, where, reason),
+            )
+            sys.exit(1)
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
+            log.error(
+                "the GPU's memory is full: lower `pretrain.batch_size`, `finetune.batch_size` or "
+                "`saliency.chunk_size`, whichever belongs to this rule"
+            )
+        log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
+        sys.exit(1)
+    log.info("done")
+    took = {
+        "s": time.time() - psutil.Process().create_time(),
+        "cpu_time": _cpu_time(),
+        "cpu_start": begun,
+        "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    with atomic(Path("benchmarks", *path.parts[1:]).with_suffix(".tsv")) as temporary:
+        numbers = (f"{value:.2f}" for value in took.values())
+        temporary.write_text("\t".join(took) + "\n" + "\t".join(numbers) + "\n")
+
+
+def _cpu_time() -> float:
+    """CPU seconds of this process so far, its threads included."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

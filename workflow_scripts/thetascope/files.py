@@ -1,0 +1,241 @@
+"""How results are written: atomically, with a record of what made them, and reproducibly."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thetascope import __version__
+from thetascope.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and most users of this module need none of them
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+# packages whose version can change a number
+VERSIONED = (
+    *("numpy", "scipy", "pandas", "scikit-image", "scikit-learn"),
+    *("torch", "torchvision", "timm"),
+)
+TEXT_COLUMNS = ("item", "id", "case", "dataset", "view", "angle", "eval_angle", "at", "seed")
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its place only when the block succeeds.
+
+    Yields
+    ------
+    Path
+        Temporary file with the suffix of `path`, in the same folder, which is made if need be.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def record(snakemake: Any, **extra: object) -> dict[str, Any]:
+    """What made a result: rule, wildcards, params (settings and code), versions.
+
+    It holds no time, host or absolute path, so that the same job writes the same bytes.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script.
+    **extra : object
+        Anything else that JSON can hold, such as the device.
+    """
+    return {
+        "thetascope": __version__,
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "params": dict(snakemake.params.items()),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in VERSIONED},
+        **extra,
+    }
+
+
+def seed_for(*parts: object) -> int:
+    """63-bit seed of a job from what names it, such as (seed, data set, angle, stage)."""
+    text = "\0".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+class DamagedError(UserError):
+    """A result of ours is not what was written; it can be made again."""
+
+    def __init__(self, path: str | Path, how: object) -> None:
+        super().__init__(
+            f"{path}: damaged since it was written ({how}); delete it and give the same command "
+            "again: it is made again, with all that depends on it"
+        )
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a table whose first line, a comment, is the record and the rest's digest as JSON."""
+    text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    header = {**record, "sha256": hashlib.sha256(text).hexdigest()}
+    with atomic(path) as temporary:
+        line = f"# {json.dumps(header, sort_keys=True, separators=(',', ':'))}\n"
+        temporary.write_bytes(line.encode() + text)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table of ours; names and angles stay text, as they stand in paths.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    import pandas as pd
+
+    return pd.read_csv(
+        io.BytesIO(read_text(path)),
+        dtype=dict.fromkeys(TEXT_COLUMNS, str),
+        keep_default_na=False,  # an image set may be called NA
+        na_values=[""],
+    )
+
+
+def read_text(path: str | Path) -> bytes:
+    """Read a CSV file of ours without its first line, as it is.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    line, _, text = Path(path).read_bytes().partition(b"\n")
+    try:
+        expected = json.loads(line.removeprefix(b"# "))["sha256"]
+    except (ValueError, KeyError) as error:
+        raise DamagedError(path, "its first line") from error
+    if hashlib.sha256(text).hexdigest() != expected:
+        raise DamagedError(path, "another SHA-256")
+    return text
+
+
+def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a columnar table part by part, so that memory need not hold all of it.
+
+    Parameters
+    ----------
+    parts : iterable of pyarrow.Table
+        At least one; the first says what columns there are.
+    path : path
+        Of the file.
+    record : mapping
+        What made it, for the metadata (`DataFrame.attrs` when pandas reads it).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = iter(parts)
+    first = next(parts)
+    frame = first.slice(0, 0).to_pandas()
+    frame.attrs = {"record": dict(record)}
+    schema = first.schema.with_metadata(pa.Table.from_pandas(frame).schema.metadata)
+    # numbers hardly repeat: to look for those that do takes longer than to write them
+    text = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    options = {"use_dictionary": text, "write_page_checksum": True}
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        for part in chain([first], parts):
+            writer.write_table(part.select(schema.names).cast(schema))
+
+
+def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a columnar table of ours; `options` are those of `pandas.read_parquet`.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True, **options)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
+
+
+def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Read these columns of a columnar table of ours, part by part.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for i in range(file.num_row_groups):  # `iter_batches` keeps what it has read
+                yield file.read_row_group(i, columns).to_pandas()
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Read what made a `.csv` or `.npz` of ours."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        contents: dict[str, Any] = json.loads(str(read_npz(path)["record"]))
+    else:
+        with path.open(encoding="utf-8") as file:
+            contents = json.loads(file.readline().removeprefix("# "))
+    return contents
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Read arrays of ours, and the record under the key `record`.
+
+    Raises
+    ------
+    DamagedError
+        If they are not what was written: zip archives hold a checksum of every member.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedError(path, error) from error
+
+
+def write_npz(path: str | Path, record: Mapping[str, Any], **arrays: np.ndarray) -> None:
+    """Write arrays, compressed, with the record as JSON under the key `record`."""
+    import numpy as np
+
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        arrays = {"record": np.array(json.dumps(record, sort_keys=True)), **arrays}
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -1,0 +1,1 @@
+"""Networks: rotation, encoders, contrastive pre-training, fine-tuning, and how torch computes."""

@@ -1,0 +1,58 @@
+"""Where and how torch computes in a job: device, threads, and one random state."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thetascope.errors import UserError
+from thetascope.files import seed_for
+from thetascope.learning import gpus
+
+
+def setup(device: str, threads: int) -> torch.device:
+    """Choose the device and make results repeatable on it.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", ...}
+        `auto` takes a CUDA device that no other job has, where there is one.
+    threads : int
+        Threads of one job on the CPU. It is fixed by the configuration, not by the machine, since
+        the order of summation (and so the last bit) depends on it.
+
+    Raises
+    ------
+    UserError
+        If CUDA is asked for and not there.
+    """
+    torch.set_num_threads(threads)
+    if device == "auto":
+        names = gpus.visible()[: torch.cuda.device_count()]  # of a divided GPU torch takes one part
+        device = f"cuda:{gpus.claim(names)}" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"device: {device}: torch sees no CUDA device here; "
+            "set `device: auto` or `device: cpu`, or run on a machine with a GPU"
+        )
+    # warn_only: some CUDA kernels (the gradient of bilinear upsampling) have no repeatable form
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # would fill all new memory first, a tenth of a training step; no result of ours reads it unset
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.device(device)
+
+
+def generator(*parts: object) -> torch.Generator:
+    """Return the random state of one job, on the CPU, from (seed, data set, angle, stage, …)."""
+    return torch.Generator().manual_seed(seed_for(*parts))
+
+
+def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy an array to the device, dtype and shape unchanged."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def to_images(array: np.ndarray, device: torch.device) -> Tensor:
+    """Images as stored, uint8 [N, C, S, S], to float [N, C, S, S] in [0, 1] on the device."""
+    return to_tensor(array, device).float() / 255

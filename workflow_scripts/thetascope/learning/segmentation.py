@@ -1,0 +1,287 @@
+"""Fine-tuning: a U-Net on the pretrained encoder, trained on the masks."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from thetascope.errors import UserError
+from thetascope.learning import checkpoints, convolutions
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.resume import State
+
+log = logging.getLogger(__name__)
+
+
+class DecoderBlock(nn.Sequential):
+    """Two 3×3 convolutions with batch-norm and ReLU on the upsampled map and its skip."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            *(
+                layer
+                for channels in (inputs, outputs)
+                for layer in (
+                    nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(outputs),
+                    nn.ReLU(),
+                )
+            )
+        )
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger et al. 2015, arXiv 1505.04597) whose contracting half is an encoder.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Any encoder with a feature pyramid.
+    classes : int
+        Number of labels, background included.
+    decoder_channels : Sequence of int
+        Channels of the decoder's blocks, deepest first, for five levels; an encoder with fewer
+        levels takes the last ones.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int, decoder_channels: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder, self.decoder_channels = encoder, list(decoder_channels)
+        with torch.no_grad():  # channels of each level, whatever the family
+            probe = torch.zeros(1, encoder.in_channels, 64, 64)
+            channels = [m.shape[1] for m in copy.deepcopy(encoder).cpu().eval().pyramid(probe)]
+        deep, skips = channels[-1], [*channels[-2::-1], 0]
+        widths = self.decoder_channels[-len(channels) :]
+        self.blocks = nn.ModuleList(
+            DecoderBlock(before + skip, width)
+            for before, skip, width in zip([deep, *widths], skips, widths, strict=False)
+        )
+        self.classifier = nn.Conv2d(widths[-1], classes, 1)
+        convolutions.speed_up(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float [N, C, S, S] in [0, 1] → logits [N, classes, S, S]."""
+        *skips, x = self.encoder.pyramid(images)
+        for block in self.blocks:
+            skip = skips.pop() if skips else None
+            size = images.shape[-2:] if skip is None else skip.shape[-2:]
+            x = F.interpolate(x, size=size, mode="nearest")
+            x = block(x if skip is None else torch.cat([x, skip], dim=1))
+        logits: Tensor = self.classifier(x)
+        return logits
+
+
+def build_unet(
+    encoder: Encoder, classes: int, settings: Mapping[str, Any], generator: Generator
+) -> UNet:
+    """U-Net with a decoder drawn from the job's random state; `settings` is `finetune`."""
+    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    return UNet(encoder, classes, settings["decoder_channels"])
+
+
+def save_unet(model: UNet, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a U-Net's weights and what `load_unet` needs to build it again."""
+    checkpoints.save(
+        path,
+        record,
+        model=checkpoints.to_cpu(model),
+        classes=model.classifier.out_channels,
+        decoder_channels=model.decoder_channels,
+    )
+
+
+def load_unet(name: str, in_channels: int, path: str | Path) -> UNet:
+    """Read a U-Net on the encoder `name` from a finetuned.pt."""
+    contents = checkpoints.load(path)
+    encoder = Encoder(name, in_channels)
+    model = UNet(encoder, contents["classes"], contents["decoder_channels"])
+    model.load_state_dict(contents["model"])
+    return model
+
+
+def soft_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """1 − soft Dice, averaged over the foreground classes, sums taken over the whole batch.
+
+    Parameters
+    ----------
+    logits : Tensor
+        Float [N, K, S, S], class 0 is background.
+    masks : Tensor
+        Integer labels [N, S, S].
+
+    Notes
+    -----
+    Milletari et al. 2016 (arXiv 1606.04797), with plain sums in the denominator and 1 added to both
+    sides of the fraction, so that a batch without foreground is learnt as such.
+    """
+    probabilities = logits.softmax(dim=1)
+    truth = F.one_hot(masks.long(), logits.shape[1]).movedim(-1, 1).to(probabilities)
+    both, sizes = (
+        (m.sum(dim=(0, 2, 3))[1:]) for m in (probabilities * truth, probabilities + truth)
+    )
+    return 1 - ((2 * both + 1) / (sizes + 1)).mean()
+
+
+def item_dice(predictions: Tensor, masks: Tensor, classes: int) -> Tensor:
+    """Dice of each item and foreground class: integer labels [N, S, S] twice → float [N, K − 1].
+
+    NaN where the mask lacks the class, whatever is predicted: Dice has no meaning there, and every
+    model is scored on the same items.
+    """
+    labels = torch.arange(1, classes, device=masks.device).view(1, -1, 1, 1)
+    a, b = (m[:, None] == labels for m in (predictions, masks))
+    both, predicted, true = (m.sum(dim=(2, 3)) for m in (a & b, a, b))
+    return torch.where(true > 0, 2 * both / (predicted + true), torch.nan)
+
+
+@torch.no_grad()
+def predict(model: UNet, images: Tensor, batch_size: int) -> Tensor:
+    """Labels of images: float [N, C, S, S] → int64 [N, S, S], in evaluation mode."""
+    model.eval()
+    return torch.cat([model(batch).argmax(dim=1) for batch in images.split(batch_size)])
+
+
+def finetune(
+    model: UNet,
+    images: Tensor,
+    masks: Tensor,
+    train: Sequence[int],
+    validation: Sequence[int],
+    settings: Mapping[str, Any],
+    generator: Generator,
+    state: State | None = None,
+) -> pd.DataFrame:
+    """Train a U-Net, in place, and leave it as it was in the epoch of best validation Dice.
+
+    Parameters
+    ----------
+    model : UNet
+        All of it is trained, encoder included.
+    images, masks : Tensor
+        Float [N, C, S, S] in [0, 1] and labels [N, S, S], on the model's device.
+    train, validation : Sequence of int
+        Rows of the two parts.
+    settings : Mapping
+        The configuration's `finetune` section.
+    generator : Generator
+        The job's random state.
+    state : State or None
+        Where to go on from and where to save.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch: `epoch`, `loss` (soft Dice loss on the training part),
+        `validation_dice` (mean over items and classes) and `best`, true for the epoch kept.
+
+    Raises
+    ------
+    UserError
+        If the loss is not finite.
+    """
+    model.to(images.device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+    rows = torch.as_tensor(train)
+    held_out = torch.as_tensor(validation, device=images.device)
+    batch_size = min(settings["batch_size"], len(rows))
+    classes = model.classifier.out_channels
+    best_dice, best_epoch, best_state = -1.0, 0, model.state_dict()
+    epochs: list[dict[str, float]] = []
+    if state and (saved := state.load()):
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["adam"])
+        generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["torch"])
+        best_dice, best_epoch, best_state = saved["best"]
+        epochs = saved["epochs"]
+    for epoch in range(len(epochs) + 1, settings["epochs"] + 1):
+        if epoch - best_epoch > settings["patience"]:
+            break
+        model.train()
+        order = rows[torch.randperm(len(rows), generator=generator)].to(images.device)
+        losses = []
+        # a remainder of one item cannot be batch-normalised at the deepest, 1 by 1 level
+        for batch in order[: len(order) // batch_size * batch_size].split(batch_size):
+            loss = soft_dice_loss(model(images[batch]), masks[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        predictions = predict(model, images[held_out], batch_size)
+        dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
+        mean_loss = float(torch.stack(losses).mean())
+        log.info(
+            "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings["epochs"], mean_loss, dice
+        )
+        if not math.isfinite(mean_loss):
+            raise UserError(
+                f"the loss is {mean_loss} in epoch {epoch}: lower `finetune.lr` (now "
+                f"{settings['lr']}); if it is so in epoch 1, the encoder has probably diverged in "
+                "pre-training: lower `pretrain.lr`"
+            )
+        epochs.append({"epoch": epoch, "loss": mean_loss, "validation_dice": dice})
+        if dice > best_dice:
+            best_dice, best_epoch = dice, epoch
+            best_state = copy.deepcopy(model.state_dict())
+        if state:
+            state.save(
+                model=model.state_dict(),
+                adam=optimizer.state_dict(),
+                generator=generator.get_state(),
+                torch=torch.get_rng_state(),
+                best=(best_dice, best_epoch, best_state),
+                epochs=epochs,
+            )
+    model.load_state_dict(best_state)
+    table = pd.DataFrame(epochs)
+    return table.assign(best=table["epoch"] == best_epoch)
+
+
+def segmentation_scores(
+    model: UNet, images: Tensor, masks: Tensor, items: pd.DataFrame, batch_size: int
+) -> pd.DataFrame:
+    """Score the segmentation of each item and class beside the null of calling all foreground.
+
+    Parameters
+    ----------
+    model : UNet
+        Fine-tuned.
+    images, masks : Tensor
+        Float [N, C, S, S] and labels [N, S, S] of the items to score.
+    items : DataFrame
+        Their manifest rows, with `id` and `case`.
+    batch_size : int
+        Items predicted at a time.
+
+    Returns
+    -------
+    DataFrame
+        Columns `item`, `case`, `class`, `dice`, `baseline` (Dice of predicting the class at every
+        pixel); both are NaN by `item_dice`'s rule.
+    """
+    classes = model.classifier.out_channels
+    dice = item_dice(predict(model, images, batch_size), masks, classes)
+    rows = []
+    for label in range(1, classes):
+        everywhere = item_dice(torch.full_like(masks, label), masks, classes)[:, label - 1]
+        rows.append(
+            pd.DataFrame(
+                {
+                    "item": items["id"].to_numpy(),
+                    "case": items["case"].to_numpy(),
+                    "class": label,
+                    "dice": dice[:, label - 1].cpu(),
+                    "baseline": everywhere.cpu(),
+                }
+            )
+        )
+    return pd.concat(rows)

@@ -1,0 +1,104 @@
+"""What all figures share: their look, their files, and what things are called in them.
+
+Figures are drawn without pyplot, so without a display and without state; the same data give the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib.style
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from thetascope.files import atomic
+
+P = ParamSpec("P")
+GREY = "#444444"
+STYLE = {
+    "svg.hashsalt": "thetascope",  # the same ids, so the same bytes, for the same data
+    "image.interpolation": "none",  # pixels as they are; SVG holds them at their own resolution
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "savefig.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "figure.titlesize": 11,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3,
+}
+MAP = "smoothgrad"
+METRICS = {
+    "dice_area": "Dice, binarised to the mask's area",
+    "dice_otsu": "Dice, binarised by Otsu",
+    "dice_quantile": "Dice, binarised at a quantile",
+    "auroc": "AUROC",
+}
+MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
+VIEWS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
+# Okabe & Ito (2008): told apart by the colour-blind, and in grey print
+COLOURS = {"original": "#0072B2", "rotated": "#D55E00"}
+OUTLINE = "#56B4E9"
+ARM = ["view", "encoder", "method"]
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw a figure in the look of the house."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.style.context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def legend(figure: Figure, columns: int = 2) -> None:
+    """Explain below the figure, once, what is labelled in any of its panels."""
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries = dict(zip(labels, handles, strict=True)) | entries
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+
+
+def save(figure: Figure, paths: Iterable[str | Path], made_by: Mapping[str, Any]) -> None:
+    """Write a figure, what made it inside (`Description` in the metadata of SVG and PNG).
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn `in_style`.
+    paths : iterable of path
+        For example `x.svg` and `x.png`; the suffix is the format.
+    made_by : mapping
+        As `provenance.record` makes it.
+    """
+    metadata = {"Description": json.dumps(made_by, sort_keys=True)}
+    with matplotlib.style.context(STYLE):
+        for path in paths:
+            undated = {"Date": None} if Path(path).suffix == ".svg" else {}
+            with atomic(path) as temporary:
+                figure.savefig(temporary, metadata=metadata | undated)

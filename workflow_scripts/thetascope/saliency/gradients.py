@@ -1,0 +1,167 @@
+"""Gradients of a scalar with respect to the pixels.
+
+SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825) is the mean gradient over noisy copies of the
+input. With one sample and no noise it is the plain gradient (Simonyan et al. 2014).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from thetascope.errors import UserError
+
+Objective = Callable[..., Tensor]
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def smoothgrad(
+    objective: Objective,
+    inputs: tuple[Tensor, ...],
+    samples: int,
+    noise_level: float,
+    chunk_size: int,
+    generator: Generator,
+    noise_scale: str = "range",
+    times_input: bool = False,
+) -> tuple[Tensor, ...]:
+    """SmoothGrad maps of an objective, one for each of its inputs, from one backward pass for all.
+
+    Parameters
+    ----------
+    objective : callable
+        Takes batches shaped like `inputs` and returns one scalar per row, [N]; the model behind it
+        must be in evaluation mode, so that rows do not depend on each other.
+    inputs : tuple of Tensor
+        Float, each [N, C, S, S].
+    samples : int
+        Noisy copies of each item.
+    noise_level : float
+        Standard deviation of the noise over the item's range, σ / (max − min); 0 adds none.
+    chunk_size : int
+        Rows per pass; bounds the memory and changes nothing else.
+    generator : Generator
+        Draws the noise on the CPU, item by item, independently for each input.
+    noise_scale : {"range", "inverse_range"}
+        With `inverse_range` σ = `noise_level` / (max − min), and no noise for a constant item: what
+        the first paper's public notebook computes.
+    times_input : bool
+        Multiply the mean gradient by the item.
+
+    Returns
+    -------
+    tuple of Tensor
+        Absolute value of the mean gradient, maximum over channels: float [N, S, S] each.
+    """
+    ranges = [(x.amax((1, 2, 3)) - x.amin((1, 2, 3)))[:, None, None, None, None] for x in inputs]
+    if noise_scale == "inverse_range":
+        ranges = [torch.where(r > 0, 1 / r, 0) for r in ranges]
+    maps: list[list[Tensor]] = [[] for _ in inputs]
+    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // samples)):
+        clean = [x[rows, None].expand(-1, samples, -1, -1, -1) for x in inputs]
+        # drawn item by item, so that the grouping of rows does not change the noise of any
+        noise = [
+            torch.stack([torch.randn(samples, *x.shape[1:], generator=generator) for x in inputs])
+            for _ in rows
+        ]
+        noisy = [
+            c + torch.stack([item[i] for item in noise]).to(c) * noise_level * r[rows]
+            for i, (c, r) in enumerate(zip(clean, ranges, strict=True))
+        ]
+        sums = [torch.zeros_like(x[rows]) for x in inputs]
+        for part in zip(*(x.split(chunk_size, dim=1) for x in noisy), strict=True):
+            flat = tuple(p.flatten(0, 1).requires_grad_() for p in part)
+            gradients = torch.autograd.grad(objective(*flat).sum(), flat)
+            for total, gradient, p in zip(sums, gradients, part, strict=True):
+                total += gradient.view(p.shape).sum(dim=1)
+        for i, (total, x) in enumerate(zip(sums, inputs, strict=True)):
+            relevance = total / samples * (x[rows] if times_input else 1)
+            maps[i].append(relevance.abs().amax(dim=1))
+    return tuple(torch.cat(m) for m in maps)
+
+
+def folded(model: Model, images: Tensor) -> Model:
+    """Copy of a model, in evaluation mode, with its batch-norms folded into the convolutions.
+
+    There a batch-norm is an affine map per channel, so that the convolution before it can do its
+    work (Jacob et al. 2018, arXiv 1712.05877, section 3.2): the same function and gradient up to
+    rounding, in less time. The weights cannot be trained.
+
+    Parameters
+    ----------
+    model : Module
+        Not changed, but for being in evaluation mode.
+    images : Tensor
+        Float [N, C, S, S]; one of them shows which batch-norm takes the output of which
+        convolution. What another layer comes before, or nothing at all, stays as it is.
+    """
+    model = copy.deepcopy(model.eval()).requires_grad_(False)
+    model = model.to(memory_format=torch.channels_last)
+    convolved: dict[nn.Conv2d, Tensor] = {}
+    pairs: dict[nn.Module, nn.Conv2d] = {}
+
+    def at_convolution(conv: nn.Conv2d, _: Any, output: Tensor) -> None:
+        convolved[conv] = output
+
+    def at_norm(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        pairs.update((norm, conv) for conv, output in convolved.items() if output is inputs[0])
+
+    hooks = [
+        m.register_forward_pre_hook(at_norm)
+        if isinstance(m, nn.BatchNorm2d)
+        else m.register_forward_hook(at_convolution)
+        for m in model.modules()
+        if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
+    ]
+    with torch.no_grad():
+        model(images[:1])
+    for hook in hooks:
+        hook.remove()
+    for name, norm in list(model.named_modules()):
+        if conv := pairs.get(norm):
+            statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+            # timm's batch-norms of EfficientNet are their activations too
+            rest = [getattr(norm, part) for part in ("drop", "act") if hasattr(norm, part)]
+            model.set_submodule(name, nn.Sequential(*rest))
+    return model
+
+
+@contextmanager
+def guided(model: nn.Module) -> Iterator[None]:
+    """Within this block gradients pass back through ReLUs only where they are positive.
+
+    Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806).
+
+    Raises
+    ------
+    UserError
+        If the model has activations other than ReLU, for which the method is not defined.
+    """
+    relus = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
+    others = {type(m).__name__ for m in model.modules() if isinstance(m, nn.GELU | nn.SiLU)}
+    if others or not relus:
+        raise UserError(
+            f"saliency.guided: true: guided backpropagation is defined for ReLU only, the model "
+            f"uses {', '.join(sorted(others)) or 'none'}; set `saliency.guided: false`"
+        )
+    in_place = [m.inplace for m in relus]
+
+    def keep_positive(module: nn.Module, inputs: Any, outputs: Any) -> tuple[Tensor, ...]:
+        return (inputs[0].clamp(min=0),)
+
+    hooks = [m.register_full_backward_hook(keep_positive) for m in relus]
+    try:
+        for m in relus:
+            m.inplace = False  # a backward hook cannot follow an input that is overwritten
+        yield
+    finally:
+        for m, before, hook in zip(relus, in_place, hooks, strict=True):
+            m.inplace = before
+            hook.remove()

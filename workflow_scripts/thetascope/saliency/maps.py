@@ -1,0 +1,177 @@
+"""All saliency maps of one evaluation: both models and the baselines, for x and for R_θ x."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor, nn
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from thetascope.learning import runtime
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.rotation import View
+from thetascope.learning.segmentation import UNet
+from thetascope.saliency.baselines import BASELINES
+from thetascope.saliency.gradients import Objective, folded, guided, smoothgrad
+from thetascope.saliency.objectives import foreground_logit, pair_cosine
+from thetascope.saliency.sanity import deletion_insertion, randomised
+
+Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, map) → that of x and that of y
+
+
+def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
+    """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
+    return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
+
+
+def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
+    """Rows of the test split to map, evenly spread over it if there are more than `limit`.
+
+    Only test items: the fine-tuned model has not seen them, and the pretrained one neither.
+    """
+    test = manifest.index[manifest["split"] == "test"].to_numpy()
+    return test[np.linspace(0, len(test) - 1, min(limit, len(test))).round().astype(int)]
+
+
+def saliency_maps(
+    encoder: Encoder,
+    unet: UNet,
+    images: Tensor,
+    degrees: float,
+    view: View,
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> dict[str, np.ndarray]:
+    """SmoothGrad and plain gradient of both models, and the baselines, for x and for R_θ x.
+
+    Parameters
+    ----------
+    encoder, unet : Encoder, UNet
+        The pretrained encoder, mapped by the pair's cosine, and the fine-tuned model, mapped by its
+        foreground logit. Both are put into evaluation mode.
+    images : Tensor
+        Float [N, C, S, S] in [0, 1], on the models' device.
+    degrees : float
+        θ of the pair.
+    view : View
+        Canvas and interpolation.
+    settings : Mapping
+        The configuration's `saliency` section.
+    generator : Generator
+        The job's random state.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned
+        (maps smoothgrad and gradient) and baseline (`BASELINES`), orientations original and rotated
+        (the map of R_θ x, rotated back), all in the frame of the first view; and
+        `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
+        map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
+        rotated back; `randomise` adds the models `pretrained-random-{percent}` and
+        `finetuned-random-{percent}`, see `randomised`; `deletion` adds to those of pretrained and
+        finetuned `{model}.{orientation}.{map}.deletion` and `.insertion` [2, N], of x (in its pair
+        with R_θ x) in the order of the map and, as the null, of the footprint; see
+        `deletion_insertion`.
+    """
+    x, y = view.original(images, degrees), view.rotated(images, degrees)
+    arrays = {
+        "valid.original": view.valid(images, 0.0),
+        "valid.rotated": view.valid(images, degrees),
+    }
+    if settings["unaligned"]:
+        arrays["valid.unaligned"] = view.shown(images, degrees)
+    maps: Maps = {("baseline", name): (draw(x), draw(y)) for name, draw in BASELINES.items()}
+    models = {"": (encoder, unet)}
+    for percent in settings["randomise"]:
+        # a random state of its own: it leaves the maps of all other models as they are
+        shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
+        options = (percent, torch.cat([x, y]), shuffle)
+        models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
+    for suffix, pretrained_and_finetuned in models.items():
+        same_noise = generator.clone_state()
+        found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
+        maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
+    for (model, kind), pair in maps.items():
+        original, rotated = (_blur(m, settings["blur"]) for m in pair)
+        arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
+        arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
+        if settings["unaligned"]:
+            shown = arrays["valid.unaligned"].to(rotated)
+            arrays[f"{model}.unaligned.{kind}"] = rotated * shown
+    if settings["deletion"]:
+        objectives = {
+            "pretrained": (pair_cosine(encoder), (x, y)),
+            "finetuned": (foreground_logit(unet), (x,)),
+        }
+        order = runtime.generator(generator.initial_seed(), "deletion")
+        arrays |= _areas(objectives, arrays, settings, order)
+    return {key: array.cpu().numpy() for key, array in arrays.items()}
+
+
+def _model_maps(
+    encoder: Encoder,
+    unet: UNet,
+    x: Tensor,
+    y: Tensor,
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> Maps:
+    """SmoothGrad and plain gradient of both models, float [N, S, S] each."""
+    kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
+    encoder, unet = folded(encoder, x), folded(unet, x)
+    cosine, logit = pair_cosine(encoder), foreground_logit(unet)
+    models = nn.ModuleList([encoder, unet])
+    maps: Maps = {}
+    with guided(models) if settings["guided"] else nullcontext():
+        for kind, (samples, noise_level) in kinds.items():
+            options = (
+                samples,
+                noise_level,
+                settings["chunk_size"],
+                generator,
+                settings["noise_scale"],
+                settings["times_input"],
+            )
+            maps["pretrained", kind] = smoothgrad(cosine, (x, y), *options)
+            if noise_level == 0 and torch.equal(x, y):
+                # the cosine of equal views is at its maximum: what is not 0 here is rounding
+                maps["pretrained", kind] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
+            of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
+            maps["finetuned", kind] = (of_x, of_y)
+    return maps
+
+
+def _areas(
+    objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...]]],
+    arrays: Mapping[str, Tensor],
+    settings: Mapping[str, Any],
+    generator: Generator,
+) -> dict[str, Tensor]:
+    """Deletion and insertion by every map of these models, with that by the footprint: [2, N]."""
+    areas = {}
+    for model, (objective, inputs) in objectives.items():
+        for orientation in ("original", "rotated"):
+            place = f"{model}.{orientation}"
+            maps = {key: array for key, array in arrays.items() if key.startswith(f"{place}.")}
+            footprint = arrays[f"valid.{orientation}"].float().expand(len(inputs[0]), -1, -1)
+            found = {
+                key: deletion_insertion(
+                    objective,
+                    inputs,
+                    array,
+                    settings["deletion"],
+                    settings["chunk_size"],
+                    generator.clone_state(),
+                )
+                for key, array in {place: footprint, **maps}.items()
+            }
+            for key in maps:
+                for name, area in found[key].items():
+                    areas[f"{key}.{name}"] = torch.stack([area, found[place][name]])
+    return areas
