@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from thetascope.engine.fingerprint import fingerprint
+from thetascope.engine.fingerprint import LIBRARY, fingerprint
 
 PICTURES = {"plot_samples.py", "plot_pairs.py", "plot_saliency.py"}
 
