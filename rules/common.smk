@@ -8,6 +8,7 @@ from itertools import product
 
 from snakemake.exceptions import WorkflowError
 from thetascope import angles
+from thetascope.analysis import sweeps
 from thetascope.datasets import options
 from thetascope.engine import config as configuration, prefork
 from thetascope.engine.fingerprint import fingerprint
@@ -15,6 +16,7 @@ from thetascope.engine.patterns import one_of
 from thetascope.engine.progress import Progress
 from thetascope.errors import UserError
 from thetascope.learning import gpus
+from thetascope.vocabulary import RUN_WILDCARDS
 
 try:
     if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
@@ -60,7 +62,7 @@ RUN_NAME = "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
 RUN = f"results/{RUN_NAME}"
 
 RUNS = [
-    dict(zip(("dataset", "view", "encoder", "method", "angle", "seed"), values))
+    dict(zip(RUN_WILDCARDS, values))
     for values in product(
         config["datasets"],
         config["views"],
@@ -114,11 +116,14 @@ def first_evaluations(dataset):
 
 
 def over_theta(dataset):
-    """Those that make a curve over θ: each run at its own θ, if any has one."""
+    """Those on the curve that figures and explorer show, each with its `theta` there."""
     first = first_evaluations(dataset)
-    diagonal = [e for e in first if e["angle"] == e["eval_angle"]]
-    last = max(TRAIN_ANGLES)  # `random` if it is there, as in the curves
-    return diagonal or [e for e in first if e["angle"] == last]
+    cells = [sweeps.cell(e["angle"], e["eval_angle"]) for e in first]
+    sweep = sweeps.shown(cells)
+    return [
+        {**first[i], "theta": sweep.theta(cells[i])}
+        for i in sweeps.sweeps(cells)[sweep]
+    ]
 
 
 def evenly(evaluations, count):
@@ -140,27 +145,32 @@ def pair_evaluation(wildcards):
     return next((e for e in here if e["angle"] == e["eval_angle"]), here[0])
 
 
-TABLES = expand(
-    "results/tables/{table}",
-    table=[
-        "dice.csv",
-        "dice_per_item.parquet",
-        "peaks.csv",
-        "oscillation.csv",
-        "verdict.csv",
-        "interaction.csv",
-        "noise.csv",
-        "periodogram.csv",
-        "downstream.csv",
-        "segmentation.csv",
-        "training.parquet",
-        "orientation.csv",
-        "orientation_histogram.csv",
-        "orientation_correlation.csv",
-        "hog_svm.csv",
-        "benchmarks.csv",
-    ],
-)
+def table(name):
+    """A table for people and, beside it, what made it: both are outputs of one rule."""
+    return [f"results/tables/{name}.csv", f"results/tables/{name}.json"]
+
+
+PLAIN_TABLES = [
+    "dice",
+    "peaks",
+    "oscillation",
+    "verdict",
+    "interaction",
+    "noise",
+    "periodogram",
+    "downstream",
+    "segmentation",
+    "orientation",
+    "orientation_histogram",
+    "orientation_correlation",
+    "hog_svm",
+    "benchmarks",
+]
+TABLES = [
+    *sum(map(table, PLAIN_TABLES), []),
+    "results/tables/dice_per_item.parquet",
+    "results/tables/training.parquet",
+]
 KINDS = [
     "samples",
     "training",

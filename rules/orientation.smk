@@ -13,7 +13,11 @@ THETAS = sorted(
     }
 )
 HOG_ANGLES = config["orientation"]["hog_angles"]
-INTERVALS = {k: config["analysis"][k] for k in ("bootstrap", "confidence", "seed")}
+INTERVALS = {
+    "draws": config["analysis"]["bootstrap"],
+    "confidence": config["analysis"]["confidence"],
+    "seed": config["analysis"]["seed"],
+}
 
 
 rule orientation:
@@ -73,9 +77,9 @@ rule orientation_tables:
         histogram=per_dataset("histogram.csv"),
         hog_svm=per_dataset("hog_svm.csv"),
     output:
-        orientation="results/tables/orientation.csv",
-        histogram="results/tables/orientation_histogram.csv",
-        hog_svm="results/tables/hog_svm.csv",
+        orientation=table("orientation"),
+        histogram=table("orientation_histogram"),
+        hog_svm=table("hog_svm"),
     log:
         "logs/tables/orientation.log",
     conda:
@@ -96,7 +100,7 @@ rule orientation_correlation:
         scores="results/tables/dice_per_item.parquet",
         orientation="results/tables/orientation.csv",
     output:
-        "results/tables/orientation_correlation.csv",
+        table("orientation_correlation"),
     log:
         "logs/tables/orientation_correlation.log",
     conda:

@@ -32,7 +32,7 @@ rule dice_table:
     input:
         "results/tables/dice_per_item.parquet",
     output:
-        "results/tables/dice.csv",
+        table("dice"),
     log:
         "logs/tables/dice.log",
     conda:
@@ -52,8 +52,8 @@ rule oscillation_tables:
     input:
         "results/tables/dice_per_item.parquet",
     output:
-        peaks="results/tables/peaks.csv",
-        oscillation="results/tables/oscillation.csv",
+        peaks=table("peaks"),
+        oscillation=table("oscillation"),
     log:
         "logs/tables/oscillation.log",
     conda:
@@ -73,10 +73,10 @@ rule periodicity_tables:
     input:
         "results/tables/dice_per_item.parquet",
     output:
-        interaction="results/tables/interaction.csv",
-        noise="results/tables/noise.csv",
-        periodogram="results/tables/periodogram.csv",
-        downstream="results/tables/downstream.csv",
+        interaction=table("interaction"),
+        noise=table("noise"),
+        periodogram=table("periodogram"),
+        downstream=table("downstream"),
     log:
         "logs/tables/periodicity.log",
     conda:
@@ -98,7 +98,7 @@ rule verdict:
         noise="results/tables/noise.csv",
         interaction="results/tables/interaction.csv",
     output:
-        table="results/tables/verdict.csv",
+        table=table("verdict"),
         page="results/tables/verdict.md",
     log:
         "logs/tables/verdict.log",
@@ -120,7 +120,7 @@ rule segmentation_table:
     input:
         per_run("segmentation.csv"),
     output:
-        "results/tables/segmentation.csv",
+        table("segmentation"),
     log:
         "logs/tables/segmentation.log",
     conda:
@@ -163,7 +163,7 @@ rule benchmarks_table:
         # benchmark files are no outputs that a rule could ask for; the last table comes after them
         "results/tables/dice_per_item.parquet",
     output:
-        "results/tables/benchmarks.csv",
+        table("benchmarks"),
     log:
         "logs/tables/benchmarks.log",
     conda:

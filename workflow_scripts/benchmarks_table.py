@@ -4,7 +4,7 @@ from pathlib import Path
 
 from thetascope.analysis import tables
 from thetascope.engine.job import job
-from thetascope.files import record, write_csv
+from thetascope.files import record, write_table
 
 with job(snakemake):
     measured = {
@@ -16,4 +16,4 @@ with job(snakemake):
     table = tables.benchmarks_table(list(measured), list(measured.values()))
     made_by = record(snakemake)
     made_by["params"] = {"code": snakemake.params.code}
-    write_csv(table, snakemake.output[0], made_by)
+    write_table(table, snakemake.output[0], made_by)

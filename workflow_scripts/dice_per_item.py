@@ -12,7 +12,7 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     maps = scores.merge([*given.maps, *given.probes], 2 * params.evaluations)
     segmentations = scores.segmentation_scores(scores.per_item(given.segmentations, params.runs))
-    scores = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)])
+    parts = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
-    write_parquet(scores, snakemake.output[0], made_by)
+    write_parquet(parts, snakemake.output[0], made_by)

@@ -1,15 +1,12 @@
 """Rule dice_table: dice_per_item.parquet → results/tables/dice.csv."""
 
-from thetascope.analysis import scores, tables
+from thetascope.analysis.scores import read_scores
+from thetascope.analysis.settings import Analysis
+from thetascope.analysis.tables import dice_table
 from thetascope.engine.job import job
-from thetascope.files import record, write_csv
+from thetascope.files import record, write_table
 
 with job(snakemake):
-    analysis = snakemake.params.analysis
-    table = tables.dice_table(
-        scores.read_scores(snakemake.input[0]),
-        analysis["bootstrap"],
-        analysis["confidence"],
-        analysis["seed"],
-    )
-    write_csv(table, snakemake.output[0], record(snakemake))
+    analysis = Analysis(**snakemake.params.analysis)
+    table = dice_table(read_scores(snakemake.input[0]), analysis.intervals)
+    write_table(table, snakemake.output[0], record(snakemake))

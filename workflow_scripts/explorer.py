@@ -1,13 +1,13 @@
 """Rule explorer: dice.csv, verdict.csv, saliency.npz of some angles → results/explorer.html."""
 
 from thetascope.engine.job import job
-from thetascope.files import atomic, read_csv, record
+from thetascope.files import atomic, read_table, record
 from thetascope.report import explorer
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     images = dict(zip(params.datasets, given.images, strict=True))
-    data = explorer.curves(read_csv(given.scores), read_csv(given.verdicts))
+    data = explorer.curves(read_table(given.scores), read_table(given.verdicts))
     panels = explorer.panels(params.evaluations, given.saliency, images, params.views)
     page = explorer.page({**data, "panels": panels, "record": record(snakemake)})
     with atomic(snakemake.output[0]) as temporary:

@@ -3,10 +3,10 @@
 from thetascope.analysis.gradient_orientation import correlation_table
 from thetascope.analysis.scores import read_scores
 from thetascope.engine.job import job
-from thetascope.files import read_csv, record, write_csv
+from thetascope.files import read_table, record, write_table
 
 with job(snakemake):
     table = correlation_table(
-        read_scores(snakemake.input.scores), read_csv(snakemake.input.orientation)
+        read_scores(snakemake.input.scores), read_table(snakemake.input.orientation)
     )
-    write_csv(table, snakemake.output[0], record(snakemake))
+    write_table(table, snakemake.output[0], record(snakemake))

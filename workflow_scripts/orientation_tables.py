@@ -2,9 +2,9 @@
 
 from thetascope.analysis.scores import per_item
 from thetascope.engine.job import job
-from thetascope.files import record, write_csv
+from thetascope.files import record, write_table
 
 with job(snakemake):
     for name, path in snakemake.output.items():
         table = per_item(snakemake.input[name], snakemake.params.wildcards)
-        write_csv(table, path, record(snakemake))
+        write_table(table, path[0], record(snakemake))

@@ -2,21 +2,20 @@
 
 from thetascope.analysis import downstream, inference, periodogram, planner
 from thetascope.analysis.scores import read_scores
+from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job
-from thetascope.files import record, write_csv
+from thetascope.files import record, write_table
 
 with job(snakemake):
-    analysis = snakemake.params.analysis
-    periods, permutations, seed = (analysis[k] for k in ("periods", "permutations", "seed"))
+    analysis = Analysis(**snakemake.params.analysis)
+    periods, tests = analysis.periods, analysis.tests
     scores = read_scores(snakemake.input[0])
-    interaction = inference.interaction_tests(scores, periods, permutations, seed)
+    interaction = inference.interaction_tests(scores, periods, tests)
     tables = {
-        "interaction": inference.false_discovery(interaction, analysis["confirmatory"]),
+        "interaction": inference.false_discovery(interaction, analysis.confirmatory),
         "noise": planner.noise_table(scores, periods),
-        "periodogram": periodogram.periodogram_table(
-            scores, permutations, analysis["confidence"], seed
-        ),
-        "downstream": downstream.downstream_table(scores, permutations, seed),
+        "periodogram": periodogram.periodogram_table(scores, tests, analysis.confidence),
+        "downstream": downstream.downstream_table(scores, tests),
     }
     for name, table in tables.items():
-        write_csv(table, snakemake.output[name], record(snakemake))
+        write_table(table, snakemake.output[name][0], record(snakemake))

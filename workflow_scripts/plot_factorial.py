@@ -1,12 +1,12 @@
 """Rule plot_factorial: results/tables/dice.csv → results/plots/factorial-{dataset}.*."""
 
 from thetascope.engine.job import job
-from thetascope.files import read_csv, record
+from thetascope.files import read_table, record
 from thetascope.report.figures.curves import factorial_figure
 from thetascope.report.figures.style import save
 
 with job(snakemake):
-    table = read_csv(snakemake.input[0])
+    table = read_table(snakemake.input[0])
     of_set = table[table["dataset"] == snakemake.wildcards.dataset]
     figure = factorial_figure(of_set, "auroc")
     save(figure, snakemake.output, record(snakemake))

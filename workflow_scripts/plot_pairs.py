@@ -9,8 +9,9 @@ from thetascope.engine.job import job
 from thetascope.files import read_npz, record
 from thetascope.learning import runtime
 from thetascope.learning.rotation import View, rotate
-from thetascope.report.figures.pictures import pairs_figure
-from thetascope.report.figures.style import ARM, MAP, save
+from thetascope.report.figures.pictures import of_attribution, pairs_figure
+from thetascope.report.figures.style import ATTRIBUTION, save
+from thetascope.vocabulary import ARM
 
 SHOWN = 3
 
@@ -21,23 +22,18 @@ with job(snakemake):
     shown = by_size[np.linspace(0, len(by_size) - 1, SHOWN + 2).astype(int)[1:-1]]
     turns = {"original": 0.0, "rotated": 0.0 if view.sham else theta}
 
-    def _turned(arrays, orientation, interpolation="nearest"):
+    def _turned(arrays, turn, interpolation):
         pictures = torch.from_numpy(arrays[shown]).float()[:, None]
-        return rotate(pictures, turns[orientation], interpolation)[:, 0].numpy()
+        return rotate(pictures, turn, interpolation)[:, 0].numpy()
 
     items = read_array(snakemake.input.images)[file["items"][shown]]
     items = runtime.to_images(items, torch.device("cpu"))
-    figure = pairs_figure(
-        {
-            "original": view.original(items, theta).numpy(),
-            "rotated": view.rotated(items, theta).numpy(),
-        },
-        {orientation: _turned(file["masks"], orientation) for orientation in turns},
-        {
-            key.removesuffix(f".{MAP}"): _turned(file[key], key.split(".")[1], "bilinear")
-            for key in file
-            if key.endswith(MAP)
-        },
-        f"θ = {theta:g}°: {', '.join(run[key] for key in ('dataset', *ARM))}",
-    )
+    x, y = view.original(items, theta).numpy(), view.rotated(items, theta).numpy()
+    masks = {name: _turned(file["masks"], turn, "nearest") for name, turn in turns.items()}
+    maps = {
+        key: _turned(map_, turns[key.split(".")[1]], "bilinear")
+        for key, map_ in of_attribution(file, ATTRIBUTION).items()
+    }
+    title = f"θ = {theta:g}°: {', '.join(run[key] for key in ARM)}"
+    figure = pairs_figure({"original": x, "rotated": y}, masks, maps, title)
     save(figure, snakemake.output, record(snakemake))

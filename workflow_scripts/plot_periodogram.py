@@ -1,13 +1,13 @@
 """Rule plot_periodogram: periodogram.csv, dice.csv → results/plots/periodogram-{dataset}.*."""
 
 from thetascope.engine.job import job
-from thetascope.files import read_csv, record
+from thetascope.files import read_table, record
 from thetascope.report.figures.curves import periodogram_figure
 from thetascope.report.figures.style import save
 
 with job(snakemake):
     names, dataset = ("periodogram", "dice"), snakemake.wildcards.dataset
-    tables = [read_csv(snakemake.input[name]) for name in names]
+    tables = [read_table(snakemake.input[name]) for name in names]
     of_set = [table[table["dataset"] == dataset] for table in tables]
     figure = periodogram_figure(*of_set, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

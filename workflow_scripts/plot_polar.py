@@ -1,13 +1,13 @@
 """Rule plot_polar: dice.csv, noise.csv → results/plots/polar-{dataset}.*."""
 
 from thetascope.engine.job import job
-from thetascope.files import read_csv, record
+from thetascope.files import read_table, record
 from thetascope.report.figures.curves import polar_figure
 from thetascope.report.figures.style import save
 
 with job(snakemake):
     names, dataset = ("dice", "noise"), snakemake.wildcards.dataset
-    tables = [read_csv(snakemake.input[name]) for name in names]
+    tables = [read_table(snakemake.input[name]) for name in names]
     of_set = [table[table["dataset"] == dataset] for table in tables]
     figure = polar_figure(*of_set, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

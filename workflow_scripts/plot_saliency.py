@@ -3,8 +3,9 @@
 from thetascope.datasets.arrays import read_array
 from thetascope.engine.job import job
 from thetascope.files import read_npz, record
-from thetascope.report.figures.pictures import example, saliency_figure
-from thetascope.report.figures.style import ARM, MAP, save
+from thetascope.report.figures.pictures import example, of_attribution, saliency_figure
+from thetascope.report.figures.style import ATTRIBUTION, save
+from thetascope.vocabulary import ARM
 
 with job(snakemake):
     evaluations = snakemake.params.evaluations
@@ -12,11 +13,9 @@ with job(snakemake):
     images, canvas = read_array(snakemake.input.images), snakemake.params.view["canvas"]
     shown, image, mask = example(files[0], images, canvas)
     maps = {
-        evaluation["eval_angle"]: {
-            key.removesuffix(f".{MAP}"): file[key][shown] for key in file if key.endswith(MAP)
-        }
+        evaluation["theta"]: {k: m[shown] for k, m in of_attribution(file, ATTRIBUTION).items()}
         for evaluation, file in zip(evaluations, files, strict=True)
     }
-    arm = ", ".join(str(evaluations[0][key]) for key in ("dataset", *ARM))
+    arm = ", ".join(evaluations[0][key] for key in ARM)
     figure = saliency_figure(image, mask, maps, f"Saliency maps: {arm}")
     save(figure, snakemake.output, record(snakemake))

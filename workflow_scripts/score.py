@@ -1,4 +1,4 @@
-"""Rule score: saliency.npz → dice.csv, per item × model × orientation × map × metric."""
+"""Rule score: saliency.npz → dice.csv, per item × model × input × attribution × metric."""
 
 from thetascope.engine import prefork
 

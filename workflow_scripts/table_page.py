@@ -1,11 +1,11 @@
 """Rule table_page: results/tables/{table}.csv → results/pages/{table}.html."""
 
 from thetascope.engine.job import job
-from thetascope.files import atomic, read_csv, record
+from thetascope.files import atomic, read_table, record
 from thetascope.report.pages import TITLES, table_page
 
 with job(snakemake):
     title = TITLES[snakemake.wildcards.table]
-    text = table_page(read_csv(snakemake.input[0]), title, record(snakemake))
+    text = table_page(read_table(snakemake.input[0]), title, record(snakemake))
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

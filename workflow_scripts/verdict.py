@@ -1,15 +1,16 @@
 """Rule verdict: oscillation.csv, noise.csv, interaction.csv → verdict.csv, verdict.md."""
 
 from thetascope.analysis import verdict
+from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job
-from thetascope.files import atomic, read_csv, record, write_csv
+from thetascope.files import atomic, read_table, record, write_table
 
 with job(snakemake):
-    given, params = snakemake.input, snakemake.params
+    given, analysis = snakemake.input, Analysis(**snakemake.params.analysis)
     table = verdict.verdict_table(
-        read_csv(given.oscillation), read_csv(given.noise), params.analysis, params.shams
+        read_table(given.oscillation), read_table(given.noise), analysis, snakemake.params.shams
     )
-    page = verdict.page(table, read_csv(given.interaction), params.analysis)
-    write_csv(table, snakemake.output.table, record(snakemake))
+    page = verdict.page(table, read_table(given.interaction), analysis)
+    write_table(table, snakemake.output.table[0], record(snakemake))
     with atomic(snakemake.output.page) as temporary:
         temporary.write_text(page, encoding="utf-8")

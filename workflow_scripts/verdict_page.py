@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from thetascope.engine.job import job
-from thetascope.files import atomic, read_csv, record
+from thetascope.files import atomic, read_table, record
 from thetascope.report.pages import verdict_page
 
 with job(snakemake):
     words = Path(snakemake.input.words).read_text(encoding="utf-8")
-    text = verdict_page(words, read_csv(snakemake.input.table), record(snakemake))
+    text = verdict_page(words, read_table(snakemake.input.table), record(snakemake))
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Angles as they stand in paths: degrees with three digits and one decimal, or a word."""
+"""Angles: degrees as a float everywhere, but text in paths (`030.0`), or a word there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from thetascope.errors import UserError
 
-RANDOM, NONE = "random", "none"  # trained with random rotation; not trained at all
+# how an encoder was trained: at a fixed angle, with random rotation, not at all
+FIXED, RANDOM, NONE = "fixed", "random", "none"
 
 
 def label(degrees: float) -> str:
@@ -32,9 +33,14 @@ def degrees(label: str) -> float:
     return float(label)
 
 
+def training(label: str) -> str:
+    """How a run with this angle in its path was trained: `fixed`, `random` or `none`."""
+    return label if label in (RANDOM, NONE) else FIXED
+
+
 def is_fixed(label: str) -> bool:
     """Whether this is an angle in degrees rather than `random` or `none`."""
-    return label not in (RANDOM, NONE)
+    return training(label) == FIXED
 
 
 def divides_circle(period: float) -> bool:

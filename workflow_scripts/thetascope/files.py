@@ -29,7 +29,8 @@ VERSIONED = (
     *("numpy", "scipy", "pandas", "scikit-image", "scikit-learn"),
     *("torch", "torchvision", "timm"),
 )
-TEXT_COLUMNS = ("item", "id", "case", "dataset", "view", "angle", "eval_angle", "at", "seed")
+TEXT_COLUMNS = ("item", "id", "case", "dataset", "view")
+ANGLE_COLUMNS = ("angle", "eval_angle", "held_angle", "theta")
 
 
 @contextmanager
@@ -98,7 +99,7 @@ class DamagedError(UserError):
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
-    """Write a table whose first line, a comment, is the record and the rest's digest as JSON."""
+    """Write a file of one run, whose first line, a comment, is the record and the rest's digest."""
     text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
     header = {**record, "sha256": hashlib.sha256(text).hexdigest()}
     with atomic(path) as temporary:
@@ -107,7 +108,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) 
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table of ours; names and angles stay text, as they stand in paths.
+    """Read a file of one run; names stay text, whatever they look like.
 
     Raises
     ------
@@ -142,6 +143,58 @@ def read_text(path: str | Path) -> bytes:
     return text
 
 
+def write_table(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a table for people: plain CSV that any program opens without options.
+
+    What made it, the digest of the CSV and the types of the columns lie beside it, in a JSON file
+    of the same name. Angles keep a decimal (30.0), so that every reader takes them for what they
+    are.
+    """
+    angles = {
+        name: frame[name].map("{:.1f}".format, na_action="ignore")
+        for name in ANGLE_COLUMNS
+        if name in frame
+    }
+    text = frame.assign(**angles).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    contents = {
+        **record,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "columns": {str(name): _kind(dtype) for name, dtype in frame.dtypes.items()},
+    }
+    with atomic(path) as temporary:
+        temporary.write_bytes(text.encode())
+    with atomic(Path(path).with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(contents, sort_keys=True, indent=1) + "\n", "utf-8")
+
+
+def _kind(dtype: Any) -> str:
+    """Name of a column's type under which pandas reads it back."""
+    return {"f": "float64", "i": "int64", "u": "int64", "b": "bool"}.get(dtype.kind, "str")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table that `write_table` wrote, every column of the type that it had.
+
+    Raises
+    ------
+    DamagedError
+        If the CSV or the JSON file beside it is not what was written.
+    """
+    import pandas as pd
+
+    text = Path(path).read_bytes()
+    beside = Path(path).with_suffix(".json")
+    try:
+        record = json.loads(beside.read_bytes())
+        expected, types = record["sha256"], record["columns"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(path, f"{beside} says nothing of it") from error
+    if hashlib.sha256(text).hexdigest() != expected:
+        raise DamagedError(path, f"another SHA-256 than {beside} says")
+    # an image set may be called NA: only an empty cell has no value
+    return pd.read_csv(io.BytesIO(text), dtype=types, keep_default_na=False, na_values=[""])
+
+
 def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[str, Any]) -> None:
     """Write a columnar table part by part, so that memory need not hold all of it.
 
@@ -162,9 +215,13 @@ def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[s
     frame = first.slice(0, 0).to_pandas()
     frame.attrs = {"record": dict(record)}
     schema = first.schema.with_metadata(pa.Table.from_pandas(frame).schema.metadata)
-    # numbers hardly repeat: to look for those that do takes longer than to write them
-    text = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    options = {"use_dictionary": text, "write_page_checksum": True}
+    # scores hardly repeat: to look for those that do takes longer than to write them
+    repeated = [
+        field.name
+        for field in schema
+        if field.name in ANGLE_COLUMNS or not pa.types.is_floating(field.type)
+    ]
+    options = {"use_dictionary": repeated, "write_page_checksum": True}
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for part in chain([first], parts):
             writer.write_table(part.select(schema.names).cast(schema))
@@ -205,7 +262,7 @@ def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pd.Data
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Read what made a `.csv` or `.npz` of ours."""
+    """Read what made a `.csv` of one run or a `.npz` of ours."""
     path = Path(path)
     if path.suffix == ".npz":
         contents: dict[str, Any] = json.loads(str(read_npz(path)["record"]))

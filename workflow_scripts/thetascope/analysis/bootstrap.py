@@ -18,34 +18,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thetascope.analysis.scores import Array
+from thetascope.analysis.settings import Bootstrap, Permutations
 
 log = logging.getLogger(__name__)
 
 
-def bootstrap_means(values: Array, bootstrap: int, seed: int) -> Array:
+def bootstrap_means(values: Array, bootstrap: Bootstrap) -> Array:
     """Means over items and seeds in bootstrap draws, the same draws for every cell.
 
     Parameters
     ----------
     values : ndarray
         Float [cells, seeds, items]; NaN are left out of the means.
-    bootstrap : int
-        Number of draws.
-    seed : int
-        Of the random state.
+    bootstrap : Bootstrap
+        Number of draws and seed.
 
     Returns
     -------
     ndarray
-        Float [cells, bootstrap]; NaN where a draw holds nothing of a cell.
+        Float [cells, draws]; NaN where a draw holds nothing of a cell.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(bootstrap.seed)
     # how often each item and each seed is drawn; the weight of a score is the product
     items, seeds = (
-        rng.multinomial(n, np.full(n, 1 / n), size=bootstrap).astype(np.float64)
+        rng.multinomial(n, np.full(n, 1 / n), size=bootstrap.draws).astype(np.float64)
         for n in (values.shape[2], values.shape[1])
     )
-    weights = np.einsum("bs,bi->sib", seeds, items).reshape(-1, bootstrap)
+    weights = np.einsum("bs,bi->sib", seeds, items).reshape(-1, bootstrap.draws)
     flat = values.reshape(len(values), -1)
     found = np.isfinite(flat)
     if found.all():
@@ -55,14 +54,14 @@ def bootstrap_means(values: Array, bootstrap: int, seed: int) -> Array:
 
 
 @lru_cache(maxsize=8)
-def shuffles(shape: tuple[int, ...], permutations: int, seed: int) -> NDArray[np.int32]:
-    """Random orders of the last axis for arrays of this shape: [permutations, *shape]."""
-    orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations, *shape))
-    return np.random.default_rng(seed).permuted(orders, axis=-1)
+def shuffles(shape: tuple[int, ...], permutations: Permutations) -> NDArray[np.int32]:
+    """Random orders of the last axis for arrays of this shape: [draws, *shape]."""
+    orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations.draws, *shape))
+    return np.random.default_rng(permutations.seed).permuted(orders, axis=-1)
 
 
 def interval(draws: Array, confidence: float) -> tuple[Array, Array]:
-    """Percentile interval over the last axis: float [..., bootstrap] → low and high, [...].
+    """Percentile interval over the last axis: float [..., draws] → low and high, [...].
 
     Draws that are NaN are left out; an interval of none but such is NaN.
     """

@@ -6,7 +6,6 @@ A curve is the mean score over items and seeds at each angle of a sweep.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.bootstrap import mean
-from thetascope.analysis.scores import RUN, SCORE, Array, Scores
-from thetascope.angles import degrees, is_fixed
+from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.sweeps import sweeps
+from thetascope.angles import FIXED
+from thetascope.vocabulary import ARM, SCORE
 
-KEY = [*RUN, "sweep", "at", *SCORE, "series"]
+KEY = [*ARM, "training", "sweep", "held_angle", *SCORE, "series"]
 COUNTS = ["n_angles", "n_items", "n_left_out", "n_seeds"]
 MIN_ANGLES = 4
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
@@ -33,8 +34,7 @@ class Curve:
     Attributes
     ----------
     key : dict
-        What the curve is of: `dataset`, `view`, `encoder`, `method`, `sweep`, `at`, `model`,
-        `orientation`, `map`, `metric`, `series`.
+        What the curve is of: the columns `KEY`. `held_angle` is None where no angle is held.
     theta : ndarray
         Angles in degrees, ascending, float [angles]. 0 and 360 are separate.
     values : ndarray
@@ -43,7 +43,7 @@ class Curve:
         Items that are not in `values`, since they lack a score at some angle or seed.
     """
 
-    key: dict[str, str]
+    key: dict[str, Any]
     theta: Array
     values: Array
     left_out: int
@@ -66,43 +66,48 @@ class Curve:
         return dict(zip(COUNTS, (angles, items, self.left_out, seeds), strict=True))
 
 
-def _sweeps(scores: Scores) -> Iterator[tuple[str, str, list[str], Array, Array]]:
-    """Yield (sweep, at, angles of the curve, value, null) wherever there are enough angles."""
-    chosen = defaultdict(list)  # sweep, at, which of the two angles varies → cells
-    for i, (angle, evaluated) in enumerate(scores.cells):
-        if angle == evaluated:
-            chosen["diagonal", "same", 0].append(i)
-        chosen["eval", angle, 1].append(i)
-        if is_fixed(angle):
-            chosen["train", evaluated, 0].append(i)
-    for (sweep, at, varies), cells in chosen.items():
-        if len(cells) >= MIN_ANGLES:
-            labels = [scores.cells[i][varies] for i in cells]
-            yield sweep, at, labels, scores.value[cells], scores.null[cells]
-    # the margins, where every run is evaluated at every angle
-    trained = [i for i, cell in enumerate(scores.cells) if is_fixed(cell[0])]
-    angles, evaluated = (sorted({scores.cells[i][varies] for i in trained}) for varies in (0, 1))
+def _margins(scores: Scores) -> Iterator[tuple[str, Array, Array, Array]]:
+    """Yield sweep, θ, value and null of both means over the other angle, if all were crossed."""
+    trained = [i for i, (how, *_) in enumerate(scores.cells) if how == FIXED]
+    angles, evaluated = (sorted({scores.cells[i][place] for i in trained}) for place in (1, 2))
     sizes = len(angles), len(evaluated)
-    if min(sizes) >= MIN_ANGLES and len(trained) == sizes[0] * sizes[1]:
-        grids = [
-            array[trained].reshape(*sizes, *array.shape[1:])
+    if min(sizes) < MIN_ANGLES or len(trained) < sizes[0] * sizes[1]:
+        return
+    for sweep, theta, other in ("train_margin", angles, 1), ("eval_margin", evaluated, 0):
+        value, null = (
+            mean(array[trained].reshape(*sizes, *array.shape[1:]), axis=other)
             for array in (scores.value, scores.null)
-        ]
-        for sweep, labels, other in ("train", angles, 1), ("eval", evaluated, 0):
-            value, null = (mean(grid, axis=other) for grid in grids)
-            yield sweep, "mean", labels, value, null
+        )
+        yield sweep, np.array(theta), value, null
+
+
+def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, Array, Array]]:
+    """Yield what tells a sweep from others, its θ, value and null."""
+    for sweep, cells in sweeps(scores.cells).items():
+        if len(cells) >= MIN_ANGLES:
+            theta = np.array([sweep.theta(scores.cells[i]) for i in cells])
+            place = {
+                "training": sweep.training,
+                "sweep": sweep.kind,
+                "held_angle": sweep.held_angle,
+            }
+            yield place, theta, scores.value[cells], scores.null[cells]
+    for margin, theta, value, null in _margins(scores):
+        yield {"training": FIXED, "sweep": margin, "held_angle": None}, theta, value, null
 
 
 def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
     """Yield every curve over at least four distinct angles, in four series each.
 
-    The sweeps are `diagonal` (angle = eval_angle), `eval` (angle fixed at `at`) and `train`
-    (eval_angle fixed at `at`); with every run evaluated at every angle also the margins, `at` =
-    `mean` over the angles of the other. The series are `value`, `footprint` (its null), `excess`
-    (value − null) and `residual` (value − share · null, see `footprint_share`). An angle at which
-    no item has a score is no part of the curve; such is θ = 0 for the plain gradient of a pair's
-    cosine, which is at its maximum there. An item that lacks a score at any other angle is left out
-    of the whole curve, so that no angle is averaged over other items than its neighbours.
+    The sweeps are `diagonal` (angle = eval_angle), `eval` (angle held at `held_angle`) and `train`
+    (eval_angle held); with every run evaluated at every angle also the margins `train_margin` and
+    `eval_margin`, means over the other angle. The series are `value`, `footprint` (its null),
+    `excess` (value − null) and `residual` (value − share · null, see `footprint_share`).
+
+    An angle at which no item has a score is no part of the curve; such is θ = 0 for the plain
+    gradient of a pair's cosine, which is at its maximum there. An item that lacks a score at any
+    other angle is left out of the whole curve, so that no angle is averaged over other items than
+    its neighbours.
 
     Parameters
     ----------
@@ -110,15 +115,15 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
         Of all arms, models and metrics.
     """
     for one in scores:
-        for sweep, at, labels, value, null in _sweeps(one):
+        for place, theta, value, null in _swept(one):
             found = np.isfinite(value) & np.isfinite(null)
             scored = found.any(axis=(1, 2))
-            theta = np.array([degrees(label) for label in labels])[scored]
+            theta = theta[scored]
             if len(set(theta % 360)) < MIN_ANGLES:
                 continue
             value, null = value[scored], null[scored]
             complete = found[scored].all(axis=(0, 1))
-            place = one.key | {"sweep": sweep, "at": at}
+            place = one.key | place
             if not complete.any():
                 log.warning("no item has a score at all angles, left out: %s", place)
                 continue
@@ -151,10 +156,10 @@ def footprint_share(value: Array, footprint: Array) -> float:
     return float(np.clip(of_value @ of_footprint / square, 0, 1)) if square > 0 else 0.0
 
 
-def exchangeable(key: Mapping[str, str]) -> bool:
+def exchangeable(key: Mapping[str, Any]) -> bool:
     """Whether angles of such a curve may change places under H0 (see `inference`)."""
     chance = key["series"] != "footprint" and key["model"] != "baseline"
-    return chance and key["sweep"] != "eval"
+    return chance and key["sweep"] not in ("eval", "eval_margin")
 
 
 def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
@@ -162,5 +167,6 @@ def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     if not rows:
         log.warning("no sweep has %d angles or more: no curves, an empty table", MIN_ANGLES)
     key = [column for column in KEY[:-1] if column in columns]
+    table = pd.DataFrame(rows, columns=columns).astype({"held_angle": float})
     # series and periods keep their order
-    return pd.DataFrame(rows, columns=columns).sort_values(key, kind="stable", ignore_index=True)
+    return table.sort_values(key, kind="stable", ignore_index=True)

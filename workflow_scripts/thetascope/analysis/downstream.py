@@ -12,15 +12,17 @@ from scipy import stats
 
 from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.curves import MIN_ANGLES, curves
-from thetascope.analysis.scores import RUN, SCORE, Array, Scores
+from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Permutations
+from thetascope.vocabulary import ARM, SCORE
 
-TASKS = ("segmentation", "probe")  # the `map` of scores that are no maps
-KEY = [*RUN, *SCORE, "series", "task"]
+TASKS = ("segmentation", "probe")  # the `attribution` of scores that are no maps
+KEY = [*ARM, *SCORE, "series", "task"]
 COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
 
 
 def correlation_test(
-    first: Array, second: Array, permutations: int, seed: int
+    first: Array, second: Array, permutations: Permutations
 ) -> tuple[float, float, float]:
     """Correlate two curves over the same angles.
 
@@ -28,10 +30,8 @@ def correlation_test(
     ----------
     first, second : ndarray
         Float [angles].
-    permutations : int
-        Number B of draws.
-    seed : int
-        Of the draws.
+    permutations : Permutations
+        Number B of draws and seed.
 
     Returns
     -------
@@ -45,19 +45,19 @@ def correlation_test(
         return np.nan, np.nan, np.nan
     ranks = [stats.rankdata(curve) for curve in (first, second)]
     a, b = ((r - r.mean()) / r.std() for r in ranks)
-    observed, null = abs(a @ b), np.abs(b[shuffles((len(b),), permutations, seed)] @ a)
-    p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations)
+    observed, null = abs(a @ b), np.abs(b[shuffles((len(b),), permutations)] @ a)
+    p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations.draws)
     return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
 
 
-def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> pd.DataFrame:
+def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd.DataFrame:
     """Correlate every curve of maps with every curve of a task, over θ of the diagonal sweep.
 
     Parameters
     ----------
     scores : sequence of Scores
         Of all arms, models and metrics, those of the tasks among them.
-    permutations, seed
+    permutations : Permutations
         As for `correlation_test`.
 
     Returns
@@ -70,15 +70,17 @@ def downstream_table(scores: Sequence[Scores], permutations: int, seed: int) -> 
     for curve in curves(scores):
         if curve.key["sweep"] == "diagonal" and curve.key["series"] in ("value", "excess"):
             one = curve.key, curve.theta, curve.mean
-            arms[tuple(curve.key[column] for column in RUN)].append(one)
+            arms[tuple(curve.key[column] for column in ARM)].append(one)
     rows = []
     for arm in arms.values():
-        maps = [one for one in arm if one[0]["map"] not in TASKS]
-        tasks = [o for o in arm if o[0]["map"] in TASKS and o[0]["series"] == "value"]
+        maps = [one for one in arm if one[0]["attribution"] not in TASKS]
+        tasks = [o for o in arm if o[0]["attribution"] in TASKS and o[0]["series"] == "value"]
         for (key, theta, mean), (task, task_theta, task_mean) in product(maps, tasks):
             _, i, j = np.intersect1d(theta, task_theta, return_indices=True)
             if len(i) >= MIN_ANGLES:
-                found = correlation_test(mean[i], task_mean[j], permutations, seed)
+                found = correlation_test(mean[i], task_mean[j], permutations)
                 row = key | {"task": task["metric"]}
-                rows.append(row | dict(zip(COLUMNS, (*found, permutations, len(i)), strict=True)))
+                rows.append(
+                    row | dict(zip(COLUMNS, (*found, permutations.draws, len(i)), strict=True))
+                )
     return pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).sort_values(KEY, ignore_index=True)

@@ -23,6 +23,7 @@ from scipy import ndimage, stats
 from thetascope.analysis.bootstrap import bootstrap_means, interval
 from thetascope.analysis.curves import DECIMALS, KEY, curves
 from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Bootstrap
 
 METHODS = ("structure_tensor", "hog")
 FINE = {"sigma": 1.0, "radius": 2}  # pixels; Gaussian that takes away what the grid does not carry
@@ -221,23 +222,21 @@ def _correlation(one: Array, other: Array) -> float:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _summary(values: Array, bootstrap: int, confidence: float, seed: int) -> dict[str, Array]:
+def _summary(values: Array, bootstrap: Bootstrap) -> dict[str, Array]:
     """Mean over items with interval: float [items, cells] → columns of [cells]; NaN left out."""
-    low, high = interval(bootstrap_means(values.T[:, None], bootstrap, seed), confidence)
+    low, high = interval(bootstrap_means(values.T[:, None], bootstrap), bootstrap.confidence)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
         mean = np.nanmean(values, axis=0)
     found = np.isfinite(values).sum(axis=0)
-    return {"mean": mean, "ci_low": low, "ci_high": high, "n_items": found}
+    return {"value": mean, "ci_low": low, "ci_high": high, "n_items": found}
 
 
 def orientation_tables(
     images: NDArray,
     bins: int,
     degrees: Sequence[float],
-    bootstrap: int,
-    confidence: float,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Orientations of a data set, and how much they resemble themselves turned by θ.
 
@@ -249,26 +248,25 @@ def orientation_tables(
         As for `histogram`.
     degrees : sequence of float
         θ.
-    bootstrap, confidence, seed
+    bootstrap : Bootstrap
         As for `tables.dice_table`.
 
     Returns
     -------
     histograms : DataFrame
         One row per `histogram` (one of `METHODS`) and `direction` (centre of the bin in degrees):
-        `mean` over items, `ci_low`, `ci_high`, `n_items` (with any gradient).
+        `value` (mean over items), `ci_low`, `ci_high`, `n_items` (with any gradient).
     autocorrelations : DataFrame
-        One row per `histogram` and `theta`: `mean` over the items' autocorrelations, `ci_low`,
-        `ci_high`, `n_items`, and `of_mean`, the autocorrelation of the mean histogram: lower
-        where every item has an orientation of its own.
+        One row per `histogram` and `theta`: `value` (mean over the items' autocorrelations),
+        `ci_low`, `ci_high`, `n_items`, and `of_mean`, the autocorrelation of the mean histogram:
+        lower where every item has an orientation of its own.
     """
-    options = (bootstrap, confidence, seed)
     shares, likeness = [], []
     for name in METHODS:
         of_items = histogram(images, bins, name)
-        share = _summary(of_items, *options)
-        alike = _summary(autocorrelation(of_items, degrees), *options)
-        alike["of_mean"] = autocorrelation(share["mean"][None], degrees)[0]
+        share = _summary(of_items, bootstrap)
+        alike = _summary(autocorrelation(of_items, degrees), bootstrap)
+        alike["of_mean"] = autocorrelation(share["value"][None], degrees)[0]
         directions = np.arange(bins) * 180 / bins
         shares.append(pd.DataFrame({"histogram": name, "direction": directions, **share}))
         likeness.append(pd.DataFrame({"histogram": name, "theta": degrees, **alike}))
@@ -283,15 +281,15 @@ def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) 
     scores : sequence of Scores
         Of all arms, models and metrics.
     autocorrelations : DataFrame
-        `dataset`, `histogram`, `theta`, `mean`, with every θ of the curves.
+        `dataset`, `histogram`, `theta`, `value`, with every θ of the curves.
 
     Returns
     -------
     DataFrame
-        One row per curve (see `oscillation.curves`: before and after the null is subtracted, and
+        One row per curve (see `curves.curves`: before and after the null is subtracted, and
         the null itself) and `histogram`: the columns of `curve_correlation`.
     """
-    means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="mean")
+    means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="value")
     rows = [
         curve.key
         | {"histogram": name}

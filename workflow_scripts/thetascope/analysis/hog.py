@@ -16,6 +16,7 @@ from sklearn.svm import SVC
 from thetascope.analysis.bootstrap import interval
 from thetascope.analysis.gradient_orientation import FINE, binned, orientations, seen
 from thetascope.analysis.scores import Array
+from thetascope.analysis.settings import Bootstrap
 
 HOG_SIDE = 224  # pixels; cells are given for images of this side
 HOG_BINS = 9
@@ -98,9 +99,7 @@ def hog_svm(
     cases: Sequence[str] | NDArray,
     degrees: float,
     cell: int,
-    bootstrap: int,
-    confidence: float,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> dict[str, float]:
     """How well HoG and an SVM tell x from R_θ x in cases that they were not trained on.
 
@@ -122,8 +121,8 @@ def hog_svm(
         θ.
     cell : int
         As for `hog`.
-    bootstrap, confidence, seed
-        Number of draws, of the interval, of the random state.
+    bootstrap : Bootstrap
+        Of the interval.
 
     Returns
     -------
@@ -143,12 +142,12 @@ def hog_svm(
         model.fit(np.concatenate(pairs[train]), np.tile([0, 1], len(train)))
         correct[test] = model.predict(np.concatenate(pairs[test])).reshape(-1, 2) == [0, 1]
     size, hits = (np.bincount(number, weight) for weight in (None, correct.mean(axis=1)))
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), bootstrap)
+    draws = np.random.default_rng(bootstrap.seed).multinomial(n, np.full(n, 1 / n), bootstrap.draws)
     accuracy = correct.mean()
     # training sets of the folds overlap, which the draws do not see
     wider = np.sqrt(1 + folds / (folds - 1))
     distance = wider * ((draws @ hits) / (draws @ size) - accuracy)
-    low, high = np.clip(accuracy + np.array(interval(distance, confidence)), 0, 1)
+    low, high = np.clip(accuracy + np.array(interval(distance, bootstrap.confidence)), 0, 1)
     measures = (accuracy, low, high, len(images), n)
     return dict(zip(ACCURACY, measures, strict=True))
 
@@ -158,14 +157,11 @@ def hog_svm_table(
     cases: Sequence[str] | NDArray,
     degrees: Sequence[float],
     cells: Sequence[int],
-    bootstrap: int,
-    confidence: float,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> pd.DataFrame:
-    """`hog_svm` for every size of cell and every θ: one row each, `cell`, `theta`, its columns."""
-    options = (bootstrap, confidence, seed)
+    """`hog_svm` for every size of cell and every θ, in the columns `hog_cell` and `theta`."""
     return pd.DataFrame(
-        {"cell": cell, "theta": theta, **hog_svm(images, cases, theta, cell, *options)}
+        {"hog_cell": cell, "theta": theta, **hog_svm(images, cases, theta, cell, bootstrap)}
         for cell in cells
         for theta in degrees
     )

@@ -2,14 +2,14 @@
 
 What a p means depends on what chance there is in a curve:
 
-Sweeps `train` and `diagonal`
+Sweeps `train`, `train_margin` and `diagonal`
     Every angle is a run of its own with its own random state. H0: θ has no influence whatever. Then
     all angles of a seed, 0 and 360 like any other, are draws from one distribution and may change
     places; all items move together, since they share the run. That holds for one seed as for many.
     In `train` a small p says that the training angle matters to maps taken at `at`; in `diagonal`,
     that training or evaluation does, and evaluation does so by resampling alone (and `excess` by
     the footprint that it subtracts). Noise that is larger at some angles breaks H0 too.
-Sweep `eval`
+Sweeps `eval` and `eval_margin`
     One run per seed, seen from all angles: a smooth function of θ, whose neighbouring angles
     resemble each other and may not change places. Shuffling would only ask whether it is constant,
     which nothing is; shifting it round the circle or drawing other phases leaves its power at every
@@ -34,6 +34,7 @@ from scipy import stats
 from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.curves import COUNTS, DECIMALS, KEY, curve_table, curves, exchangeable
 from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import basis_of_waves, known_periods
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def _orthonormal(cells: Array) -> Array:
     return basis[:, size > 10.0**-DECIMALS].reshape(*cells.shape[:2], -1)
 
 
-def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
+def shuffled_means(cells: Array, permutations: Permutations) -> Array:
     """Mean curve over seeds, as observed and with the angles of every seed shuffled.
 
     The draws depend on the shape of `cells` alone, so several arrays of one shape are shuffled
@@ -60,10 +61,8 @@ def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
     ----------
     cells : ndarray
         Float [angles, seeds], means over items.
-    permutations : int
-        Number B of draws.
-    seed : int
-        Of the random state.
+    permutations : Permutations
+        Number B of draws and seed.
 
     Returns
     -------
@@ -71,7 +70,7 @@ def shuffled_means(cells: Array, permutations: int, seed: int) -> Array:
         Float [angles, 1 + B], the observed curve first; each about its mean.
     """
     own = (cells - cells.mean(axis=0)).T
-    orders = shuffles(own.shape, permutations, seed)
+    orders = shuffles(own.shape, permutations)
     draws = sum(values[orders[:, i]] for i, values in enumerate(own)) / len(own)
     return np.vstack([own.mean(axis=0), draws]).T
 
@@ -85,7 +84,7 @@ def p_value(statistic: Array, null: Array) -> Array:
 
 
 def permutation_test(
-    theta: Array, cells: Array, periods: Sequence[float], permutations: int, seed: int
+    theta: Array, cells: Array, periods: Sequence[float], permutations: Permutations
 ) -> tuple[Array, Array, float]:
     """Test H0 "angles are exchangeable within each seed" against waves of the given periods.
 
@@ -104,7 +103,7 @@ def permutation_test(
         Float [angles, seeds, columns]; the columns of an angle move together.
     periods : sequence of float
         Degrees; resolved by `theta`.
-    permutations, seed
+    permutations : Permutations
         As for `shuffled_means`.
 
     Returns
@@ -124,10 +123,10 @@ def permutation_test(
     n = columns.shape[2]
     ordered = [[other for other in periods if other != period] + [period] for period in periods]
     basis = basis_of_waves(theta, np.array(ordered).reshape(len(periods), len(periods)))
-    waves = np.empty((*basis.shape[::2], 1 + permutations, n))
-    between = np.zeros(1 + permutations)
+    waves = np.empty((*basis.shape[::2], 1 + permutations.draws, n))
+    between = np.zeros(1 + permutations.draws)
     for i, column in enumerate(np.moveaxis(columns, 2, 0)):
-        means = shuffled_means(column, permutations, seed) * np.sqrt(seeds)
+        means = shuffled_means(column, permutations) * np.sqrt(seeds)
         waves[..., i] = basis.mT @ means
         between += (means**2).sum(axis=0)
     joint, own = (np.einsum("pfbi,pfbj->pbij", w, w) for w in (waves, waves[:, -2:]))
@@ -145,20 +144,21 @@ def _test_rows(
     theta: Array,
     cells: Array,
     periods: Sequence[float],
-    permutations: int,
-    seed: int,
+    permutations: Permutations,
 ) -> list[dict[str, Any]]:
     known, asked = known_periods(theta, periods)
     p, p_max = np.full((2, len(periods)), np.nan)
     p_any = np.nan
     if exchangeable(key):
-        p[known], p_max[known], p_any = permutation_test(theta, cells, asked, permutations, seed)
+        p[known], p_max[known], p_any = permutation_test(theta, cells, asked, permutations)
     columns = zip(periods, known, p, p_max, strict=True)
-    return [key | dict(zip(TEST, (*row, p_any, permutations), strict=True)) for row in columns]
+    return [
+        key | dict(zip(TEST, (*row, p_any, permutations.draws), strict=True)) for row in columns
+    ]
 
 
 def period_tests(
-    scores: Sequence[Scores], periods: Sequence[float], permutations: int, seed: int
+    scores: Sequence[Scores], periods: Sequence[float], permutations: Permutations
 ) -> pd.DataFrame:
     """Test at every period whether a curve depends on θ.
 
@@ -168,13 +168,13 @@ def period_tests(
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
-    permutations, seed
+    permutations : Permutations
         As for `shuffled_means`; curves of one shape see the same draws.
 
     Returns
     -------
     DataFrame
-        One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
+        One row per curve and period, as in `waves.oscillation_table`: `period`, `resolved`,
         `p`, `p_max`, `p_any` (see `permutation_test`; NaN where the period is not resolved or no
         test is valid), `permutations`, and the curve's counts. `false_discovery` corrects `p`.
     """
@@ -182,7 +182,7 @@ def period_tests(
     for curve in curves(scores):
         cells = curve.cells[..., None]
         key = curve.key | curve.counts
-        rows += _test_rows(key, curve.theta, cells, periods, permutations, seed)
+        rows += _test_rows(key, curve.theta, cells, periods, permutations)
     return curve_table(rows, [*KEY, *TEST, *COUNTS])
 
 
@@ -192,7 +192,7 @@ def contrasts(cells: Array) -> Array:
 
 
 def interaction_tests(
-    scores: Sequence[Scores], periods: Sequence[float], permutations: int, seed: int
+    scores: Sequence[Scores], periods: Sequence[float], permutations: Permutations
 ) -> pd.DataFrame:
     """Test whether the curves of several data sets have different shapes: data set × θ.
 
@@ -208,7 +208,7 @@ def interaction_tests(
 
     Parameters
     ----------
-    scores, periods, permutations, seed
+    scores, periods, permutations
         As for `period_tests`.
 
     Returns
@@ -229,7 +229,7 @@ def interaction_tests(
             key, theta, _ = group[0]
             cells = contrasts(np.stack([cells for *_, cells in group], axis=2))
             key |= {"n_datasets": len(group)}
-            rows += _test_rows(key, theta, cells, periods, permutations, seed)
+            rows += _test_rows(key, theta, cells, periods, permutations)
     names = [column for column in KEY if column != "dataset"]
     return curve_table(rows, [*names, *TEST, "n_angles", "n_datasets", "n_seeds"])
 
@@ -270,7 +270,9 @@ def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -
         log.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
     q = np.full(len(tests), np.nan)
     one_test = [column for column in tests if column not in ("series", "p", "p_max", "p_any")]
-    of_all_series = tests.groupby(one_test)["p"].transform("max")  # the footprint has none
+    of_all_series = tests.groupby(one_test, dropna=False)["p"].transform(
+        "max"
+    )  # the footprint has none
     p = tests["p"].mask(declared & tests["p"].notna(), of_all_series).to_numpy(np.float64)
     for family in declared, ~declared:
         tested = family & np.isfinite(p)

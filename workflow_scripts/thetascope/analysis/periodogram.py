@@ -10,8 +10,10 @@ import pandas as pd
 from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
 from thetascope.analysis.inference import p_value, shuffled_means
 from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import basis_of_waves, known_periods
 
+NONE = Permutations(0, 0)
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
 
 
@@ -43,7 +45,7 @@ def lomb_scargle(theta: Array, curves: Array, periods: Sequence[float]) -> Array
 
 
 def periodogram_table(
-    scores: Sequence[Scores], permutations: int, confidence: float, seed: int
+    scores: Sequence[Scores], permutations: Permutations, confidence: float
 ) -> pd.DataFrame:
     """Lomb–Scargle periodogram of every curve, for power at periods that nobody declared.
 
@@ -54,8 +56,8 @@ def periodogram_table(
     ----------
     scores : sequence of Scores
         Of all arms, models and metrics.
-    permutations, seed
-        As for `shuffled_means`.
+    permutations : Permutations
+        As for `inference.shuffled_means`.
     confidence : float
         Of the threshold, for example 0.95.
 
@@ -63,7 +65,7 @@ def periodogram_table(
     -------
     DataFrame
         One row per curve and whole number of `cycles` per turn up to the grid's Nyquist frequency
-        (see `oscillation.resolved`): `period` (degrees), `power` (share of the mean curve's sum of
+        (see `waves.resolved`): `period` (degrees), `power` (share of the mean curve's sum of
         squares, 0 for a flat curve), `threshold` (quantile of the highest power of shuffled curves,
         in the same unit; above 1 where the seeds hardly agree), `p_max` (family-wise over the
         frequencies), `permutations`, and the curve's counts. Where no test is valid `p_max` and
@@ -73,7 +75,7 @@ def periodogram_table(
     for curve in curves(scores):
         _, periods = known_periods(curve.theta, [360 / n for n in range(1, len(curve.theta))])
         testable = exchangeable(curve.key)
-        means = shuffled_means(curve.cells, permutations if testable else 0, seed)
+        means = shuffled_means(curve.cells, permutations if testable else NONE)
         power = lomb_scargle(curve.theta, means, periods)
         power /= (means[:, 0] ** 2).sum() or 1
         highest = power.max(axis=0, initial=0)
@@ -82,6 +84,6 @@ def periodogram_table(
             p_max = p_value(power, highest)
             threshold = np.quantile(highest, confidence, method="higher")
         for cycles, row in enumerate(zip(periods, power[:, 0], p_max, strict=True), start=1):
-            fit = dict(zip(SPECTRUM, (cycles, *row, threshold, permutations), strict=True))
+            fit = dict(zip(SPECTRUM, (cycles, *row, threshold, permutations.draws), strict=True))
             rows.append(curve.key | fit | curve.counts)
     return curve_table(rows, [*KEY, *SPECTRUM, *COUNTS])

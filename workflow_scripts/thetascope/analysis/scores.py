@@ -15,16 +15,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from thetascope.angles import NONE, RANDOM
+from thetascope.angles import FIXED, degrees, is_fixed, training
 from thetascope.files import TEXT_COLUMNS, read_text, stream_parquet
-
-RUN = ["dataset", "view", "encoder", "method"]
-ANGLES = ["angle", "eval_angle"]
-SCORE = ["model", "orientation", "map", "metric"]
+from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
 TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
-TYPES |= dict.fromkeys(("value", "null", "dice", "baseline"), pa.float64())
+TYPES |= dict.fromkeys(("value", "null", "dice"), pa.float64())
 PART_BYTES = 2**25  # of CSV files that are parsed at once
 
 Array = NDArray[np.float64]
@@ -45,7 +42,7 @@ def merge(
     paths : sequence of path
         CSV files of one kind.
     wildcards : sequence of mapping
-        For each file its wildcards, which become the first columns.
+        For each file its wildcards, which become the first columns (see `typed`).
 
     Yields
     ------
@@ -82,10 +79,26 @@ def _parse(keys: list[str], names: list[list[str]], texts: list[bytes]) -> pa.Ta
     columns = {}
     for key, column in zip(keys, np.array(names).T, strict=True):
         labels, codes = np.unique(column, return_inverse=True)
-        columns[key] = pa.DictionaryArray.from_arrays(
-            np.repeat(codes.astype(np.int32), counts), labels
-        )
+        of_row = pa.array(np.repeat(codes, counts))
+        for name, values in typed(key, labels.tolist()).items():
+            column = pa.array(values).take(of_row)
+            text = pa.types.is_string(column.type)
+            columns[name] = column.dictionary_encode() if text else column
     return pa.table(columns | dict(zip(rows.column_names, rows.columns, strict=True)))
+
+
+def typed(wildcard: str, labels: Sequence[str]) -> dict[str, list[Any]]:
+    """Columns of a wildcard's values: angles as degrees beside how was trained, seeds as numbers.
+
+    >>> typed("angle", ["030.0", "none"])
+    {'training': ['fixed', 'none'], 'angle': [30.0, None]}
+    """
+    if wildcard == "angle":
+        angles = [degrees(label) if is_fixed(label) else None for label in labels]
+        return {"training": list(map(training, labels)), "angle": angles}
+    if wildcard == "eval_angle":
+        return {wildcard: list(map(degrees, labels))}
+    return {wildcard: list(map(int, labels)) if wildcard == "seed" else list(labels)}
 
 
 def per_item(
@@ -109,17 +122,17 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Runs at an angle in degrees, with the columns of merged `dice.csv` files: `model` finetuned,
-        `orientation` original, `map` segmentation, `metric` `dice_class_{class}`, and with several
-        classes `dice_macro`, the mean over those that the item has; `null` is the baseline.
+        `input` original, `attribution` segmentation, `metric` `dice_class_{label}`, and with
+        several labels `dice_macro`, the mean over those that the item has.
     """
-    fixed = per_item[~per_item["angle"].isin([RANDOM, NONE])]
-    keys = [*RUN, "angle", "seed", "item", "case"]
-    scores = fixed.assign(metric="dice_class_" + fixed["class"].astype(str))
-    if fixed["class"].nunique() > 1:
-        macro = fixed.groupby(keys)[["dice", "baseline"]].mean().reset_index()
+    fixed = per_item[per_item["training"] == FIXED]
+    keys = [*ARM, "training", "angle", "seed", "item", "case"]
+    scores = fixed.assign(metric="dice_class_" + fixed["label"].astype(str))
+    if fixed["label"].nunique() > 1:
+        macro = fixed.groupby(keys)[["dice", "null"]].mean().reset_index()
         scores = pd.concat([scores, macro.assign(metric="dice_macro")])
-    scores = scores.rename(columns={"dice": "value", "baseline": "null"})
-    constants = {"model": "finetuned", "orientation": "original", "map": "segmentation"}
+    scores = scores.rename(columns={"dice": "value"})
+    constants = {"model": "finetuned", "input": "original", "attribution": "segmentation"}
     scores = scores.assign(eval_angle=scores["angle"], **constants)
     return scores[[*keys, "eval_angle", *SCORE, "value", "null"]]
 
@@ -136,7 +149,8 @@ class Scores:
     key : dict
         What they are of: column → value.
     cells : list of tuple
-        What a mean over items is taken for, such as (angle, eval_angle), sorted.
+        What a mean over items is taken for, such as (training, angle, eval_angle), sorted; None
+        where there is no value.
     value, null : ndarray
         Float [cells, seeds, items], NaN where there is no score.
     """
@@ -149,13 +163,13 @@ class Scores:
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    columns = [*RUN, *SCORE, *ANGLES, "seed", "item", "value", "null"]
+    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "value", "null"]
     return arrange(stream_parquet(path, columns))
 
 
 def arrange(
     parts: Iterable[pd.DataFrame],
-    kind: Sequence[str] = (*RUN, *SCORE),
+    kind: Sequence[str] = (*ARM, *SCORE),
     cells: Sequence[str] = ANGLES,
     columns: tuple[str, str] = ("value", "null"),
 ) -> list[Scores]:
@@ -199,9 +213,11 @@ def arrange(
 
 def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
     """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
-    text = column.astype("category").cat
-    number = [known.setdefault(label, len(known)) for label in text.categories]
-    return np.array(number, np.min_scalar_type(len(known)))[text.codes]
+    codes, labels = pd.factorize(column, use_na_sentinel=False)
+    # what is missing equals itself only as None
+    named = [None if pd.isna(label) else label for label in labels.tolist()]
+    number = [known.setdefault(label, len(known)) for label in named]
+    return np.array(number, np.min_scalar_type(len(known)))[codes]
 
 
 def _combinations(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from math import ceil
 from typing import Any
 
@@ -12,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.curves import KEY
-from thetascope.analysis.scores import RUN
+from thetascope.analysis.settings import Analysis
+from thetascope.vocabulary import ARM
 
 CURVE = [column for column in KEY if column != "series"]
 FOUND = ["period", "amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
@@ -27,16 +26,10 @@ EFFECT, FOOTPRINT, NOTHING = "effect", "footprint", "nothing found"
 UNTESTED = "not testable"
 
 
-def plan_digest(analysis: Mapping[str, Any]) -> str:
-    """Digest of the declared analysis, 16 hexadecimal digits: another plan has another one."""
-    text = json.dumps(analysis, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def verdict_table(
     oscillation: pd.DataFrame,
     noise: pd.DataFrame,
-    analysis: Mapping[str, Any],
+    analysis: Analysis,
     shams: Collection[str],
 ) -> pd.DataFrame:
     """Judge every confirmatory curve by its most significant period.
@@ -46,8 +39,8 @@ def verdict_table(
     oscillation : DataFrame
         As `oscillation.csv` holds it, with tests.
     noise : DataFrame
-        `periodicity.noise_table`.
-    analysis : mapping
+        `planner.noise_table`.
+    analysis : Analysis
         The configuration's section.
     shams : collection of str
         Views that do not turn.
@@ -58,7 +51,7 @@ def verdict_table(
         One row per confirmatory curve, with its `verdict`; 0.05 stands for 1 − `confidence`:
 
         - `effect`: at some period q ≤ 0.05, which is that of the largest p of value, excess and
-          residual (`periodicity.false_discovery`): the wave is there whether none, all, or as much
+          residual (`inference.false_discovery`): the wave is there whether none, all, or as much
           of the footprint is taken away as fits best.
         - `footprint`: else, at some period value or excess has a wave of `p_max` ≤ 0.05 of which
           the residual has less than half: it follows the footprint, or subtracting has made it.
@@ -72,58 +65,51 @@ def verdict_table(
         with probability 0.8. `n_tests` is the number of tests that q was corrected for, `plan` the
         digest of the analysis that was declared.
     """
-    curves = {key: curve.set_index("period") for key, curve in oscillation.groupby(KEY)}
-    noises = {key: curve.set_index("period") for key, curve in noise.groupby(KEY)}
-    level = 1 - analysis["confidence"]
     declared = oscillation[oscillation["confirmatory"] & oscillation["resolved"]]
-    of_every_row = {"n_tests": declared["p"].count(), "plan": plan_digest(analysis)}
+    waves = declared
+    for series in SERIES:
+        waves = _beside(waves, oscillation[oscillation["series"] == series], series, ["series"])
+    edges = oscillation[
+        (oscillation["model"] == "baseline")
+        & (oscillation["attribution"] == "sobel")
+        & (oscillation["series"] == "residual")
+    ]
+    waves = _beside(waves, edges, "sobel", ["series", "model", "attribution"])
+    of_shams = oscillation[oscillation["view"].isin(shams)]
+    wave = [column for column in [*KEY, "period"] if column != "view"]
+    largest = of_shams.groupby(wave, dropna=False, as_index=False)["amplitude"].max()
+    waves = _beside(waves, largest.assign(p=np.nan, p_max=np.nan), "sham", ["view"])
+    noises = noise[[*KEY, "period", "noise_amplitude", "detectable_amplitude"]]
+    waves = waves.merge(noises, how="left", on=[*KEY, "period"], validate="1:1")
     rows = []
-    for key, curve in declared.groupby(KEY, sort=False):
-        place = dict(zip(KEY, key, strict=True))
-
-        def like(place: dict[str, Any] = place, **other: str) -> tuple:
-            return tuple((place | other).values())
-
-        series = {name: curves[like(series=name)] for name in SERIES}
-        curve = curve.set_index("period", drop=False)
-        verdict, period = _judge(curve, series, level)
-        edges = curves.get(like(model="baseline", map="sobel", series="residual"))
-        of_sham = [curves[k]["amplitude"][period] for v in shams if (k := like(view=v)) in curves]
-        rows.append(
-            place
-            | curve.loc[period].to_dict()
-            | {f"{name}_p": series[name]["p"][period] for name in ("value", "residual")}
-            | {
-                f"{name}_amplitude": series[name]["amplitude"][period]
-                for name in ("value", "footprint", "residual")
-            }
-            | {
-                "sobel_amplitude": np.nan if edges is None else edges["amplitude"][period],
-                "sham_amplitude": pd.Series(of_sham, dtype=float).max(),  # NaN where there is none
-            }
-            | noises[key].loc[period, ["noise_amplitude", "detectable_amplitude"]].to_dict()
-            | of_every_row
-            | {"verdict": verdict}
-        )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for _, curve in waves.groupby(KEY, sort=False, dropna=False):
+        verdict, index = _judge(curve, analysis.level)
+        rows.append(curve.loc[index].to_dict() | {"verdict": verdict})
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(n_tests=declared["p"].count(), plan=analysis.plan)
 
 
-def _judge(
-    curve: pd.DataFrame, series: Mapping[str, pd.DataFrame], level: float
-) -> tuple[str, Any]:
-    """Verdict on a curve, and the period on which it rests (see `verdict_table`)."""
-    value, footprint, excess, residual = (series[name].loc[curve.index] for name in SERIES)
-    by_amplitude = curve["amplitude"].sort_values(ascending=False).index
-    if (curve["q"] <= level).any():
-        return EFFECT, curve["q"][by_amplitude].idxmin()
-    value_is_its, excess_is_its = (
-        (wave["p_max"] <= level) & (residual["amplitude"] < wave["amplitude"] / 2)
-        for wave in (value, excess)
-    )
-    if (of_it := value_is_its | excess_is_its).any():
-        return FOOTPRINT, footprint["amplitude"][of_it].idxmax()
-    if curve["q"].notna().any():
-        return NOTHING, curve["q"][by_amplitude].idxmin()
+def _beside(waves: pd.DataFrame, others: pd.DataFrame, name: str, free: list[str]) -> pd.DataFrame:
+    """Put amplitude, p and p_max of other waves beside those that differ in the columns `free`."""
+    on = [column for column in [*KEY, "period"] if column not in free]
+    measures = {column: f"{name}_{column}" for column in ("amplitude", "p", "p_max")}
+    others = others[[*on, *measures]].rename(columns=measures)
+    return waves.merge(others, how="left", on=on, validate="m:1")
+
+
+def _judge(waves: pd.DataFrame, level: float) -> tuple[str, Any]:
+    """Verdict on a curve's waves, and the index of that on which it rests (see `verdict_table`)."""
+    by_amplitude = waves["amplitude"].sort_values(ascending=False).index
+    if (waves["q"] <= level).any():
+        return EFFECT, waves["q"][by_amplitude].idxmin()
+    of_footprint = pd.Series(False, waves.index)
+    for series in "value", "excess":
+        half = waves[f"{series}_amplitude"] / 2
+        of_footprint |= (waves[f"{series}_p_max"] <= level) & (waves["residual_amplitude"] < half)
+    if of_footprint.any():
+        return FOOTPRINT, waves["footprint_amplitude"][of_footprint].idxmax()
+    if waves["q"].notna().any():
+        return NOTHING, waves["q"][by_amplitude].idxmin()
     return UNTESTED, by_amplitude[0]
 
 
@@ -154,7 +140,7 @@ def finding(row: pd.Series) -> str:
     ]
     # what repeats every 90° has no wave of a longer period
     of_90 = 90 / row["period"]
-    if abs(of_90 - round(of_90)) < 1e-3 and row["orientation"] == "rotated":
+    if abs(of_90 - round(of_90)) < 1e-3 and row["input"] == "rotated":
         parts.append(
             "Multiples of 90° are not resampled and all other angles are: resampling alone can "
             "do this."
@@ -175,7 +161,7 @@ def finding(row: pd.Series) -> str:
     return " ".join(parts)
 
 
-def page(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Mapping[str, Any]) -> str:
+def page(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis) -> str:
     """Write the verdict as a page of Markdown.
 
     Parameters
@@ -183,37 +169,33 @@ def page(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Mapping[st
     verdicts : DataFrame
         Of `verdict_table`.
     interaction : DataFrame
-        Of `periodicity.interaction_tests`, with q.
-    analysis : mapping
+        Of `inference.interaction_tests`, with q.
+    analysis : Analysis
         The configuration's section.
     """
     return "\n".join(_lines(verdicts, interaction, analysis)) + "\n"
 
 
-def _lines(
-    verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Mapping[str, Any]
-) -> Iterator[str]:
-    level = 1 - analysis["confidence"]
+def _lines(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis) -> Iterator[str]:
+    level = analysis.level
     yield "# Does it oscillate with θ?"
     yield ""
-    asked = (
-        f"{column} {' or '.join(map(str, v))}" for column, v in analysis["confirmatory"].items()
-    )
+    asked = (f"{column} {' or '.join(map(str, v))}" for column, v in analysis.confirmatory.items())
     yield f"The question, declared in the configuration: {', '.join(asked)}."
     yield (
         "p is of that series; q is the largest p of value, excess and residual, corrected for all "
         "tests of the question (Benjamini–Hochberg). A p speaks of other "
-        f"training runs on these images, not of other images. Plan {plan_digest(analysis)}."
+        f"training runs on these images, not of other images. Plan {analysis.plan}."
     )
     if verdicts.empty:
         yield ""
         yield "No curve is what was declared: too few angles, or other names."
-    elif analysis["permutations"] < (enough := ceil(verdicts["n_tests"].iloc[0] / level) - 1):
+    elif analysis.permutations < (enough := ceil(verdicts["n_tests"].iloc[0] / level) - 1):
         yield (
-            f"With {analysis['permutations']} permutations an effect that stands alone cannot be "
+            f"With {analysis.permutations} permutations an effect that stands alone cannot be "
             f"found among so many tests: `analysis.permutations` would have to be {enough}."
         )
-    for arm, rows in verdicts.groupby(RUN):
+    for arm, rows in verdicts.groupby(ARM):
         yield ""
         yield f"## {' · '.join(map(str, arm))}"
         yield ""
@@ -222,7 +204,7 @@ def _lines(
         yield f"{effects} of {len(rows)} curves differ from chance after the null{of_footprint}."
         yield ""
         for _, row in rows.iterrows():
-            curve = f"{row['model']}, {row['orientation']}, {row['metric']}"
+            curve = f"{row['model']}, {row['input']}, {row['metric']}"
             yield f"- **{curve}**: {finding(row)}"
     tests = interaction[interaction["confirmatory"] & interaction["q"].notna()]
     yield ""
@@ -235,6 +217,6 @@ def _lines(
         verb = "differ" if best["q"] <= level else "cannot be told apart"
         yield (
             f"Their curves {verb}: the smallest q of {len(tests)} tests is {best['q']:.3g} "
-            f"({best['model']}, {best['orientation']}, {best['metric']}, period "
+            f"({best['model']}, {best['input']}, {best['metric']}, period "
             f"{best['period']:g}°, {best['n_datasets']} data sets)."
         )

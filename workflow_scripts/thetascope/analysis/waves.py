@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from thetascope.analysis.bootstrap import bootstrap_means, interval
 from thetascope.analysis.curves import COUNTS, DECIMALS, KEY, curve_table, curves
 from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Bootstrap
 from thetascope.angles import divides_circle
 from thetascope.errors import UserError
 
@@ -23,16 +24,14 @@ FIT += ["phase_deg", "power_share"]
 log = logging.getLogger(__name__)
 
 
-def peaks_table(
-    scores: Sequence[Scores], bootstrap: int, confidence: float, seed: int
-) -> pd.DataFrame:
+def peaks_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
     """Highest and lowest point of every curve.
 
     Parameters
     ----------
     scores : sequence of Scores
         Of all arms, models and metrics.
-    bootstrap, confidence, seed
+    bootstrap : Bootstrap
         As for `tables.dice_table`.
 
     Returns
@@ -49,10 +48,10 @@ def peaks_table(
     for curve in curves(scores):
         mean, theta = curve.mean.round(DECIMALS), curve.theta
         peak, trough = theta[mean.argmax()], theta[mean.argmin()]
-        draws = bootstrap_means(curve.values, bootstrap, seed).round(DECIMALS)
+        draws = bootstrap_means(curve.values, bootstrap).round(DECIMALS)
         peaks = theta[draws.argmax(axis=0)]
         # signed distance from the peak the short way round, in [-180, 180)
-        low, high = interval((peaks - peak + 180) % 360 - 180, confidence)
+        low, high = interval((peaks - peak + 180) % 360 - 180, bootstrap.confidence)
         at = {
             "peak_angle": peak,
             "trough_angle": trough,
@@ -161,11 +160,7 @@ def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Ar
 
 
 def oscillation_table(
-    scores: Sequence[Scores],
-    periods: Sequence[float],
-    bootstrap: int,
-    confidence: float,
-    seed: int,
+    scores: Sequence[Scores], periods: Sequence[float], bootstrap: Bootstrap
 ) -> pd.DataFrame:
     """Amplitude, phase and share of power of every curve at the declared periods.
 
@@ -178,7 +173,7 @@ def oscillation_table(
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
-    bootstrap, confidence, seed
+    bootstrap : Bootstrap
         As for `tables.dice_table`.
 
     Returns
@@ -196,21 +191,20 @@ def oscillation_table(
     """
     if not all(map(divides_circle, periods)) or len(set(periods)) < len(periods):
         raise UserError(
-            f"analysis.periods: {list(periods)}: a curve over a circle repeats a whole number of "
-            "times; give divisors of 360, each once"
+            f"analysis.periods: {list(periods)}: each period must divide 360, and be listed once"
         )
     rows = []
     for curve in curves(scores):
         known = resolved(curve.theta, periods)
-        draws = bootstrap_means(curve.values, bootstrap, seed)
+        draws = bootstrap_means(curve.values, bootstrap)
         fits = np.column_stack([curve.mean, draws])
-        amplitude, phase, power = np.full((3, len(periods), 1 + bootstrap), np.nan)
+        amplitude, phase, power = np.full((3, len(periods), 1 + bootstrap.draws), np.nan)
         if known.any():
             asked = [period for period, ok in zip(periods, known, strict=True) if ok]
             amplitude[known], phase[known], power[known] = harmonics(curve.theta, fits, asked)
         amplitude = amplitude.round(DECIMALS)
         total = ((curve.mean - curve.mean.mean()) ** 2).sum()
-        low, high = interval(amplitude[:, 1:], confidence)
+        low, high = interval(amplitude[:, 1:], bootstrap.confidence)
         for i, period in enumerate(periods):
             none = amplitude[i, 0] == 0
             fit = {

@@ -123,11 +123,6 @@ def resolve(config: Mapping[str, Any]) -> Config:
         problems = [line for check in config_checks.CHECKS for line in check(resolved)]
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
-    confirmatory = resolved["analysis"]["confirmatory"]
-    if "at" in confirmatory:
-        confirmatory["at"] = [
-            at if isinstance(at, str) else angles.label(at) for at in confirmatory["at"]
-        ]
     return resolved
 
 

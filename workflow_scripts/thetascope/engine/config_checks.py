@@ -74,12 +74,11 @@ def split(config: Config) -> Iterator[str]:
 
 def analysis(config: Config) -> Iterator[str]:
     """Periods that do not come round to themselves, and angles that are none."""
-    for at in config["analysis"]["confirmatory"].get("at", []):
+    for angle in config["analysis"]["confirmatory"].get("held_angle", []):
         try:
-            if not isinstance(at, str):
-                angles.label(at)
+            angles.label(angle)
         except UserError:
-            yield f"analysis.confirmatory.at: {at}: must be an angle in steps of 0.1; change it"
+            yield f"analysis.confirmatory.held_angle: {angle}: must be in steps of 0.1; change it"
     broken = [p for p in config["analysis"]["periods"] if not angles.divides_circle(p)]
     if broken:
         yield f"analysis.periods: {broken}: each period must divide 360; choose another"

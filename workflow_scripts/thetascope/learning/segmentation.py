@@ -265,7 +265,7 @@ def segmentation_scores(
     Returns
     -------
     DataFrame
-        Columns `item`, `case`, `class`, `dice`, `baseline` (Dice of predicting the class at every
+        Columns `item`, `case`, `label`, `dice`, `null` (Dice of predicting the class at every
         pixel); both are NaN by `item_dice`'s rule.
     """
     classes = model.classifier.out_channels
@@ -278,9 +278,9 @@ def segmentation_scores(
                 {
                     "item": items["id"].to_numpy(),
                     "case": items["case"].to_numpy(),
-                    "class": label,
+                    "label": label,
                     "dice": dice[:, label - 1].cpu(),
-                    "baseline": everywhere.cpu(),
+                    "null": everywhere.cpu(),
                 }
             )
         )

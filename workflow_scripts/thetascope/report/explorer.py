@@ -20,23 +20,23 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 from skimage.measure import find_contours
 
-from thetascope.analysis.scores import RUN
 from thetascope.analysis.verdict import finding
-from thetascope.angles import degrees, is_fixed
+from thetascope.angles import FIXED
 from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz
-from thetascope.report.figures.curves import sweep
+from thetascope.report.figures.curves import key_of, of_rows, sweep
 from thetascope.report.figures.pictures import example
-from thetascope.report.figures.style import COLOURS, METRICS, MODELS, OUTLINE, VIEWS
+from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE
 from thetascope.saliency.metrics import binarise_area, dice
+from thetascope.vocabulary import ARM
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
 SIDE = 128  # pixels of the largest picture: a page of 300 maps stays below 3 MB
-CURVE = [*RUN, "model", "map", "metric"]
+CURVE = [*ARM, "model", "attribution", "metric"]
 # what is offered first stands first
 NAMES = {
     "model": MODELS | {"baseline": "No network"},
-    "map": {
+    "attribution": {
         "smoothgrad": "SmoothGrad",
         "gradient": "Gradient",
         "sobel": "Edges of the image (Sobel)",
@@ -56,7 +56,7 @@ NAMES = {
         "insertion": "Insertion",
     },
 }
-# what the null of a map or metric is, if not the footprint
+# what the null of an attribution or metric is, if not the footprint
 NULLS = {
     "segmentation": "everything this class",
     "probe": "tossing a coin",
@@ -81,21 +81,23 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        `meanings`: data set → what θ is. `series`: one dict per curve and orientation, with its
-        keys, the lists `theta`, `mean`, `low`, `high`, `null`, `items`, `seeds` (None for NaN), the
+        `meanings`: data set → what θ is. `series`: one dict per curve and input, with its keys,
+        the lists `theta`, `value`, `low`, `high`, `null`, `items`, `seeds` (None for NaN), the
         `finding` of the verdict, if any, and `trained`: `theta`, or `none` or `random` for curves
         to compare with.
     """
-    key = [*CURVE, "orientation"]
-    tested = verdicts[verdicts["sweep"] == "diagonal"]
-    findings = {tuple(row[key]): finding(row) for _, row in tested.iterrows()}
+    key = [*CURVE, "input"]
     meanings, series = {}, []
     for dataset, rows in scores.groupby("dataset"):
-        shown, _, meanings[dataset] = sweep(rows)
+        shown, swept, meanings[dataset] = sweep(rows)
+        tested = of_rows(verdicts, dataset=dataset, **key_of(swept))
+        findings = {tuple(row[key]): finding(row) for _, row in tested.iterrows()}
         # encoders that no θ was trained for, at the angle at which each point was evaluated
-        others = rows[~rows["angle"].map(is_fixed) & ~rows["angle"].isin(shown["angle"])]
+        others = rows[(rows["training"] != FIXED) & (rows["training"] != swept.training)]
         others = others.merge(shown[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle")
-        every = pd.concat([shown.assign(trained="theta"), others.assign(trained=others["angle"])])
+        every = pd.concat(
+            [shown.assign(trained="theta"), others.assign(trained=others["training"])]
+        )
         for names, part in every.sort_values("theta").groupby([*key, "trained"]):
             one = dict(zip([*key, "trained"], names, strict=True))
             if one["trained"] == "theta":
@@ -107,8 +109,8 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
 def _columns(part: pd.DataFrame) -> dict[str, list[Any]]:
     """Numbers of a curve as JSON can hold them."""
     names = {
-        **{"theta": "theta", "mean": "mean", "ci_low": "low", "ci_high": "high"},
-        **{"null_mean": "null", "n_items": "items", "n_seeds": "seeds"},
+        **{"theta": "theta", "value": "value", "ci_low": "low", "ci_high": "high"},
+        **{"null": "null", "n_items": "items", "n_seeds": "seeds"},
     }
     numbers = part[list(names)].rename(columns=names).round(4).astype(object)
     numbers = numbers.where(numbers.notna(), None)
@@ -134,7 +136,7 @@ def panels(
     Parameters
     ----------
     evaluations : iterable of mapping
-        Wildcards of what is shown, of one arm and seed per data set.
+        Wildcards of what is shown, of one arm and seed per data set, and its `theta` on the curve.
     files : iterable of path
         Their `saliency.npz`.
     images : mapping
@@ -146,8 +148,9 @@ def panels(
     -------
     dict
         Data set → its `arm`, `seed`, `image` (data URI), `outline` of the mask (path of an SVG of
-        `size` pixels) and `angles`: for each its `theta`, and `maps`: {model}.{orientation}.{map} →
-        `map`, `marked` (data URIs) and `dice` of the marked pixels, as many as the mask has.
+        `size` pixels) and `angles`: for each its `theta`, and `maps`:
+        {model}.{input}.{attribution} → `map`, `marked` (data URIs) and `dice` of the marked pixels,
+        as many as the mask has.
     """
     found: dict[str, Any] = {}
     for evaluation, file in zip(evaluations, files, strict=True):
@@ -156,7 +159,7 @@ def panels(
         if name not in found:
             shown, image, mask = example(arrays, read_array(images[name]), canvas)
             found[name] = {
-                "arm": {column: evaluation[column] for column in RUN},
+                "arm": {column: evaluation[column] for column in ARM},
                 "seed": evaluation["seed"],
                 "image": _data_uri(image if len(image) == 3 else image[:1], "gray"),
                 "outline": _outline(mask),
@@ -166,10 +169,9 @@ def panels(
         maps = {
             key: _maps(arrays[key][shown], mask)
             for key in arrays
-            if key.count(".") == 2 and key.split(".")[1] in VIEWS
+            if key.count(".") == 2 and key.split(".")[1] in INPUTS
         }
-        theta = degrees(evaluation["eval_angle"])
-        found[name]["angles"].append({"theta": theta, "maps": maps})
+        found[name]["angles"].append({"theta": evaluation["theta"], "maps": maps})
     return found
 
 

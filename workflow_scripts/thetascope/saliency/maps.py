@@ -68,15 +68,15 @@ def saliency_maps(
     Returns
     -------
     dict of str to ndarray
-        `{model}.{orientation}.{map}` float32 [N, S, S] for the models pretrained and finetuned
-        (maps smoothgrad and gradient) and baseline (`BASELINES`), orientations original and rotated
-        (the map of R_θ x, rotated back), all in the frame of the first view; and
-        `valid.{orientation}` bool [S, S], the pixels that this orientation shows. Outside them the
-        map is 0. The setting `unaligned` adds that orientation: the map of R_θ x as it is, not
+        `{model}.{input}.{attribution}` float32 [N, S, S] for the models pretrained and finetuned
+        (attributions smoothgrad and gradient) and baseline (`BASELINES`), inputs original and
+        rotated (the map of R_θ x, rotated back), all in the frame of the first view; and
+        `valid.{input}` bool [S, S], the pixels that this input shows. Outside them the
+        map is 0. The setting `unaligned` adds that input: the map of R_θ x as it is, not
         rotated back; `randomise` adds the models `pretrained-random-{percent}` and
         `finetuned-random-{percent}`, see `randomised`; `deletion` adds to those of pretrained and
-        finetuned `{model}.{orientation}.{map}.deletion` and `.insertion` [2, N], of x (in its pair
-        with R_θ x) in the order of the map and, as the null, of the footprint; see
+        finetuned `{model}.{input}.{attribution}.deletion` and `.insertion` [2, N], of x (in its
+        pair with R_θ x) in the order of the map and, as the null, of the footprint; see
         `deletion_insertion`.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
@@ -156,10 +156,10 @@ def _areas(
     """Deletion and insertion by every map of these models, with that by the footprint: [2, N]."""
     areas = {}
     for model, (objective, inputs) in objectives.items():
-        for orientation in ("original", "rotated"):
-            place = f"{model}.{orientation}"
+        for input_ in ("original", "rotated"):
+            place = f"{model}.{input_}"
             maps = {key: array for key, array in arrays.items() if key.startswith(f"{place}.")}
-            footprint = arrays[f"valid.{orientation}"].float().expand(len(inputs[0]), -1, -1)
+            footprint = arrays[f"valid.{input_}"].float().expand(len(inputs[0]), -1, -1)
             found = {
                 key: deletion_insertion(
                     objective,

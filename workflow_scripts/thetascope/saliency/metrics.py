@@ -146,24 +146,24 @@ def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
     saliency : mapping
         As for `score_maps`.
     key : str
-        `{model}.{orientation}.{map}`.
+        `{model}.{input}.{attribution}`.
 
     Returns
     -------
     dict
-        Metric → values and nulls of the n items, over the pixels that the orientation shows:
+        Metric → values and nulls of the n items, over the pixels that the input shows:
 
-        - `equivariance`, for the orientation `rotated`: rank correlation with the map of x. Its
+        - `equivariance`, for the input `rotated`: rank correlation with the map of x. Its
           null is the same of the Sobel map, which differs by canvas and interpolation alone.
         - `similarity_rank`, `similarity_ssim`, for randomised models: with the map of the intact
           model. The null is how similar the Sobel map is to that one: a model that has lost what it
           learnt should do no better.
         - `deletion`, `insertion`, if `saliency` has them; the null is the footprint's.
     """
-    model, orientation, name = key.split(".")
+    model, input_, name = key.split(".")
     intact, randomised, _ = model.partition("-random-")
-    where = saliency[f"valid.{orientation}"]
-    edges = f"baseline.{orientation}.sobel"
+    where = saliency[f"valid.{input_}"]
+    edges = f"baseline.{input_}.sobel"
 
     def measure(metric: Metric, reference: str, reference_of_edges: str) -> Compared:
         maps, null = (
@@ -173,11 +173,11 @@ def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
         return maps, null
 
     found = {}
-    if orientation == "rotated":
+    if input_ == "rotated":
         of_x = f"{model}.original.{name}", "baseline.original.sobel"
         found["equivariance"] = measure(rank_correlation, *of_x)
     if randomised:
-        reference = f"{intact}.{orientation}.{name}"
+        reference = f"{intact}.{input_}.{name}"
         found["similarity_rank"] = measure(rank_correlation, reference, reference)
         found["similarity_ssim"] = measure(ssim, reference, reference)
     for area in ("deletion", "insertion"):
@@ -238,8 +238,8 @@ def score_maps(
     Parameters
     ----------
     saliency : mapping
-        The contents of a `saliency.npz`: `{model}.{orientation}.{map}` float [n, S, S],
-        `valid.{orientation}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
+        The contents of a `saliency.npz`: `{model}.{input}.{attribution}` float [n, S, S],
+        `valid.{input}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
     ids, cases : sequence of str
         Of the n items.
     quantile, extra
@@ -248,7 +248,7 @@ def score_maps(
     Returns
     -------
     DataFrame
-        Long format: `item`, `case`, `model`, `orientation`, `map`, `metric`, `value`, and `null`,
+        Long format: `item`, `case`, `model`, `input`, `attribution`, `metric`, `value`, and `null`,
         the same metric of the map that is 1 on the valid pixels and 0 elsewhere, or for the metrics
         of `compare` what is said there.
 
@@ -263,15 +263,15 @@ def score_maps(
     nulls: dict[str, list[dict[str, float]]] = {}
     rows = []
     for key in (key for key in saliency if key.count(".") == 2):
-        model, orientation, name = key.split(".")
+        model, input_, name = key.split(".")
         maps, compared = saliency[key], compare(saliency, key)
         if zero := int((~maps.any(axis=(1, 2))).sum()):
             log.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
-        if orientation not in nulls:
-            footprint = saliency[f"valid.{orientation}"].astype(np.float32)
-            nulls[orientation] = [score(footprint, mask, quantile, extra) for mask in masks]
+        if input_ not in nulls:
+            footprint = saliency[f"valid.{input_}"].astype(np.float32)
+            nulls[input_] = [score(footprint, mask, quantile, extra) for mask in masks]
         for i, (item, case, values, mask, null) in enumerate(
-            zip(ids, cases, maps, masks, nulls[orientation], strict=True)
+            zip(ids, cases, maps, masks, nulls[input_], strict=True)
         ):
             if not (np.isfinite(values).all() and values.min() >= 0):
                 raise UserError(
@@ -282,6 +282,6 @@ def score_maps(
             both = {metric: (value, null[metric]) for metric, value in scores.items()}
             both |= {metric: (own[i], edges[i]) for metric, (own, edges) in compared.items()}
             for metric, pair in both.items():
-                rows.append((item, case, model, orientation, name, metric, *pair))
-    columns = ["item", "case", "model", "orientation", "map", "metric", "value", "null"]
+                rows.append((item, case, model, input_, name, metric, *pair))
+    columns = ["item", "case", "model", "input", "attribution", "metric", "value", "null"]
     return pd.DataFrame(rows, columns=columns)

@@ -12,21 +12,23 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from thetascope.analysis.curves import MIN_ANGLES
+from thetascope.analysis.sweeps import Sweep, shown, sweeps
 from thetascope.analysis.waves import resolved
-from thetascope.angles import NONE, RANDOM, degrees, is_fixed
+from thetascope.angles import FIXED, NONE, RANDOM
 from thetascope.report.figures.style import (
-    ARM,
+    ATTRIBUTION,
     COLOURS,
-    MAP,
+    IN_SET,
+    INPUTS,
     METRICS,
     MODELS,
-    VIEWS,
     in_style,
     legend,
 )
+from thetascope.vocabulary import ANGLES
 
 POLAR = ["dice_area", "auroc"]
-CURVES = {(model, MAP): name for model, name in MODELS.items()} | {
+CURVES = {(model, ATTRIBUTION): name for model, name in MODELS.items()} | {
     ("baseline", "sobel"): "No network: Sobel",
     ("baseline", "centre"): "No network: centre",
 }
@@ -43,37 +45,40 @@ LOOKS = {
 DASHES = {"original": (0, (4, 4)), "rotated": (4, (4, 4))}
 
 
-def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, str], str]:
-    """Rows that make the curves, with their `theta`; their `sweep` and `at`; what θ is.
-
-    All training angles, each at its own angle of evaluation if there, else all at the first one;
-    where nothing was trained at a fixed angle, all angles of evaluation.
-    """
-    fixed = table[table["angle"].map(is_fixed)]
-    diagonal = fixed[fixed["angle"] == fixed["eval_angle"]]
-    if fixed.empty:
-        angle = table["angle"].max()  # `random` if it is there, else `none`
-        rows, axis = table[table["angle"] == angle], "eval_angle"
+def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, Sweep, str]:
+    """Rows of the sweep that is shown (`sweeps.shown`), with their `theta`; it; what θ is."""
+    # NaN equals nothing, None itself
+    angles = table[ANGLES].astype(object).where(table[ANGLES].notna(), None)
+    cells = list(angles.itertuples(index=False, name=None))
+    chosen = shown(cells)
+    places = sweeps(cells)[chosen]
+    theta = [chosen.theta(cells[place]) for place in places]
+    if chosen.kind == "train":
+        meaning = f"Trained at θ, evaluated at {chosen.held_angle:g}°"
+    elif chosen.kind == "eval":
         trained = {RANDOM: "Trained at random angles", NONE: "No self-supervision"}
-        kind, meaning = ("eval", angle), f"{trained[angle]}, evaluated at θ"
-    elif diagonal["angle"].nunique() == fixed["angle"].nunique():
-        rows, axis, kind = diagonal, "angle", ("diagonal", "same")
-        meaning = "Trained and evaluated at θ"
+        meaning = f"{trained[chosen.training]}, evaluated at θ"
     else:
-        at = fixed["eval_angle"].min()
-        rows, axis = fixed[fixed["eval_angle"] == at], "angle"
-        kind, meaning = ("train", at), f"Trained at θ, evaluated at {degrees(at):g}°"
-    return rows.assign(theta=rows[axis].map(degrees)), kind, meaning
+        meaning = "Trained and evaluated at θ"
+    return table.iloc[places].assign(theta=theta), chosen, meaning
 
 
-def _of(table: pd.DataFrame, **values: object) -> pd.DataFrame:
-    """Rows in which the columns have these values."""
-    return table[(table[list(values)] == list(values.values())).all(axis=1)]
+def of_rows(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """Rows in which the columns have these values; None stands for an empty cell."""
+    found = np.ones(len(table), dtype=bool)
+    for column, value in values.items():
+        found &= table[column].isna() if value is None else table[column] == value
+    return table[found]
+
+
+def key_of(swept: Sweep) -> dict[str, object]:
+    """Columns of the tables of curves that tell a sweep from others."""
+    return {"sweep": swept.kind, "training": swept.training, "held_angle": swept.held_angle}
 
 
 def _arms(table: pd.DataFrame) -> list[tuple[str, ...]]:
     """Every combination of view, encoder and method, sorted."""
-    return sorted(set(map(tuple, table[ARM].to_numpy())))
+    return sorted(set(map(tuple, table[IN_SET].to_numpy())))
 
 
 def _title(table: pd.DataFrame, arms: list[tuple[str, ...]]) -> str:
@@ -98,11 +103,10 @@ def _counts(table: pd.DataFrame, confidence: float) -> str:
     return f"Means and {100 * confidence:g} % bootstrap intervals over {over}"
 
 
-def _floors(noise: pd.DataFrame, swept: tuple[str, str], confidence: float) -> pd.DataFrame:
+def _floors(noise: pd.DataFrame, swept: Sweep, confidence: float) -> pd.DataFrame:
     """Rows of curves whose noise is known: `half` is how far noise alone takes a point, mostly."""
-    kind, at = swept
-    rows = _of(noise, sweep=kind, at=at, series="value")
-    rows = rows.drop_duplicates([*ARM, "model", "map", "metric", "orientation"])
+    rows = of_rows(noise, series="value", **key_of(swept))
+    rows = rows.drop_duplicates([*IN_SET, "model", "attribution", "metric", "input"])
     sd = rows["seed_sd"].fillna(rows["replicate_sd"])
     beyond = NormalDist().inv_cdf((1 + confidence) / 2)
     return rows.assign(half=beyond * sd / np.sqrt(rows["n_seeds"])).query("half > 0")
@@ -111,25 +115,25 @@ def _floors(noise: pd.DataFrame, swept: tuple[str, str], confidence: float) -> p
 def _draw_curves(
     axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame, floors: pd.DataFrame
 ) -> None:
-    """Draw one metric of one model over θ, in both orientations."""
-    for orientation, name in VIEWS.items():
-        colour, look = COLOURS[orientation], LOOKS[orientation]
+    """Draw one metric of one model over θ, for both inputs."""
+    for input_, name in INPUTS.items():
+        colour, look = COLOURS[input_], LOOKS[input_]
         curve, reference = (
-            _of(rows, orientation=orientation).sort_values("theta") for rows in (curves, untrained)
+            of_rows(rows, input=input_).sort_values("theta") for rows in (curves, untrained)
         )
-        for half in _of(floors, orientation=orientation)["half"]:
-            middle, label = curve["mean"].mean(), f"{name}: noise floor"
+        for half in of_rows(floors, input=input_)["half"]:
+            middle, label = curve["value"].mean(), f"{name}: noise floor"
             edge = {"fc": "none", "ec": colour, "lw": 0.6, "ls": ":"}
             axes.axhspan(middle - half, middle + half, label=label, **edge)
         # the edge shows the interval of an angle that has no neighbour
         axes.fill_between("theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8)
-        axes.plot("theta", "mean", data=curve, label=name, **look)
-        null = {"c": colour, "lw": 1, "ls": DASHES[orientation], "marker": "_"}
-        axes.plot("theta", "null_mean", data=curve, label=f"{name}: footprint null", **null)
+        axes.plot("theta", "value", data=curve, label=name, **look)
+        null = {"c": colour, "lw": 1, "ls": DASHES[input_], "marker": "_"}
+        axes.plot("theta", "null", data=curve, label=f"{name}: footprint null", **null)
         if len(reference):
             axes.fill_between("theta", "ci_low", "ci_high", data=reference, fc="0.5", alpha=0.15)
             without = f"{name}: no self-supervision"
-            axes.plot("theta", "mean", ":", data=reference, c=colour, label=without)
+            axes.plot("theta", "value", ":", data=reference, c=colour, label=without)
 
 
 @in_style
@@ -151,11 +155,11 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
         Of the intervals in the table, for example 0.95.
     """
     maps = [name for _, name in CURVES]
-    table = table[table["metric"].isin(list(METRICS)) & table["map"].isin(maps)]
+    table = table[table["metric"].isin(list(METRICS)) & table["attribution"].isin(maps)]
     curves, swept, meaning = sweep(table)
     floors = _floors(noise, swept, confidence)
     # what the untrained encoder gives at the angle at which each point was evaluated
-    untrained = table[(table["angle"] == NONE) & (curves["angle"].iloc[0] != NONE)].merge(
+    untrained = table[(table["training"] == NONE) & (swept.training != NONE)].merge(
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
     )
     arms = _arms(curves)
@@ -164,8 +168,8 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey="col", squeeze=False)
     for row, (arm, (model, name)) in zip(grid, rows, strict=True):
         for axes, metric in zip(row, METRICS, strict=True):
-            key = dict(zip(ARM, arm, strict=True), model=model, map=name, metric=metric)
-            _draw_curves(axes, *(_of(part, **key) for part in (curves, untrained, floors)))
+            key = dict(zip(IN_SET, arm, strict=True), model=model, attribution=name, metric=metric)
+            _draw_curves(axes, *(of_rows(part, **key) for part in (curves, untrained, floors)))
         row[0].set_ylabel(_row_label(CURVES[model, name], arm, arms))
     for axes, title in zip(grid[0], METRICS.values(), strict=True):
         axes.set_title(title)
@@ -191,7 +195,7 @@ def _round_the_circle(curve: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int
         curve = pd.concat([curve, curve[:1].assign(theta=first + 360)])
     theta = curve["theta"].to_numpy()
     steps = np.union1d(np.arange(first, theta[-1]), theta)
-    columns = ("mean", "ci_low", "ci_high", "null_mean")
+    columns = ("value", "ci_low", "ci_high", "null")
     fine = pd.DataFrame({name: np.interp(steps, theta, curve[name]) for name in columns})
     return fine.assign(theta=np.deg2rad(steps)), np.searchsorted(steps, theta)
 
@@ -205,9 +209,9 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
     table, noise, confidence
         As for `oscillation_figure`.
     """
-    table = table[table["metric"].isin(POLAR) & (table["map"] == MAP)]
+    table = table[table["metric"].isin(POLAR) & (table["attribution"] == ATTRIBUTION)]
     curves, swept, meaning = sweep(table)
-    floors = _floors(noise, swept, confidence)
+    floors = of_rows(_floors(noise, swept, confidence), attribution=ATTRIBUTION)
     arms = _arms(curves)
     rows = [(arm, model) for arm in arms for model in MODELS]
     figure = Figure((8, 1 + 3.6 * len(rows)), layout="constrained")
@@ -215,21 +219,23 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
     circle = np.linspace(0, 2 * np.pi, 361)
     for row, (arm, model) in zip(grid, rows, strict=True):
         for axes, metric in zip(row, POLAR, strict=True):
-            key = dict(zip(ARM, arm, strict=True), model=model, map=MAP, metric=metric)
-            for orientation, name in VIEWS.items():
-                colour, look = COLOURS[orientation], LOOKS[orientation]
-                panel = _of(curves, orientation=orientation, **key)
+            key = dict(
+                zip(IN_SET, arm, strict=True), model=model, attribution=ATTRIBUTION, metric=metric
+            )
+            for input_, name in INPUTS.items():
+                colour, look = COLOURS[input_], LOOKS[input_]
+                panel = of_rows(curves, input=input_, **key)
                 curve, marks = _round_the_circle(panel)
-                for half in _of(floors, orientation=orientation, **key)["half"]:
+                for half in of_rows(floors, input=input_, **key)["half"]:
                     label = f"{name}: noise floor"
-                    for radius in panel["mean"].mean() + np.array([-half, half]):
+                    for radius in panel["value"].mean() + np.array([-half, half]):
                         axes.plot(circle, 0 * circle + radius, ":", c=colour, lw=0.8, label=label)
                 axes.fill_between(
                     "theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8
                 )
-                axes.plot("theta", "mean", data=curve, label=name, markevery=marks, **look)
-                null = {"c": colour, "lw": 1, "ls": DASHES[orientation]}
-                axes.plot("theta", "null_mean", data=curve, label=f"{name}: footprint null", **null)
+                axes.plot("theta", "value", data=curve, label=name, markevery=marks, **look)
+                null = {"c": colour, "lw": 1, "ls": DASHES[input_]}
+                axes.plot("theta", "null", data=curve, label=f"{name}: footprint null", **null)
             axes.set_ylim(0)
             axes.yaxis.set_major_locator(MaxNLocator(4))
             for text in axes.get_yticklabels():
@@ -254,8 +260,8 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
     confidence : float
         Of the thresholds in the table, for example 0.95.
     """
-    curves, (kind, at), meaning = sweep(scores)
-    table = _of(table, sweep=kind, at=at, map=MAP, series="excess")
+    curves, swept, meaning = sweep(scores)
+    table = of_rows(table, attribution=ATTRIBUTION, series="excess", **key_of(swept))
     table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
     arms = _arms(curves)
     title = f"{_title(scores, arms)}: at which periods? Dice and AUROC less the footprint null"
@@ -269,11 +275,11 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
     grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey=True, squeeze=False)
     for row, (arm, model) in zip(grid, rows, strict=True):
         for axes, metric in zip(row, METRICS, strict=True):
-            key = dict(zip(ARM, arm, strict=True), model=model, metric=metric)
-            for orientation, shift in zip(VIEWS, (-0.15, 0.15), strict=True):
-                curve = _of(table, orientation=orientation, **key)
-                x, colour = curve["cycles"] + shift, COLOURS[orientation]
-                axes.bar(x, curve["power"], width=0.28, fc=colour, label=VIEWS[orientation])
+            key = dict(zip(IN_SET, arm, strict=True), model=model, metric=metric)
+            for input_, shift in zip(INPUTS, (-0.15, 0.15), strict=True):
+                curve = of_rows(table, input=input_, **key)
+                x, colour = curve["cycles"] + shift, COLOURS[input_]
+                axes.bar(x, curve["power"], width=0.28, fc=colour, label=INPUTS[input_])
                 if curve["threshold"].notna().any():
                     label = f"what noise exceeds in {100 * (1 - confidence):.3g} % of curves"
                     axes.plot(x, curve["threshold"], "_", c="k", ms=7, label=label)
@@ -303,31 +309,30 @@ def factorial_figure(table: pd.DataFrame, metric: str) -> Figure:
     metric : str
         One of `METRICS`.
     """
-    table = _of(table, map=MAP, metric=metric)
-    table = table[table["angle"].map(is_fixed)]
+    table = of_rows(table, attribution=ATTRIBUTION, metric=metric)
+    table = table[table["training"] == FIXED]
     arms = _arms(table)
     rows = [(arm, model) for arm in arms for model in sorted(set(table["model"]), reverse=True)]
     figure = Figure((11, 1 + 3 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=(1, 1, 1.2))
     for panels, (arm, model) in zip(grid, rows, strict=True):
-        part = _of(table, model=model, **dict(zip(ARM, arm, strict=True)))
-        low, high = part["mean"].min(), part["mean"].max()
-        for axes, orientation in zip(panels, VIEWS, strict=False):
-            cells = _of(part, orientation=orientation).pivot(
-                index="angle", columns="eval_angle", values="mean"
+        part = of_rows(table, model=model, **dict(zip(IN_SET, arm, strict=True)))
+        low, high = part["value"].min(), part["value"].max()
+        for axes, input_ in zip(panels, INPUTS, strict=False):
+            cells = of_rows(part, input=input_).pivot(
+                index="angle", columns="eval_angle", values="value"
             )
             shown = axes.imshow(cells, vmin=low, vmax=high, origin="lower", aspect="auto")
             for axis, labels in zip((axes.yaxis, axes.xaxis), cells.axes, strict=True):
                 step = -(-len(labels) // 8)  # as many as can be read
-                named = [f"{degrees(label):g}" for label in labels[::step]]
+                named = [f"{label:g}" for label in labels[::step]]
                 axis.set_ticks(range(0, len(labels), step), named)
-            axes.set(xlabel="evaluated at θ (degrees)", title=VIEWS[orientation])
+            axes.set(xlabel="evaluated at θ (degrees)", title=INPUTS[input_])
             axes.grid(False)
             for margin, style in (cells.mean(axis=1), "o-"), (cells.mean(axis=0), "s--"):
                 what = "trained" if style == "o-" else "evaluated"
-                theta = [degrees(label) for label in margin.index]
-                name = f"{VIEWS[orientation]}: {what} at θ"
-                panels[2].plot(theta, margin, style, c=COLOURS[orientation], label=name)
+                name = f"{INPUTS[input_]}: {what} at θ"
+                panels[2].plot(margin.index, margin, style, c=COLOURS[input_], label=name)
         label = _row_label(MODELS.get(model, model), arm, arms)
         panels[0].set_ylabel(f"{label}\ntrained at θ (degrees)")
         panels[2].set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))

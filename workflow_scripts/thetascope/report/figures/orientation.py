@@ -23,9 +23,9 @@ def orientation_figure(
     Parameters
     ----------
     histogram, autocorrelation : DataFrame
-        As `orientation.orientation_tables` makes them.
+        As `gradient_orientation.orientation_tables` makes them.
     svm : DataFrame
-        As `orientation.hog_svm_table` makes it.
+        As `hog.hog_svm_table` makes it.
     dataset : str
         For the title.
     """
@@ -38,12 +38,12 @@ def orientation_figure(
         around = pd.concat([rows, rows.assign(direction=rows["direction"] + 180), rows[:1]])
         radians = np.deg2rad(around["direction"])
         polar.fill_between(radians, around["ci_low"], around["ci_high"], fc=colour, alpha=0.2)
-        polar.plot(radians, around["mean"], c=colour)
+        polar.plot(radians, around["value"], c=colour)
     polar.set_ylim(0)
     likeness, accuracy = figure.add_subplot(1, 3, 2), figure.add_subplot(1, 3, 3)
     for axes, table, by, column in (
-        (likeness, autocorrelation, "histogram", "mean"),
-        (accuracy, svm, "cell", "accuracy"),
+        (likeness, autocorrelation, "histogram", "value"),
+        (accuracy, svm, "hog_cell", "accuracy"),
     ):
         for (name, rows), colour in zip(table.groupby(by), cycle(PALETTE), strict=False):
             axes.fill_between("theta", "ci_low", "ci_high", data=rows, fc=colour, alpha=0.2)

@@ -12,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from thetascope.angles import degrees, is_fixed
 from thetascope.datasets.arrays import central_crop
-from thetascope.report.figures.style import MODELS, OUTLINE, VIEWS, in_style
+from thetascope.report.figures.style import INPUTS, MODELS, OUTLINE, in_style
 from thetascope.saliency.metrics import binarise_area, dice
 
 
@@ -77,26 +76,26 @@ def pairs_figure(
     Parameters
     ----------
     images : mapping
-        Orientation → float [N, C, S, S] in [0, 1].
+        Input → float [N, C, S, S] in [0, 1].
     masks : mapping
-        Orientation → labels [N, S, S], foreground > 0.
+        Input → labels [N, S, S], foreground > 0.
     maps : mapping
-        {model}.{orientation} → float [N, S, S] ≥ 0, turned like the images.
+        {model}.{input} → float [N, S, S] ≥ 0, turned like the images.
     title : str
         Of the figure.
     """
     count = len(images["original"])
     figure = Figure((8.2, 1 + 1.45 * 2 * count), layout="constrained")
     grid = figure.subplots(2 * count, 2 + 2 * len(MODELS))
-    for (i, orientation), row in zip(product(range(count), VIEWS), grid, strict=True):
+    for (i, input_), row in zip(product(range(count), INPUTS), grid, strict=True):
         for axes in row:
             _frame(axes)
-        foreground = masks[orientation][i] > 0
-        row[0].imshow(_picture(images[orientation][i]), "gray", vmin=0, vmax=1)
+        foreground = masks[input_][i] > 0
+        row[0].imshow(_picture(images[input_][i]), "gray", vmin=0, vmax=1)
         row[1].imshow(foreground, "gray", vmin=0, vmax=1)
-        row[0].set_ylabel("x" if orientation == "original" else r"$R_θ x$")
+        row[0].set_ylabel("x" if input_ == "original" else r"$R_θ x$")
         for j, model in enumerate(MODELS):
-            saliency = maps[f"{model}.{orientation}"][i]
+            saliency = maps[f"{model}.{input_}"][i]
             shown, marked = row[2 + 2 * j : 4 + 2 * j]
             shown.imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
             marked.imshow(binarise_area(saliency, int(foreground.sum())), "gray", vmin=0, vmax=1)
@@ -105,6 +104,12 @@ def pairs_figure(
         axes.set_title(text)
     figure.suptitle(title)
     return figure
+
+
+def of_attribution(saliency: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    """Maps of one attribution among the arrays of a `saliency.npz`: {model}.{input} → maps."""
+    ending = f".{name}"
+    return {key.removesuffix(ending): saliency[key] for key in saliency if key.endswith(ending)}
 
 
 def example(
@@ -141,7 +146,7 @@ def example(
 def saliency_figure(
     image: NDArray[np.uint8],
     mask: NDArray[np.integer],
-    maps: Mapping[str, Mapping[str, NDArray[np.floating]]],
+    maps: Mapping[float, Mapping[str, NDArray[np.floating]]],
     title: str,
 ) -> Figure:
     """Show one item's maps at a few angles: what the models look at, and what is scored.
@@ -157,22 +162,22 @@ def saliency_figure(
     mask : ndarray
         Labels [S, S], foreground > 0; neither empty nor full.
     maps : mapping
-        Angle label → {model}.{orientation} → float [S, S] ≥ 0.
+        θ in degrees → {model}.{input} → float [S, S] ≥ 0.
     title : str
         Of the figure: what is shown.
     """
     foreground = mask > 0
-    rows = [(model, orientation) for model in MODELS for orientation in VIEWS]
+    rows = [(model, input_) for model in MODELS for input_ in INPUTS]
     columns = 1 + 2 * len(maps)
     figure = Figure((1.2 * columns + 0.2, 1.35 * len(rows) + 0.5), layout="constrained")
     grid = figure.subplots(len(rows), columns)
     for axes in grid.flat:
         _frame(axes)
-    for (model, orientation), row in zip(rows, grid, strict=True):
+    for (model, input_), row in zip(rows, grid, strict=True):
         row[0].imshow(_picture(image), "gray", vmin=0, vmax=255)
-        row[0].set_ylabel(f"{MODELS[model]}\n{VIEWS[orientation]}")
+        row[0].set_ylabel(f"{MODELS[model]}\n{INPUTS[input_]}")
         for i, of_angle in enumerate(maps.values()):
-            saliency = of_angle[f"{model}.{orientation}"]
+            saliency = of_angle[f"{model}.{input_}"]
             marked = binarise_area(saliency, int(foreground.sum()))
             row[2 * i + 1].imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
             row[2 * i + 2].imshow(marked, "gray", vmin=0, vmax=1.5)
@@ -180,9 +185,8 @@ def saliency_figure(
         for axes in row[::2]:
             axes.contour(foreground, [0.5], colors=OUTLINE, linewidths=1)
     grid[0, 0].set_title("image and mask")
-    for i, angle in enumerate(maps):
-        theta = f"θ = {degrees(angle):g}°" if is_fixed(angle) else angle
-        grid[0, 2 * i + 1].set_title(f"{theta}: map")
+    for i, theta in enumerate(maps):
+        grid[0, 2 * i + 1].set_title(f"θ = {theta:g}°: map")
         grid[0, 2 * i + 2].set_title("marked pixels")
     figure.suptitle(title)
     return figure

@@ -17,6 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from thetascope.files import atomic
+from thetascope.vocabulary import ARM
 
 P = ParamSpec("P")
 GREY = "#444444"
@@ -48,7 +49,7 @@ STYLE = {
     "lines.linewidth": 1.4,
     "lines.markersize": 3,
 }
-MAP = "smoothgrad"
+ATTRIBUTION = "smoothgrad"
 METRICS = {
     "dice_area": "Dice, binarised to the mask's area",
     "dice_otsu": "Dice, binarised by Otsu",
@@ -56,11 +57,11 @@ METRICS = {
     "auroc": "AUROC",
 }
 MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
-VIEWS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
+INPUTS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
 COLOURS = {"original": "#0072B2", "rotated": "#D55E00"}
 OUTLINE = "#56B4E9"
-ARM = ["view", "encoder", "method"]
+IN_SET = ARM[1:]  # what tells the arms of one image set apart
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 

@@ -10,8 +10,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from thetascope.angles import degrees, is_fixed
-from thetascope.report.figures.style import ARM, in_style, legend
+from thetascope.angles import FIXED
+from thetascope.report.figures.style import IN_SET, in_style, legend
 
 # stage and column of the table → what it is
 CURVES = {
@@ -35,25 +35,28 @@ def training_figure(table: pd.DataFrame) -> Figure:
         Rows of `training.parquet` (see `tables.training_table`), of one data set; lines are means
         over seeds.
     """
-    arms = list(table.groupby(ARM))
+    arms = list(table.groupby(IN_SET))
     figure = Figure((11, 1.2 + 2.4 * len(arms)), layout="constrained")
     grid = figure.subplots(len(arms), len(CURVES), squeeze=False)
     shade = ScalarMappable(Normalize(0, 360), CIRCLE)
     for row, (arm, rows) in zip(grid, arms, strict=True):
         for axes, ((stage, column), title) in zip(row, CURVES.items(), strict=True):
             of_stage = rows[rows["stage"] == stage]
-            lines = of_stage.pivot_table(column, "epoch", "angle")
-            for angle, line in lines.items():
-                if is_fixed(angle):
-                    axes.plot(line, ".-", c=shade.to_rgba(degrees(angle)), lw=0.8)
+            lines = []
+            for _, runs in of_stage.groupby(["training", "angle"], dropna=False, observed=True):
+                lines.append(runs.groupby("epoch")[column].mean())
+                training, angle = runs[["training", "angle"]].iloc[0]
+                if training == FIXED:
+                    axes.plot(lines[-1], ".-", c=shade.to_rgba(angle), lw=0.8)
                 else:
-                    axes.plot(line, ".:", c="0.3", lw=0.8, label=f"θ: {angle}")
-            axes.plot(lines.mean(axis=1), c="k", lw=1.6, label="mean of all")
+                    axes.plot(lines[-1], ".:", c="0.3", lw=0.8, label=f"θ: {training}")
+            mean = pd.concat(lines).groupby(level="epoch").mean()
+            axes.plot(mean, c="k", lw=1.6, label="mean of all")
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         row[0].set_ylabel("\n".join(arm))
     figure.colorbar(shade, ax=grid, label="θ (degrees)", ticks=range(0, 361, 90), aspect=40)
     legend(figure, columns=3)
-    runs = table[[*ARM, "angle", "seed"]].drop_duplicates()
+    runs = table[[*IN_SET, "training", "angle", "seed"]].drop_duplicates()
     figure.suptitle(f"{table['dataset'].iloc[0]}: {len(runs)} training runs")
     return figure
