@@ -10,14 +10,14 @@ from matplotlib.colors import to_rgb
 from playwright.sync_api import expect
 from skimage.io import imread
 
-from thetascope.files import read_csv
+from thetascope.files import read_table
 from thetascope.report import explorer
 from thetascope.report.figures import style
 from thetascope.report.figures.pictures import example
 from thetascope.saliency.metrics import binarise_area, dice
 
 CONTROLS = [*explorer.CURVE, "compare", "theta"]
-DEFAULT = {"model": "pretrained", "map": "smoothgrad", "metric": "dice_area"}
+DEFAULT = {"model": "pretrained", "attribution": "smoothgrad", "metric": "dice_area"}
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,8 @@ def write(folder, data):
 
 
 def rows(finished, **chosen):
-    table = read_csv(finished.folder / "results/tables/dice.csv")
-    for column, value in {**DEFAULT, "orientation": "original", **chosen}.items():
+    table = read_table(finished.folder / "results/tables/dice.csv")
+    for column, value in {**DEFAULT, "input": "original", **chosen}.items():
         table = table[table[column] == value]
     return table[table["angle"] == table["eval_angle"]].set_index("angle")
 
@@ -79,10 +79,10 @@ def share(page, colour):
 
 
 def test_both_curves_and_their_nulls_are_drawn_in_their_colours(opened, finished):
-    for orientation in style.VIEWS:
-        assert share(opened, style.COLOURS[orientation]) > 0.001
-        curve = rows(finished, orientation=orientation)["mean"]
-        assert drawn(opened)[list(style.VIEWS).index(orientation)] == curve.round(4).tolist()
+    for input_ in style.INPUTS:
+        assert share(opened, style.COLOURS[input_]) > 0.001
+        curve = rows(finished, input=input_)["value"]
+        assert drawn(opened)[list(style.INPUTS).index(input_)] == curve.round(4).tolist()
     assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 2
     expect(opened.locator("#legend")).to_contain_text("the footprint alone")
 
@@ -92,19 +92,19 @@ def test_choosing_shows_another_curve(opened, finished):
     opened.select_option("#metric", label="AUROC")
     opened.get_by_label("Model").select_option("finetuned")
     expect(opened.locator("#title")).to_have_text("ihc: AUROC")
-    curve = rows(finished, metric="auroc", model="finetuned")["mean"]
+    curve = rows(finished, metric="auroc", model="finetuned")["value"]
     assert drawn(opened)[0] == curve.round(4).tolist()
     assert opened.locator("#plot").screenshot() != before
 
 
 def test_only_what_there_is_can_be_chosen(opened):
     opened.select_option("#model", "baseline")
-    assert opened.locator("#map option").all_text_contents() == [
+    assert opened.locator("#attribution option").all_text_contents() == [
         "Edges of the image (Sobel)",
         "Gaussian about the centre",
     ]
     opened.select_option("#model", "finetuned")
-    opened.select_option("#map", "segmentation")
+    opened.select_option("#attribution", "segmentation")
     assert opened.locator("#metric option").all_text_contents() == ["dice_class_1"]
     expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
     assert opened.locator("#pictures img").count() == 0
@@ -125,9 +125,9 @@ def test_an_untrained_encoder_and_edges_can_be_compared(opened):
 def test_hovering_tells_value_interval_items_and_seeds(opened, finished):
     opened.mouse.move(*place(opened, 180))
     said = opened.locator("#plot .hoverlayer")
-    row = rows(finished).loc["180.0"]
+    row = rows(finished).loc[180.0]
     expect(said).to_contain_text("θ = 180°")
-    expect(said).to_contain_text(f"Original image: {row['mean']:.3f}")
+    expect(said).to_contain_text(f"Original image: {row['value']:.3f}")
     interval = f"interval {row['ci_low']:.3f} to {row['ci_high']:.3f}, 4 items, 1 seed"
     expect(said).to_contain_text(interval)
 
@@ -136,9 +136,9 @@ def test_a_click_shows_the_maps_of_that_angle(opened, finished):
     first = opened.locator("#pictures img").nth(1).get_attribute("src")
     opened.mouse.click(*place(opened, 180))
     expect(opened.locator("#maps-title")).to_have_text("Saliency maps at θ = 180°")
-    row = rows(finished).loc["180.0"]
+    row = rows(finished).loc[180.0]
     expect(opened.get_by_role("status")).to_contain_text(
-        f"θ = 180°Original image: {row['mean']:.3f}, interval {row['ci_low']:.3f}"
+        f"θ = 180°Original image: {row['value']:.3f}, interval {row['ci_low']:.3f}"
     )
     pictures = opened.locator("#pictures img")
     assert pictures.count() == 6
@@ -148,8 +148,8 @@ def test_a_click_shows_the_maps_of_that_angle(opened, finished):
     with np.load(finished.folder / "results" / run / "saliency.npz") as arrays:
         images = np.load(finished.folder / "results/data/ihc/images.npy")
         shown, _, mask = example(arrays, images, "zero")
-        for orientation, caption in zip(style.VIEWS, (2, 5), strict=True):
-            saliency = arrays[f"pretrained.{orientation}.smoothgrad"][shown]
+        for input_, caption in zip(style.INPUTS, (2, 5), strict=True):
+            saliency = arrays[f"pretrained.{input_}.smoothgrad"][shown]
             overlap = dice(binarise_area(saliency, int(mask.sum())), mask)
             told = opened.locator("figcaption").nth(caption)
             expect(told).to_have_text(f"Marked: Dice {overlap:.3f}")
@@ -235,7 +235,7 @@ def test_maps_of_another_arm_are_not_passed_off_as_these(page, data, tmp_path):
 
 def test_what_has_no_value_is_a_gap_and_said_so(page, data, tmp_path):
     for series in data["series"]:
-        for name in ("mean", "low", "high"):
+        for name in ("value", "low", "high"):
             series[name][1] = None
     page.goto(write(tmp_path, data) + "#theta=90")
     expect(page.get_by_role("status")).to_contain_text("Original image: no value.")

@@ -34,6 +34,11 @@ def csv(folder):
     return folder / "dice.csv", files.read_csv
 
 
+def table(folder):
+    files.write_table(TABLE, folder / "dice.csv", {"rule": "dice_table"})
+    return folder / "dice.csv", files.read_table
+
+
 def parquet(folder):
     files.write_parquet(
         [pa.Table.from_pandas(TABLE)], folder / "dice.parquet", {"rule": "dice_per_item"}
@@ -68,7 +73,7 @@ def array(folder):
     return paths[0], read_array
 
 
-KINDS = [csv, parquet, npz, checkpoint, array]
+KINDS = [csv, table, parquet, npz, checkpoint, array]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
@@ -126,11 +131,26 @@ def test_zeros_in_the_place_of_a_block_are_refused(written):
         assert found is None or same(found, content), start
 
 
-def test_a_table_edited_by_hand_is_refused(tmp_path):
-    path, read = csv(tmp_path)
+@pytest.mark.parametrize("kind", [csv, table])
+def test_a_table_edited_by_hand_is_refused(tmp_path, kind):
+    path, read = kind(tmp_path)
     path.write_text(path.read_text("utf-8").replace("001,", "001,9"), "utf-8")
     with pytest.raises(DamagedError, match="SHA-256"):
         read(path)
+
+
+def test_damage_to_what_lies_beside_a_table_is_found_or_changes_nothing(tmp_path):
+    path, read = table(tmp_path)
+    content, beside = read(path), path.with_suffix(".json")
+    data, rng = beside.read_bytes(), np.random.default_rng(3)
+    for position in rng.integers(0, len(data), POSITIONS):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << rng.integers(8)
+        beside.write_bytes(damaged)
+        found = outcome(path, read)
+        assert found is None or same(found, content), position
+    beside.unlink()
+    assert outcome(path, read) is None
 
 
 def test_the_digest_is_that_of_all_below_the_first_line(tmp_path):

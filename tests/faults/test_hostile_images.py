@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 from snakemake_runs import copy_workflow
 
-from thetascope.files import read_csv, read_parquet
+from thetascope.files import read_csv, read_parquet, read_table
 
 NAME = """it's a "study"; $(touch pwned) & `touch pwned` * θ"""  # Snakemake bears no braces here
 RUN = "results/runs/odd/plain/efficientnet_lite0/moco/angle-090.0/seed-0"
@@ -71,7 +71,7 @@ def test_what_has_no_meaning_has_no_score(odd):
     undefined = by_mask["item"].isin(EMPTY + FULL)
     assert by_mask.loc[undefined, "value"].isna().all()
     # a constant picture has no edges
-    edges = by_mask[by_mask["map"] == "sobel"]
+    edges = by_mask[by_mask["attribution"] == "sobel"]
     assert edges.loc[edges["item"].isin(CONSTANT), "value"].isna().all()
     sound = edges[~edges["item"].isin(CONSTANT + EMPTY + FULL)]
     assert len(sound) and sound["value"].notna().all()
@@ -79,11 +79,11 @@ def test_what_has_no_meaning_has_no_score(odd):
 
 
 def test_tables_say_how_many_items_had_a_score(odd):
-    table = read_csv(odd.folder / "results/tables/dice.csv")
-    of_edges = table[(table["map"] == "sobel") & (table["metric"] == "auroc")]
+    table = read_table(odd.folder / "results/tables/dice.csv")
+    of_edges = table[(table["attribution"] == "sobel") & (table["metric"] == "auroc")]
     per_item = read_parquet(odd.folder / "results/tables/dice_per_item.parquet")
-    edges = per_item[(per_item["map"] == "sobel") & (per_item["metric"] == "auroc")]
-    keys = ["eval_angle", "orientation"]
+    edges = per_item[(per_item["attribution"] == "sobel") & (per_item["metric"] == "auroc")]
+    keys = ["eval_angle", "input"]
     counts = edges.groupby(keys)["value"].count()
     assert of_edges.set_index(keys)["n_items"].to_dict() == counts.to_dict()
     assert (counts < edges.groupby(keys)["item"].nunique()).all()

@@ -28,11 +28,6 @@ def edit(project, name, old, new):
     path.write_text(text.replace(old, new))
 
 
-def touch_library(project, module):
-    path = project.folder / "workflow_scripts" / "thetascope" / module
-    path.write_text(path.read_text() + "\n_EDITED = True\n")
-
-
 def test_a_second_run_does_nothing(project):
     assert plan(project) == {}
 
@@ -80,22 +75,60 @@ def test_a_setting_reruns_the_stages_that_read_it_and_what_follows(project, sett
 @pytest.mark.parametrize(
     ("module", "reruns"),
     [
-        ("metrics.py", {"score"}),
-        ("saliency.py", {"saliency", "score"}),
-        ("segmentation.py", {"finetune", "saliency", "score"}),
-        ("contrastive.py", {"pretrain", "finetune", "saliency", "score"}),
-        ("datasets/ihc.py", {"data", "pretrain", "finetune", "saliency", "score"}),
-        ("datasets/retina.py", set()),
-        ("figures/pictures.py", set()),
+        ("saliency/metrics.py", {"score"}),
+        ("saliency/sanity.py", {"saliency", "score"}),
+        ("learning/segmentation.py", {"finetune", "saliency", "score"}),
+        ("learning/contrastive.py", {"pretrain", "finetune", "saliency", "score"}),
+        ("datasets/adapters/ihc.py", {"data", "pretrain", "finetune", "saliency", "score"}),
+        ("datasets/adapters/retina.py", set()),
+        ("report/figures/pictures.py", set()),
     ],
 )
 def test_editing_a_module_reruns_just_the_stages_that_import_it(project, module, reruns):
-    touch_library(project, module)
+    path = project.folder / "workflow_scripts" / "thetascope" / module
+    path.write_text(path.read_text() + "\n_EDITED = True\n")
     planned = plan(project)
     assert {stage for stage in STAGES if stage in planned} == reruns
-    if module == "figures/pictures.py":
+    if module == "report/figures/pictures.py":
         plots = {"plot_samples", "plot_saliency", "explorer"}
         assert planned.keys() == {"all", *plots, "total"}
+
+
+CONSTANTS = {
+    "learning/rotation.py": ("CROP = 1 / math.sqrt(2)", "CROP = 0.7"),
+    "learning/probe.py": ("RIDGE = 1.0", "RIDGE = 2.0"),
+    "analysis/hog.py": ("FOLDS = 5", "FOLDS = 4"),
+    "analysis/curves.py": ("MIN_ANGLES = 4", "MIN_ANGLES = 5"),
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "reruns"),
+    [
+        ("learning/rotation.py", {"pretrain", "finetune", "saliency", "score", "dice_table"}),
+        ("learning/probe.py", {"saliency", "score", "dice_table"}),
+        ("analysis/hog.py", {"hog_svm"}),
+        ("analysis/curves.py", {"oscillation_tables", "periodicity_tables"}),
+    ],
+)
+def test_editing_a_constant_reruns_the_stages_that_use_it(project, module, reruns):
+    edit(project, f"workflow_scripts/thetascope/{module}", *CONSTANTS[module])
+    rules = {*STAGES, "dice_table", "hog_svm", "oscillation_tables", "periodicity_tables"}
+    planned = plan(project)
+    following = {"oscillation_tables", "periodicity_tables"} if "score" in reruns else set()
+    assert {rule for rule in rules if rule in planned} == reruns | following
+
+
+def test_editing_comments_docstrings_and_the_engine_reruns_nothing(project):
+    library = project.folder / "workflow_scripts" / "thetascope"
+    for module in CONSTANTS:
+        path = library / module
+        first, rest = path.read_text().split('"""', 2)[1:]
+        path.write_text(f'"""{first} In other words."""\n# a comment\n{rest}')
+    for module in "job", "progress", "prefork":
+        path = library / f"engine/{module}.py"
+        path.write_text(path.read_text() + "\n_EDITED = True\n")
+    assert plan(project) == {}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import yaml
 from PIL import Image
 from snakemake_runs import planned_jobs
 
+from thetascope.files import read_table
+
 RUN = "results/runs/ihc/plain/efficientnet_lite0/moco/angle-{}/seed-0"
 METRICS = {
     "dice_otsu",
@@ -24,7 +26,7 @@ METRICS = {
 
 
 def read(project, name):
-    return pd.read_csv(project.folder / name, comment="#", dtype={"angle": str, "eval_angle": str})
+    return read_table(project.folder / name)
 
 
 def test_every_documented_file_is_there(finished):
@@ -69,7 +71,8 @@ def test_the_archive_can_be_checked(finished, tmp_path):
     subprocess.run(check, cwd=tmp_path, check=True)
     settings = yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8"))
     assert settings["pretrain"]["epochs"] == 2 and list(settings["datasets"]) == ["ihc"]
-    assert (tmp_path / "results/tables/verdict.md").is_file()
+    for name in "verdict.md", "dice.csv", "dice.json":
+        assert (tmp_path / "results/tables" / name).is_file()
 
 
 def test_logs_and_benchmarks_mirror_the_runs(finished):
@@ -81,35 +84,33 @@ def test_logs_and_benchmarks_mirror_the_runs(finished):
 
 def test_dice_table_is_complete_and_holds_the_null(finished):
     table = read(finished, "results/tables/dice.csv")
-    keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
+    keys = ["training", "angle", "eval_angle", "model", "input", "attribution", "metric"]
     assert not table.duplicated(keys).any()
-    # 8 evaluations of 6 maps in 2 orientations, where equivariance needs both, and of a probe; the
+    # 8 evaluations of 6 maps of 2 inputs, where equivariance needs both, and of a probe; the
     # segmentations of 4 angles
     assert len(table) == 8 * 6 * (2 * len(METRICS) + 1) + 8 + 4
     tasks = {"probe_accuracy", "dice_class_1"}
     assert set(table["metric"]) == METRICS | {"equivariance"} | tasks
     # where the views coincide, their cosine has no gradient
-    flat = (table["model"] == "pretrained") & (table["map"] == "gradient")
-    flat &= table["eval_angle"] == "000.0"
-    means = table[["mean", "ci_low", "ci_high", "null_mean", "excess_mean"]]
+    flat = (table["model"] == "pretrained") & (table["attribution"] == "gradient")
+    flat &= table["eval_angle"] == 0
+    means = table[["value", "ci_low", "ci_high", "null", "excess"]]
     assert means[flat].isna().all().all()
     assert means[~flat].notna().all().all()
-    between = (table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])
+    between = (table["ci_low"] <= table["value"]) & (table["value"] <= table["ci_high"])
     assert between[~flat].all()
-    assert np.allclose(
-        table["mean"] - table["null_mean"], table["excess_mean"], atol=1e-5, equal_nan=True
-    )
+    assert np.allclose(table["value"] - table["null"], table["excess"], atol=1e-5, equal_nan=True)
 
 
 def test_orientations_of_every_angle_meet_the_curves(finished):
     angles = [0, 90, 180, 270]
     likeness = read(finished, "results/tables/orientation.csv")
     assert likeness.groupby("histogram")["theta"].agg(list).tolist() == [angles] * 2
-    assert likeness.loc[likeness["theta"] % 180 == 0, "mean"].eq(1).all()
+    assert likeness.loc[likeness["theta"] % 180 == 0, "value"].eq(1).all()
     shares = read(finished, "results/tables/orientation_histogram.csv")
-    assert shares.groupby("histogram")["mean"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-4)
+    assert shares.groupby("histogram")["value"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-4)
     svm = read(finished, "results/tables/hog_svm.csv")
-    assert svm.groupby("cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
+    assert svm.groupby("hog_cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
     assert svm.loc[svm["theta"] == 0, "accuracy"].eq(0.5).all()
     correlation = read(finished, "results/tables/orientation_correlation.csv")
     assert set(correlation["series"]) == {"value", "footprint", "excess", "residual"}
@@ -122,7 +123,7 @@ def test_scores_follow_from_the_maps(finished):
     scores = pd.read_csv(evaluation / "dice.csv", comment="#")
     maps = np.load(evaluation / "saliency.npz")
     row = scores.query(
-        "model == 'finetuned' and orientation == 'rotated' and map == 'smoothgrad' "
+        "model == 'finetuned' and input == 'rotated' and attribution == 'smoothgrad' "
         "and metric == 'relevance_mass'"
     ).iloc[0]
     saliency, mask = maps["finetuned.rotated.smoothgrad"][0], maps["masks"][0] > 0
@@ -170,7 +171,7 @@ def test_estimate_counts_what_has_run(finished):
 
 
 def test_the_full_factorial_has_its_table_and_figure(finished, tmp_path):
-    """Evaluating the finished runs everywhere trains nothing anew."""
+    """Evaluating the finished runs everywhere trains nothing again."""
     project = finished.at(shutil.copytree(finished.folder, tmp_path / "project"))
     every = ("--config", "eval_angles=all", "angles=[0, 90, 180, 270]")
     plan = planned_jobs(project.snakemake("--dry-run", *every))
@@ -190,7 +191,7 @@ def test_all_controls_together_give_finite_tables(fresh):
         "saliency={randomise: [20, 100], deletion: 3, items: 2, samples: 1}",
     )
     table = read(fresh, "results/tables/dice.csv")
-    keys = ["angle", "eval_angle", "model", "orientation", "map", "metric"]
+    keys = ["training", "angle", "eval_angle", "model", "input", "attribution", "metric"]
     assert not table.duplicated(keys).any()
     suffixes = ("", "-random-20", "-random-100")
     networks = {f"{model}{s}" for model in ("pretrained", "finetuned") for s in suffixes}

@@ -41,8 +41,9 @@ NO_PERIOD = (
 LOOKS = {
     "original": {"c": COLOURS["original"], "marker": "o", "lw": 2.2, "ms": 4},
     "rotated": {"c": COLOURS["rotated"], "marker": "s", "lw": 1.2, "ms": 2.5},
+    "pair": {"c": COLOURS["pair"], "marker": "D", "lw": 2.2, "ms": 4},
 }
-DASHES = {"original": (0, (4, 4)), "rotated": (4, (4, 4))}
+DASHES = {"original": (0, (4, 4)), "rotated": (4, (4, 4)), "pair": (0, (4, 4))}
 
 
 def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, Sweep, str]:
@@ -112,12 +113,28 @@ def _floors(noise: pd.DataFrame, swept: Sweep, confidence: float) -> pd.DataFram
     return rows.assign(half=beyond * sd / np.sqrt(rows["n_seeds"])).query("half > 0")
 
 
-def _draw_curves(
-    axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame, floors: pd.DataFrame
+def draw_curves(
+    axes: Axes,
+    curves: pd.DataFrame,
+    untrained: pd.DataFrame | None = None,
+    floors: pd.DataFrame | None = None,
 ) -> None:
-    """Draw one metric of one model over θ, for both inputs."""
-    for input_, name in INPUTS.items():
-        colour, look = COLOURS[input_], LOOKS[input_]
+    """Draw one metric of one model over θ, for each input.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where.
+    curves, untrained : DataFrame
+        Rows of `dice.csv` with their `theta`: of the curve, and of the encoder that was not trained
+        by itself.
+    floors : DataFrame or None
+        `half` of the noise floor's width.
+    """
+    none = curves.iloc[:0].assign(half=0.0)
+    untrained, floors = (none if rows is None else rows for rows in (untrained, floors))
+    for input_ in [name for name in LOOKS if (curves["input"] == name).any()]:
+        colour, look, name = COLOURS[input_], LOOKS[input_], INPUTS.get(input_, "both pictures")
         curve, reference = (
             of_rows(rows, input=input_).sort_values("theta") for rows in (curves, untrained)
         )
@@ -169,7 +186,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     for row, (arm, (model, name)) in zip(grid, rows, strict=True):
         for axes, metric in zip(row, METRICS, strict=True):
             key = dict(zip(IN_SET, arm, strict=True), model=model, attribution=name, metric=metric)
-            _draw_curves(axes, *(of_rows(part, **key) for part in (curves, untrained, floors)))
+            draw_curves(axes, *(of_rows(part, **key) for part in (curves, untrained, floors)))
         row[0].set_ylabel(_row_label(CURVES[model, name], arm, arms))
     for axes, title in zip(grid[0], METRICS.values(), strict=True):
         axes.set_title(title)

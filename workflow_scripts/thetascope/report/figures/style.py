@@ -59,7 +59,7 @@ METRICS = {
 MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
 INPUTS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
-COLOURS = {"original": "#0072B2", "rotated": "#D55E00"}
+COLOURS = {"original": "#0072B2", "rotated": "#D55E00", "pair": GREY}
 OUTLINE = "#56B4E9"
 IN_SET = ARM[1:]  # what tells the arms of one image set apart
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
