@@ -191,7 +191,9 @@ def test_follow_progress(run):
 
 
 def test_progress_can_be_turned_off(run):
-    assert "jobs done" not in run(PROGRESS.format(True), "--quiet", "progress")
+    quiet = ["--quiet", "progress"]
+    assert "the last lines of" not in run(PROGRESS.format(True), *quiet, shell="exit 1", code=1)
+    assert "jobs done" not in run(PROGRESS.format(True), *quiet)
 
 
 @pytest.mark.parametrize("shown", [True, False])
