@@ -3,17 +3,15 @@
 import os
 import re
 import sys
-from collections import Counter
 from itertools import product
 
 from snakemake.exceptions import WorkflowError
 from thetascope import angles
 from thetascope.analysis import sweeps
 from thetascope.datasets import options
-from thetascope.engine import config as configuration, prefork
+from thetascope.engine import config as configuration, hooks, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
-from thetascope.engine.progress import Progress
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import RUN_WILDCARDS
@@ -23,7 +21,7 @@ try:
         raise UserError(
             f"{os.getcwd()}: Snakemake takes braces in a folder's name for a wildcard; rename it"
         )
-    configuration.check_files(workflow.configfiles)
+    configuration.check_files(hooks.configuration_files(workflow))
     config = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -230,28 +228,25 @@ SETTINGS = {
 
 
 onstart:
-    # With a limit on the rate of jobs, Snakemake 9.27 starts a timer whenever it looks for jobs that can
-    # run, and looks again when the timer ends: every finished job adds a circle that never ends, until
-    # looking takes a core of its own. `--cores` and `--jobs` limit enough.
-    workflow.scheduler.job_rate_limiter = None
-    to_do = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
-    here = not workflow.non_local_exec and sys.platform == "linux"
-    if here and not workflow.deployment_settings.deployment_method:
+    hooks.lift_rate_limit(workflow)
+    to_do = hooks.jobs_to_do(workflow)
+    here = hooks.runs_locally(workflow)
+    if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
         if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:
             prefork.start()
-    logger.addHandler(Progress(logger, to_do, show_logs=workflow.non_local_exec))
+    hooks.follow_progress(to_do, show_logs=not here)
 
 
 # -- resources --------------------------------------------------------------------------------------
 
 
-CORES = workflow.global_resources["_cores"].value  # None where a cluster schedules
+CORES = hooks.cores(workflow)  # None where a cluster schedules
 
 # a resource without a limit has none: on a workstation, one job at a time per GPU
-if CORES and config["device"] != "cpu" and "gpu" not in workflow.global_resources:
+if CORES and config["device"] != "cpu" and not hooks.is_limited(workflow, "gpu"):
     if count := len(gpus.visible()):
         pinned = config["device"] not in ("auto", "cuda")
-        workflow.register_resource("gpu", 1 if pinned else count)
+        hooks.limit(workflow, "gpu", 1 if pinned else count)
 
 
 def torch_threads(wildcards):

@@ -18,6 +18,6 @@ rule verify:
         cells=config["verify"],
         scores=lambda wildcards: per_evaluation("dice.csv"),
         folders=["results/data", "results/backbones"],
-        snakefile=workflow.main_snakefile,
+        snakefile=f"{workflow.basedir}/{hooks.snakefile_name(workflow)}",
     script:
         "../workflow_scripts/verify.py"

@@ -1,47 +1,28 @@
 """What a person reads while the workflow runs."""
 
-import logging
-
 import pytest
-from snakemake.settings.enums import Quietness
-from snakemake_interface_logger_plugins.common import LogEvent
 
 from thetascope.engine.progress import Progress, duration, last_lines
 
 
 class Run:
-    """Jobs that begin and end at given seconds, in the words of Snakemake's log."""
+    """Jobs that begin and end at given seconds."""
 
-    def __init__(self, jobs, show_logs=False):
+    def __init__(self, jobs):
         self.now = 0
-        self.said = []
-        self.logger = logging.Logger("run")
-        self.logger.addHandler(self)
-        self.progress = Progress(self.logger, jobs, show_logs, clock=lambda: self.now)
-        self.logger.addHandler(self.progress)
-
-    level = 0
-
-    def handle(self, record):
-        if getattr(record, "event", None) is None:
-            assert record.quietness == Quietness.PROGRESS
-            self.said.append(record.getMessage())
-
-    def log(self, **what):
-        self.logger.info(None, extra=what)
+        self.progress = Progress(jobs, clock=lambda: self.now)
 
     def begins(self, job, rule, at):
         self.now = at
-        self.log(event=LogEvent.JOB_INFO, jobid=job, rule_name=rule)
+        self.progress.begin(job, rule)
 
     def ends(self, job, at):
         self.now = at
-        self.log(event=LogEvent.JOB_FINISHED, job_id=job)
-        self.log(event=LogEvent.PROGRESS, done=0, total=0)
+        self.progress.finish(job)
 
-    def fails(self, job, at, log=()):
+    def fails(self, job, at):
         self.now = at
-        self.log(event=LogEvent.JOB_ERROR, jobid=job, log=list(log))
+        self.progress.fail(job)
 
 
 def test_it_says_what_is_done_and_under_way():
@@ -50,7 +31,8 @@ def test_it_says_what_is_done_and_under_way():
     run.begins(2, "pretrain", at=0)
     run.begins(3, "score", at=0)
     run.ends(1, at=60)
-    assert run.said == ["1 of 6 jobs done, under way: 1 pretrain, 1 score; about 1 min to go"]
+    said = "1 of 6 jobs done, under way: 1 pretrain, 1 score; about 1 min to go"
+    assert str(run.progress) == said
 
 
 def test_jobs_of_a_rule_take_as_long_as_those_before():
@@ -104,16 +86,14 @@ def test_the_end_has_nothing_to_go():
     run = Run({"all": 1})
     run.begins(1, "all", at=0)
     run.ends(1, at=1)
-    assert run.said == ["1 of 1 jobs done"]
+    assert str(run.progress) == "1 of 1 jobs done"
 
 
-def test_on_a_cluster_the_end_of_a_failed_log_is_shown(tmp_path):
+def test_of_a_log_only_the_end_is_shown(tmp_path):
     log = tmp_path / "pretrain.log"
     log.write_text("".join(f"line {n}\n" for n in range(30)))
-    run = Run({"pretrain": 1}, show_logs=True)
-    run.fails(1, at=1, log=[str(log)])
-    (said,) = run.said
-    assert said.splitlines() == [f"the last lines of {log}:", *(f"line {n}" for n in range(20, 30))]
+    said = last_lines(log).splitlines()
+    assert said == [f"the last lines of {log}:", *(f"line {n}" for n in range(20, 30))]
 
 
 def test_a_log_that_was_never_written_is_no_error(tmp_path):

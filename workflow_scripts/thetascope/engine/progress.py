@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-from snakemake.settings.enums import Quietness
-from snakemake_interface_logger_plugins.common import LogEvent
 
 LAST_LINES = 10
 
 
-class Progress(logging.Handler):
-    """Listens to Snakemake's log and adds to it a line per finished job.
+class Progress:
+    """Keeps account of jobs that begin and end, as `hooks.follow_progress` tells it.
 
     Parameters
     ----------
-    logger : logging.Logger
-        Snakemake's own.
     jobs : mapping of str to int
         How many jobs of each rule there are to do.
-    show_logs : bool
-        Whether to repeat the last lines of a failed job's log: on a cluster the terminal has
-        not seen them.
     clock : callable
         Seconds.
 
@@ -38,37 +28,28 @@ class Progress(logging.Handler):
     """
 
     def __init__(
-        self,
-        logger: logging.Logger,
-        jobs: Mapping[str, int],
-        show_logs: bool,
-        clock: Callable[[], float] = time.monotonic,
+        self, jobs: Mapping[str, int], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__()
-        self._log, self._show_logs, self._clock = logger, show_logs, clock
+        self._clock = clock
         self._total, self._left = sum(jobs.values()), Counter(jobs)
         self._under_way: dict[int, tuple[str, float]] = {}
         self._took: dict[str, list[float]] = defaultdict(list)
         self._began = clock()
 
-    def emit(self, record: Any) -> None:
-        """Keep account of a job that begins or ends."""
-        event = getattr(record, "event", None)
-        if event == LogEvent.JOB_INFO:
-            self._under_way[record.jobid] = (record.rule_name, self._clock())
-        elif event == LogEvent.JOB_ERROR:
-            self._under_way.pop(record.jobid, None)
-            if self._show_logs and record.log:
-                self._say(last_lines(Path(record.log[0])))
-        elif event == LogEvent.JOB_FINISHED and record.job_id in self._under_way:
-            rule, begun = self._under_way.pop(record.job_id)
+    def begin(self, job: int, rule: str) -> None:
+        """A job of this rule begins."""
+        self._under_way[job] = (rule, self._clock())
+
+    def fail(self, job: int) -> None:
+        """A job fails; it may be tried again."""
+        self._under_way.pop(job, None)
+
+    def finish(self, job: int) -> None:
+        """A job is done."""
+        if job in self._under_way:
+            rule, begun = self._under_way.pop(job)
             self._took[rule].append(self._clock() - begun)
             self._left[rule] -= 1
-        elif event == LogEvent.PROGRESS:  # follows the end of a job
-            self._say(str(self))
-
-    def _say(self, text: str) -> None:
-        self._log.info(text, extra={"quietness": Quietness.PROGRESS})
 
     def seconds_to_go(self) -> float:
         """Estimate from the jobs that are done, at least one."""

@@ -1,0 +1,149 @@
+"""All that the workflow does with Snakemake's internals.
+
+What Snakemake does not document may be gone in its next version. Each hook says what it works
+around. Where it no longer finds what it needs, the log says once what is lost, and the run goes
+on. `workflow` is the object of that name in a Snakefile.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from thetascope.engine.progress import Progress, last_lines
+
+P = ParamSpec("P")
+T = TypeVar("T")
+TOLD = "THETASCOPE_HOOKS_TOLD"  # jobs inherit this environment variable, and do not say it again
+
+log = logging.getLogger("snakemake.logging")
+
+
+def comfort(lost: str, instead: Any) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Guard a hook: if it fails, say what is `lost` and return `instead`, which suits any run.
+
+    A hook runs nothing that raises a `UserError`: that would be caught too.
+    """
+
+    def guard(hook: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(hook)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return hook(*args, **kwargs)
+            except Exception as error:
+                told = os.environ.get(TOLD, "").split()
+                if hook.__name__ not in told:
+                    os.environ[TOLD] = " ".join([*told, hook.__name__])
+                    log.warning(f"With this version of Snakemake you lose {lost} ({error!r}).")
+                return instead
+
+        return guarded
+
+    return guard
+
+
+@comfort("the check for keys that stand twice in a configuration", instead=())
+def configuration_files(workflow: Any) -> tuple[str | Path, ...]:
+    """Name `config.yaml` and its overlays: Snakemake lets keys stand twice in them (#2323)."""
+    return tuple(workflow.configfiles)
+
+
+@comfort("`snakemake verify` with a Snakefile of another name", instead="Snakefile")
+def snakefile_name(workflow: Any) -> str:
+    """Name the file of `--snakefile`. No upstream issue found; see `Workflow.main_snakefile`."""
+    return Path(workflow.main_snakefile).name
+
+
+@comfort("the limit of torch jobs to the cores and GPUs that there are", instead=None)
+def cores(workflow: Any) -> int | None:
+    """Give `--cores`, or None where a cluster schedules: `workflow.cores` raises there (#896)."""
+    return workflow.global_resources["_cores"].value
+
+
+@comfort("the limit of one job at a time per GPU", instead=True)
+def is_limited(workflow: Any, resource: str) -> bool:
+    """Tell whether there is a limit, as by `--resources`; else any number of jobs runs (#116)."""
+    return resource in workflow.global_resources
+
+
+@comfort("the limit of one job at a time per GPU", instead=None)
+def limit(workflow: Any, resource: str, amount: int) -> None:
+    """Do as `--resources` does, for which a Snakefile has no words (#1866)."""
+    workflow.register_resource(resource, amount)
+
+
+@comfort("a core to Snakemake's scheduler in a long run", instead=None)
+def lift_rate_limit(workflow: Any) -> None:
+    """Let jobs start when there is room: `--cores` and `--jobs` limit enough.
+
+    With `--max-jobs-per-timespan`, which has a default, `JobScheduler.schedule` starts a timer
+    whenever it looks for jobs that can run, and looks again when the timer ends: every finished
+    job adds a circle that never ends, until looking takes a core of its own. Users see that in
+    #2967; #3744 is about needless looks too. Both are open.
+    """
+    scheduler = workflow.scheduler
+    lifted = scheduler.job_rate_limiter  # if it is gone, this fails, and setting it would not
+    scheduler.job_rate_limiter = None
+    log.debug(f"no limit to the rate of jobs instead of {lifted}")
+
+
+@comfort("lines of progress, and the quick start of torch jobs", instead=Counter())
+def jobs_to_do(workflow: Any) -> Counter[str]:
+    """Count the jobs of each rule that will run: `onstart` is not told (#1884)."""
+    return Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+
+
+@comfort("the quick start of torch jobs", instead=False)
+def runs_locally(workflow: Any) -> bool:
+    """Tell a workstation from a cluster; #896 asks how a Snakefile could."""
+    return not workflow.non_local_exec
+
+
+@comfort("the quick start of torch jobs", instead=True)
+def deploys_software(workflow: Any) -> bool:
+    """Tell if jobs get an environment (`--sdm`). No upstream issue; see `DeploymentSettings`."""
+    return bool(workflow.deployment_settings.deployment_method)
+
+
+@comfort("lines of progress", instead=None)
+def follow_progress(jobs: Counter[str], show_logs: bool) -> None:
+    """Say how far the run is when a job ends; Snakemake names no rules and no time (#3352, #3151).
+
+    `show_logs` repeats the end of a failed job's log: on a cluster the terminal has not seen it,
+    and `--show-failed-logs` shows all of it or, on SLURM, nothing (#2911). A logger plugin (#3107)
+    would do, with a package and an option of its own.
+    """
+    from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
+    from snakemake_interface_logger_plugins.common import LogEvent
+
+    class Follower(logging.Handler):
+        understands = True  # once it does not, it is silent: half of it all would be wrong
+
+        def emit(self, record: Any) -> None:
+            self.understands = self.understands and follow(record)
+
+    @comfort("lines of progress", instead=False)
+    def follow(record: Any) -> bool:
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_INFO:
+            progress.begin(record.jobid, record.rule_name)
+        elif event == LogEvent.JOB_ERROR:
+            progress.fail(record.jobid)
+            if show_logs and record.log:
+                say(last_lines(Path(record.log[0])))
+        elif event == LogEvent.JOB_FINISHED:
+            progress.finish(record.job_id)
+        elif event == LogEvent.PROGRESS:  # follows the end of a job
+            say(str(progress))
+        return True
+
+    progress = Progress(jobs)
+    say = functools.partial(logger.info, extra={"quietness": Quietness.PROGRESS})
+    if jobs:  # else nobody knows how many there are
+        logger.addHandler(Follower())
