@@ -28,7 +28,7 @@ from thetascope.saliency.metrics import METRICS  # noqa: E402
 
 ITEMS, EPOCHS, PATTERNS = 75, 5, 360
 ARM = {"view": "plain", "encoder": "resnet18", "method": "moco"}
-MAP = {"model": "finetuned", "orientation": "rotated", "map": "smoothgrad"}
+MAP = {"model": "finetuned", "input": "rotated", "attribution": "smoothgrad"}
 RUNS = [
     {"dataset": dataset, **ARM, "angle": label(tenth / 10), "seed": seed}
     for dataset in ("brats", "kvasir_seg", "lung_mask")
@@ -38,22 +38,28 @@ RUNS = [
 FILES = ("dice.csv", "probe.csv", "segmentation.csv", "pretrain.csv", "finetune.csv")
 PER_ITEM = "dice_per_item.parquet"
 
+
+def table(name):
+    """A table and what made it, as the rules have them among their outputs."""
+    return [f"{name}.csv", f"{name}.json"]
+
+
 # script: its input and output by name, in the order in which they need each other
 RULES = {
     "dice_per_item": (
         {"maps": "dice.csv", "probes": "probe.csv", "segmentations": "segmentation.csv"},
-        {"": PER_ITEM},
+        {"": [PER_ITEM]},
     ),
-    "dice_table": ({"": PER_ITEM}, {"": "dice.csv"}),
-    "oscillation_tables": ({"": PER_ITEM}, {n: f"{n}.csv" for n in ("peaks", "oscillation")}),
+    "dice_table": ({"": PER_ITEM}, {"": table("dice")}),
+    "oscillation_tables": ({"": PER_ITEM}, {n: table(n) for n in ("peaks", "oscillation")}),
     "periodicity_tables": (
         {"": PER_ITEM},
-        {n: f"{n}.csv" for n in ("interaction", "noise", "periodogram", "downstream")},
+        {n: table(n) for n in ("interaction", "noise", "periodogram", "downstream")},
     ),
-    "segmentation_table": ({"": "segmentation.csv"}, {"": "segmentation.csv"}),
+    "segmentation_table": ({"": "segmentation.csv"}, {"": table("segmentation")}),
     "training_table": (
         {"pretrain": "pretrain.csv", "finetune": "finetune.csv"},
-        {"": "training.parquet"},
+        {"": ["training.parquet"]},
     ),
 }
 
@@ -82,12 +88,12 @@ def tables_of_a_run(rng):
     names = {"item": [f"item-{i:03d}" for i in range(ITEMS)], "case": range(ITEMS)}
     items = pd.DataFrame(names).astype(str)
     maps = items.merge(pd.DataFrame({**MAP, "metric": METRICS}), "cross")
-    probe = {"model": "pretrained", "orientation": "pair", "map": "probe"}
+    probe = {"model": "pretrained", "input": "pair", "attribution": "probe"}
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
         draw(rng, maps, "value", "null"),
         draw(rng, items.assign(**probe, metric="probe_accuracy"), "value", "null"),
-        draw(rng, items.assign(**{"class": 1}), "dice", "baseline"),
+        draw(rng, items.assign(label=1), "dice", "null"),
         draw(rng, epochs, "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"),
         draw(rng, epochs, "loss", "validation_dice").assign(best=epochs["epoch"] == 1),
     )
@@ -128,7 +134,7 @@ def run_script(folder, rule):
         rule=rule,
         wildcards={},
         input=Files({name: find(file) for name, file in given.items()}),
-        output=Files({name: str(results / file) for name, file in made.items()}),
+        output=Files({name: [str(results / f) for f in files] for name, files in made.items()}),
         params=type("Params", (dict,), {"__getattr__": dict.__getitem__})(params),
         log=[str(results / f"{rule}.log")],
     )

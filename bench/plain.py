@@ -289,14 +289,14 @@ def main(csv, folder, settings):
         }
         for (model, kind), (of_x, of_y) in found.items():
             both = {"original": of_x, "rotated": back(of_y)}
-            for orientation, values in both.items():
-                values = values * footprints[orientation]
+            for input_, values in both.items():
+                values = values * footprints[input_]
                 scores = score(values, truth, settings["saliency"]["quantile"])
-                if orientation == "rotated":
+                if input_ == "rotated":
                     scores["equivariance"] = spearmanr(of_x.ravel(), values.ravel()).statistic
                 for metric, value in scores.items():
-                    null = nulls[orientation].get(metric)
-                    rows.append((item, model, orientation, kind, metric, value, null))
+                    null = nulls[input_].get(metric)
+                    rows.append((item, model, input_, kind, metric, value, null))
     pd.DataFrame(rows).to_csv(folder / "dice.csv")
     print(f"probe {accuracy:.3f}")
     ends = [*begun.values(), time.monotonic()][1:]

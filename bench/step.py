@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from thetascope.datasets import options  # noqa: E402
 from thetascope.datasets.adapters.folder import read_image  # noqa: E402
+from thetascope.datasets.arrays import resize  # noqa: E402
 from thetascope.learning import convolutions, runtime  # noqa: E402
 from thetascope.learning.contrastive import Learner  # noqa: E402
 from thetascope.learning.encoders import Encoder  # noqa: E402
@@ -110,7 +111,7 @@ def lightly_step(encoder):
 
 
 def lightly_epoch(encoder, folder, size, batch):
-    """Train as lightly's example does: PIL reads, resizes and rotates each picture anew."""
+    """Train as lightly's example does: PIL reads, resizes and rotates each picture again."""
     from lightly.data import LightlyDataset
     from lightly.transforms.multi_view_transform import MultiViewTransform
 
@@ -175,7 +176,7 @@ def main():
     if not chosen.batches:
         return
     arrays = pictures(chosen.folder, chosen.batches * chosen.batch)
-    stored = np.stack([arrays.resize(array, chosen.size) for array in arrays])
+    stored = np.stack([resize(array, chosen.size) for array in arrays])
     settings = SETTINGS | {"batch_size": chosen.batch}
 
     def our_epoch():

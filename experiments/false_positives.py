@@ -2,11 +2,12 @@
 
     python experiments/false_positives.py 200 [results/tables/dice_per_item.parquet]
 
-Gives the runs of a finished study other angles, drawn anew for each seed and repeat, so that
-nothing in their scores depends on θ any more but what the footprint does: nothing if maps `ignore`
-it (values are drawn, the footprint stays), all of it if they `follow` it (what is above it is
-drawn). Tests the declared curves as the workflow does, and counts how many p of the series without
-a wave are ≤ 0.05, period by period, and how many studies have an effect, of one set or of all.
+Gives the runs of a finished study other angles at random, for each seed and repeat. After that
+nothing in their scores depends on θ but what the footprint does: nothing if maps `ignore` it (the
+values change places, the footprint stays), all of it if they `follow` it (value − footprint changes
+places). Tests the declared curves as the workflow does. Counts how many p of the series without a
+wave are ≤ 0.05, period by period, and how many studies have an effect, of one set or of all. Only
+runs that were trained at an angle count, each evaluated at that angle (the sweep `diagonal`).
 """
 
 import sys
@@ -24,14 +25,22 @@ sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
 
 from thetascope.analysis.inference import false_discovery, period_tests  # noqa: E402
 from thetascope.analysis.scores import read_scores  # noqa: E402
+from thetascope.analysis.settings import Analysis, Permutations  # noqa: E402
+from thetascope.analysis.sweeps import Sweep, sweeps  # noqa: E402
+from thetascope.angles import FIXED  # noqa: E402
 
 LEVEL = 0.05
+DIAGONAL = Sweep("diagonal", FIXED)
 
 
 def declared(scores, confirmatory):
-    """Scores that can hold a declared curve: the rest would only take time."""
+    """Diagonals of the scores that can hold a declared curve: the rest would only take time."""
     asked = {k: v for k, v in confirmatory.items() if k in scores[0].key}
-    return [s for s in scores if all(s.key[k] in v for k, v in asked.items())]
+    for one in scores:
+        cells = sweeps(one.cells).get(DIAGONAL)
+        if cells and all(one.key[k] in v for k, v in asked.items()):
+            own = [one.cells[i] for i in cells]
+            yield replace(one, cells=own, value=one.value[cells], null=one.null[cells])
 
 
 def shuffled(scores, follow, rng):
@@ -48,9 +57,9 @@ def shuffled(scores, follow, rng):
 
 repeats = int(sys.argv[1])
 table = sys.argv[2] if len(sys.argv) > 2 else HERE.parent / "results/tables/dice_per_item.parquet"
-analysis = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))["analysis"]
-confirmatory = analysis["confirmatory"]
-scores = declared(read_scores(table), confirmatory)
+config = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))
+analysis = Analysis(**config["analysis"])
+scores = list(declared(read_scores(table), analysis.confirmatory))
 sets = sorted({s.key["dataset"] for s in scores})
 rows = []
 for follow, without in enumerate(["value", "excess"]):
@@ -60,15 +69,16 @@ for follow, without in enumerate(["value", "excess"]):
         studies = {
             name: period_tests(
                 shuffled([s for s in scores if s.key["dataset"] == name], follow, rng),
-                *(analysis["periods"], analysis["permutations"], repeat),
+                analysis.periods,
+                Permutations(analysis.permutations, repeat),
             )
             for name in sets
         }
         studies["all together"] = pd.concat(studies.values(), ignore_index=True)
         for name, tests in studies.items():
-            tests = false_discovery(tests, confirmatory)
+            tests = false_discovery(tests, analysis.confirmatory)
             effects[name] += (tests["q"][tests["confirmatory"]] <= LEVEL).any()
-            tests = tests[(tests["series"] == without) & (tests["sweep"] == "diagonal")]
+            tests = tests[(tests["series"] == without) & tests["p"].notna()]
             hits[name].append((tests["p"] <= LEVEL).groupby(tests["period"]).mean())
     for name, rates in hits.items():
         low, high = binomtest(int(effects[name]), repeats).proportion_ci(method="wilson")

@@ -149,10 +149,10 @@ def test_every_configuration_is_of_use_or_refused_by_key():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("seeds: [0]\nseeds: [1]\n", "line 1: seeds: stands there more than once; leave one"),
+        ("seeds: [0]\nseeds: [1]\n", "line 1: seeds: is listed more than once; remove one"),
         (
             "pretrain: {lr: 0.1,\n  lr: 0.2}\n",
-            "line 1: lr: stands there more than once; leave one",
+            "line 1: lr: is listed more than once; remove one",
         ),
         ("image_size: 0100\n", "line 1: 0100: YAML reads this as 64; write that"),
         ("threads: 1\nsave_interval: 10:00\n", "line 2: 10:00: YAML reads this as 600; write that"),

@@ -1,4 +1,4 @@
-"""Faults in the middle of real runs: nothing finished is lost, the same command mends the rest."""
+"""Faults in the middle of real runs: nothing finished is lost, the same command does the rest."""
 
 import os
 import signal

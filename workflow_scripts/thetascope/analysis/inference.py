@@ -17,7 +17,7 @@ Sweeps `eval` and `eval_margin`
 Series `footprint`, model `baseline`
     Computed from θ, images and masks without any chance: p is NaN.
 
-All is conditional on the items and the backbone: a small p speaks of other runs, not other images.
+All is conditional on the items and the backbone: a small p is about other runs, not other images.
 """
 
 from __future__ import annotations

@@ -184,8 +184,8 @@ def _lines(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis
     yield f"The question, declared in the configuration: {', '.join(asked)}."
     yield (
         "p is of that series; q is the largest p of value, excess and residual, corrected for all "
-        "tests of the question (Benjamini–Hochberg). A p speaks of other "
-        f"training runs on these images, not of other images. Plan {analysis.plan}."
+        "tests of the question (Benjamini–Hochberg). A p is about other "
+        f"training runs on these images, not about other images. Plan {analysis.plan}."
     )
     if verdicts.empty:
         yield ""
