@@ -2,7 +2,7 @@
 #
 # inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
 # outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv (per item),
-#          dice.csv (per item × model × orientation × map)
+#          dice.csv (per item × model × input × attribution)
 
 
 rule saliency:

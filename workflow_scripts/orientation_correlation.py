@@ -1,6 +1,6 @@
 """Rule orientation_correlation: curves over θ and orientation.csv → orientation_correlation.csv."""
 
-from thetascope.analysis.gradient_orientation import correlation_table
+from thetascope.analysis.orientation_correlation import correlation_table
 from thetascope.analysis.scores import read_scores
 from thetascope.engine.job import job
 from thetascope.files import read_table, record, write_table

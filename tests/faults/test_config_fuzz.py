@@ -110,9 +110,9 @@ def use(config):
     for label in labels:
         assert re.fullmatch(r"\d{3}\.\d|random|none", label)
         assert configuration.eval_angles_for(config, label)
-    for name, options in config["datasets"].items():
+    for name, dataset in config["datasets"].items():
         assert re.fullmatch("[A-Za-z0-9_]+", name)
-        options.archive(options["adapter"], options)
+        options.archive(dataset["adapter"], dataset)
     for name, view in config["views"].items():
         assert re.fullmatch("[A-Za-z0-9_]+", name)
         View(**view)

@@ -42,7 +42,9 @@ def test_importing_it_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-@pytest.mark.parametrize("name", ["dice", "verdict", "segmentation", "dice_per_item", "training"])
+@pytest.mark.parametrize(
+    "name", ["dice", "segmentation", "benchmarks", "dice_per_item", "training"]
+)
 def test_angles_are_numbers_in_every_table(results, name):
     table = thetascope.read_table(name, results)
     assert table["angle"].dtype == np.float64

@@ -191,8 +191,18 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise DamagedError(path, f"{beside} says nothing of it") from error
     if hashlib.sha256(text).hexdigest() != expected:
         raise DamagedError(path, f"another SHA-256 than {beside} says")
-    # an image set may be called NA: only an empty cell has no value
-    return pd.read_csv(io.BytesIO(text), dtype=types, keep_default_na=False, na_values=[""])
+    try:
+        table = pd.read_csv(
+            io.BytesIO(text),
+            dtype=types,
+            keep_default_na=False,  # an image set may be called NA
+            na_values=[""],
+        )
+    except (TypeError, ValueError) as error:  # no such type
+        raise DamagedError(path, f"{beside}: {error}") from error
+    if set(table) != set(types):
+        raise DamagedError(path, f"{beside} has other columns")
+    return table
 
 
 def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.bootstrap import mean
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import DECIMALS, Array, Scores
 from thetascope.analysis.sweeps import sweeps
 from thetascope.angles import FIXED
 from thetascope.vocabulary import ARM, SCORE
@@ -22,7 +22,6 @@ from thetascope.vocabulary import ARM, SCORE
 KEY = [*ARM, "training", "sweep", "held_angle", *SCORE, "series"]
 COUNTS = ["n_angles", "n_items", "n_left_out", "n_seeds"]
 MIN_ANGLES = 4
-DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
 log = logging.getLogger(__name__)
 

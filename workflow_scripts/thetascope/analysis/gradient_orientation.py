@@ -2,8 +2,8 @@
 
 If pictures have preferred orientations, x and R_θ x look alike at some θ and not at others, and
 what tells them apart could follow. Three measurements: which orientations a set has (`histogram`),
-how much they resemble themselves turned by θ (`autocorrelation`, held against the curves by
-`curve_correlation`), and whether they tell x from R_θ x (`hog_svm`).
+how much they resemble themselves turned by θ (`autocorrelation`, held against the curves in
+`orientation_correlation`), and whether they tell x from R_θ x (`hog`).
 
 Orientations are of the gradient, across an edge and not along it, in degrees counter-clockwise from
 the right, modulo 180: an edge looks the same with its sides exchanged. Only pixels count whose
@@ -18,11 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from thetascope.analysis.bootstrap import bootstrap_means, interval
-from thetascope.analysis.curves import DECIMALS, KEY, curves
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.settings import Bootstrap
 
 METHODS = ("structure_tensor", "hog")
@@ -30,7 +29,6 @@ FINE = {"sigma": 1.0, "radius": 2}  # pixels; Gaussian that takes away what the 
 WINDOW = 2.0  # pixels, σ of the structure tensor's mean
 # pixels from the rim of the picture: two resamplings, smoothing and gradient reach less far
 MARGIN = 7
-CORRELATION = ["pearson", "spearman", "p", "shifts"]
 
 
 # -- gradients -------------------------------------------------------------------------------------
@@ -172,53 +170,6 @@ def autocorrelation(histograms: Array, degrees: Sequence[float] | Array) -> Arra
     return np.stack([np.interp(degrees, lags, column, period=180) for column in correlation.T])
 
 
-# -- curves ----------------------------------------------------------------------------------------
-
-
-def curve_correlation(theta: Array, curve: Array, reference: Array) -> dict[str, float]:
-    """Correlate a curve over θ with an autocorrelation, and test it by shifting one of them.
-
-    H0: where on the circle the curve lies has nothing to do with the reference. p is the share of
-    all its shifts whose Pearson correlation is at least as strong, of either sign; the curve as it
-    lies is one of them. This leaves the shape of both as it is. It does not tell the hypothesis
-    from anything else that is tied to the axes of the image: canvas and resampling have their
-    extremes at multiples of 90° too, where pictures of upright things have theirs.
-
-    Parameters
-    ----------
-    theta : ndarray
-        Degrees, float [angles]; where both 0 and 360 are there, 360 is left out.
-    curve, reference : ndarray
-        Float [angles]; the reference has period 180.
-
-    Returns
-    -------
-    dict
-        `pearson`, `spearman`; `p`; `shifts`: number of different shifts, p is a multiple of 1 /
-        shifts. A shift by 180° changes nothing, so an even number of angles has half as many.
-        Correlations with what is constant are NaN. Shifting needs equal steps round the full
-        circle: on other grids p is NaN and `shifts` 0.
-    """
-    theta, once = np.unique(theta % 360, return_index=True)
-    values, against = curve[once].round(DECIMALS), reference[once].round(DECIMALS)
-    angles = len(theta)
-    pearson, p, shifts = _correlation(values, against), np.nan, 0
-    if np.allclose(np.diff(theta, append=theta[0] + 360), 360 / angles):
-        shifts = angles if angles % 2 else angles // 2
-        shifted = [abs(_correlation(np.roll(values, k), against)) for k in range(shifts)]
-        if np.isfinite(pearson):
-            p = float(np.mean(np.array(shifted) >= shifted[0] * (1 - 1e-9)))
-    spearman = _correlation(stats.rankdata(values), stats.rankdata(against))
-    return dict(zip(CORRELATION, (pearson, spearman, p, shifts), strict=True))
-
-
-def _correlation(one: Array, other: Array) -> float:
-    """Pearson's; NaN if either is constant."""
-    one, other = one - one.mean(), other - other.mean()
-    with np.errstate(invalid="ignore"):
-        return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
-
-
 # -- tables ----------------------------------------------------------------------------------------
 
 
@@ -271,34 +222,3 @@ def orientation_tables(
         shares.append(pd.DataFrame({"histogram": name, "direction": directions, **share}))
         likeness.append(pd.DataFrame({"histogram": name, "theta": degrees, **alike}))
     return pd.concat(shares, ignore_index=True), pd.concat(likeness, ignore_index=True)
-
-
-def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) -> pd.DataFrame:
-    """Hold every curve over θ against the autocorrelation of its data set's orientations.
-
-    Parameters
-    ----------
-    scores : sequence of Scores
-        Of all arms, models and metrics.
-    autocorrelations : DataFrame
-        `dataset`, `histogram`, `theta`, `value`, with every θ of the curves.
-
-    Returns
-    -------
-    DataFrame
-        One row per curve (see `curves.curves`: before and after the null is subtracted, and
-        the null itself) and `histogram`: the columns of `curve_correlation`.
-    """
-    means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="value")
-    rows = [
-        curve.key
-        | {"histogram": name}
-        | curve_correlation(
-            curve.theta, curve.mean, means.loc[(curve.key["dataset"], name), curve.theta].to_numpy()
-        )
-        for curve in curves(scores)
-        for name in METHODS
-    ]
-    table = pd.DataFrame(rows, columns=[*KEY, "histogram", *CORRELATION])
-    # series keep their order
-    return table.sort_values(KEY[:-1], kind="stable", ignore_index=True)

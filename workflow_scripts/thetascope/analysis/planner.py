@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from thetascope.analysis.curves import COUNTS, DECIMALS, KEY, curve_table, curves, exchangeable
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
+from thetascope.analysis.scores import DECIMALS, Array, Scores
 from thetascope.analysis.waves import harmonics, known_periods, unit_variance
 
 log = logging.getLogger(__name__)

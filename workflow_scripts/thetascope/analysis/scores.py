@@ -24,6 +24,8 @@ TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
 TYPES |= dict.fromkeys(("value", "null", "dice"), pa.float64())
 PART_BYTES = 2**25  # of CSV files that are parsed at once
 
+DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
+
 Array = NDArray[np.float64]
 
 log = logging.getLogger(__name__)

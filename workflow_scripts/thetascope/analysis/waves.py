@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thetascope.analysis.bootstrap import bootstrap_means, interval
-from thetascope.analysis.curves import COUNTS, DECIMALS, KEY, curve_table, curves
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves
+from thetascope.analysis.scores import DECIMALS, Array, Scores
 from thetascope.analysis.settings import Bootstrap
 from thetascope.angles import divides_circle
 from thetascope.errors import UserError

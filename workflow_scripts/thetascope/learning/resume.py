@@ -29,7 +29,7 @@ class State:
     path : path
         The file.
     record : mapping
-        What the results will be made by, see `provenance.record`.
+        What the results will be made by, see `files.record`.
     inputs : sequence of path
         Files that the training reads.
     interval : float

@@ -21,7 +21,7 @@ from thetascope.saliency.gradients import Objective, folded, guided, smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
-Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, map) → that of x and that of y
+Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, attribution) → that of x and that of y
 
 
 def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
