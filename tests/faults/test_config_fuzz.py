@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from thetascope import angles
+from thetascope.datasets import options
 from thetascope.engine import config as configuration
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
