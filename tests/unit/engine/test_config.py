@@ -133,6 +133,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("saliency.deletion", -1, "saliency.deletion: -1: must be at least 0"),
         ("saliency.extra_metrics", ["dice"], "saliency.extra_metrics.0: 'dice': must be one of"),
         ("downloads.moco_v2.checksum", "md5:xyz", "downloads.moco_v2.checksum: 'md5:xyz': must"),
+        ("downloads.moco_v2.checksum", "md5:a04e12f", "downloads.moco_v2.checksum: 'md5:a04e12f': must"),
         ("downloads.moco_v2.url", "ftp://a/b", "downloads.moco_v2.url: 'ftp://a/b': must match"),
         ("downloads.other", {}, "downloads.other: unknown key; known are kvasir_seg, moco_v2"),
         ("finetune.decoder_channels", [8], "finetune.decoder_channels: [8]: needs at least 5"),

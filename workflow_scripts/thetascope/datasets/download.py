@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import re
-import ssl
 import time
-from collections.abc import Iterator
-from email.message import Message
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Any
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener, getproxies
+from typing import Any
+from urllib.parse import urlsplit
 
+from requests import PreparedRequest, RequestException, Response, Session
+from requests.adapters import HTTPAdapter
+from requests.exceptions import HTTPError, InvalidSchema, InvalidURL, SSLError
 from tqdm import tqdm
 
 from thetascope import __version__
@@ -30,18 +26,8 @@ REPORT_EVERY = 5.0  # seconds between lines in the log
 CHUNK = 1 << 16  # bytes
 BY_HAND = "download the file with a browser and set its local path in the configuration"
 
-ADDRESS = re.compile(r"(https?)://([a-z\d._-]+|\[[\da-f:]+\])(?::(\d+))?(?:[/?#][!-~]*)?", re.I)
-LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|\[::1\]", re.I)
-CHECKSUM = re.compile(r"sha256:[\da-f]{8,64}|md5:[\da-f]{8,32}", re.I)
 
-Response = HTTPResponse | HTTPError  # an error has the same attributes and a body too
-
-
-class _RetryableError(Exception):
-    """What a further attempt may succeed at."""
-
-
-def download(url: str, path: str | Path, checksum: str | None) -> str:
+def download(url: str, path: str | Path, checksum: str | None) -> None:
     """Download a file; it appears under its name only when it is complete and verified.
 
     What arrives is kept beside it, in `.{name}.part`, until then. When the connection is cut, this
@@ -54,209 +40,131 @@ def download(url: str, path: str | Path, checksum: str | None) -> str:
     path : str or Path
         The file to make or replace; its folder is made if need be.
     checksum : str or None
-        `sha256:` or `md5:` and the digest in hexadecimal, or at least its first 8 digits. With None
-        nothing is compared.
-
-    Returns
-    -------
-    str
-        SHA-256 of the file, 64 hexadecimal digits.
+        `sha256:` or `md5:` and the digest in hexadecimal, or its first digits; the schema of the
+        configuration wants 8. With None nothing is compared, and the log names the SHA-256.
 
     Raises
     ------
     UserError
-        The address or the checksum is of another form, the server cannot be reached or verified or
-        does not have the file, the file is not the expected one or cannot be written.
+        The address is of another form, the server cannot be reached or verified or does not have
+        the file, the file is not the expected one or cannot be written.
     """
     path = Path(path)
-    if _scheme(url) is None:
-        raise UserError(
-            f"{url}: the address must begin with https:// (http:// only on this machine) and have "
-            "special characters percent-encoded; correct it in the configuration"
-        )
-    if checksum is not None and not CHECKSUM.fullmatch(checksum):
-        raise UserError(
-            f"{url}: checksum {checksum!r} must be sha256: or md5: and at least the first 8 "
-            "hexadecimal digits; correct it in the configuration"
-        )
     part = path.with_name(f".{path.name}.part")
-    notes = path.with_name(f".{path.name}.part.json")
+    origin = path.with_name(f".{path.name}.part.origin")
     log.info("%s: download to %s", url, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _receive(url, part, notes)
-        sha256 = _verify(url, part, notes, checksum)
+        _receive(url, part, origin)
+        _verify(url, part, origin, checksum)
         part.replace(path)
-        notes.unlink()
+        origin.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"{url}: cannot write {path}: {error}; make room there or choose another place"
         ) from error
-    log.info("%s: done, %d bytes, sha256:%s", url, path.stat().st_size, sha256)
-    if checksum is None:
-        log.info("compared with nothing; set checksum: sha256:%s to be told of a change", sha256)
-    return sha256
 
 
-def _scheme(url: str) -> str | None:
-    """'https', 'http' on this machine, or None for any other address."""
-    match = ADDRESS.fullmatch(url)
-    if match is None or int(match[3] or 0) > 65535:
-        return None
-    scheme = match[1].lower()
-    return scheme if scheme == "https" or LOOPBACK.fullmatch(match[2]) else None
-
-
-def _receive(url: str, part: Path, notes: Path) -> None:
+def _receive(url: str, part: Path, origin: Path) -> None:
     """Complete the partial file, in several attempts if need be."""
     for pause in (*PAUSES, None):
         try:
-            return _attempt(url, part, notes)
-        except _RetryableError as error:
+            return _attempt(url, part, origin)
+        except RequestException as error:
+            problem, final = _diagnose(error)
+            if final:
+                raise UserError(f"{url}: {problem}; correct the address, or {BY_HAND}") from error
             if pause is None:
                 raise UserError(
-                    f"{url}: {error}, the last of {len(PAUSES) + 1} attempts; run again to go on "
+                    f"{url}: {problem}, the last of {len(PAUSES) + 1} attempts; run again to go on "
                     f"where it stopped, or {BY_HAND}"
                 ) from error
-            log.warning("%s: %s; next attempt in %g s", url, error, pause)
+            log.warning("%s: %s; next attempt in %g s", url, problem, pause)
             time.sleep(pause)
 
 
-def _attempt(url: str, part: Path, notes: Path) -> None:
+def _diagnose(error: RequestException) -> tuple[str, bool]:
+    """Say what is wrong, and whether a further attempt would be in vain."""
+    cause = getattr(error.args[0], "reason", error)  # without urllib3's own "retries exceeded"
+    match error:
+        case HTTPError(response=Response(status_code=status, reason=reason)):
+            return f"the server replied {status} {reason}", status < 500
+        case SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return f"the server's certificate could not be verified ({cause})", True
+        case InvalidSchema() | InvalidURL():
+            return f"{error}; https:// is needed (http:// only on this machine)", True
+    return f"no reply, or not all of it ({cause})", False
+
+
+class _Loopback(HTTPAdapter):
+    """Asks over plain http, also where a redirect leads, this machine only and no proxy."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        if urlsplit(request.url).hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise InvalidSchema(f"{request.url} is not on this machine")
+        return super().send(request, *args, **kwargs | {"proxies": None})
+
+
+def _attempt(url: str, part: Path, origin: Path) -> None:
     """Ask once for what is missing of the partial file and append it."""
-    known = _read_notes(url, notes)
-    done = part.stat().st_size if known and part.exists() else 0
-    with _open(url, done, known.get("validator")) as response:
-        if done and response.status in (206, 416):
-            _check_fit(response.headers, part, done, known)
-            if response.status == 416:
-                return
-            size = known["size"]
-        elif response.status == 200:
-            # in this order, so that the notes never describe another file's bytes
-            part.unlink(missing_ok=True)
-            done, size = 0, response.length
-            facts = {"url": url, "validator": _validator(response.headers), "size": size}
-            notes.write_text(json.dumps(facts))
-        else:
-            raise UserError(f"{url}: the server replied {response.status}, not a file; {BY_HAND}")
-        done = _append(url, part, response, done, size)
-    if size is not None and done != size:
-        raise _RetryableError(f"the connection was cut after {done} of {size} bytes")
+    # identity: a range of a compressed reply would be no range of the file
+    headers = {"User-Agent": f"thetascope/{__version__}", "Accept-Encoding": "identity"}
+    start = 0
+    if part.exists() and origin.exists():
+        known_url, _, version = origin.read_text("utf-8").partition("\n")
+        if known_url == url and version:
+            # the last byte once more, so that a complete file is asked for like any other
+            start = max(part.stat().st_size - 1, 0)
+            headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    with Session() as session:
+        session.mount("http://", _Loopback())
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            _store(url, response, start, part, origin)
 
 
-def _read_notes(url: str, notes: Path) -> dict[str, Any]:
-    """What is needed to go on with the partial file, empty if it must start over."""
-    try:
-        known: dict[str, Any] = json.loads(notes.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return known if known["url"] == url and known["validator"] and known["size"] else {}
-
-
-def _validator(headers: Message) -> str | None:
-    """What tells two versions of a file apart for sure (RFC 9110, 8.8), for If-Range."""
-    etag, modified = headers["ETag"], headers["Last-Modified"]
-    if etag:
-        return None if etag.startswith("W/") else etag
-    # a file may change again within the second in which it was sent
-    return modified if headers["Date"] not in (None, modified) else None
-
-
-def _open(url: str, start: int, validator: str | None) -> Response:
-    """Send the request; the response has status 2xx, or 416 if a range was asked for."""
-    headers = {"User-Agent": f"thetascope/{__version__}"}
-    if start and validator:
-        headers |= {"Range": f"bytes={start}-", "If-Range": validator}
-    # http is only for this machine, which no proxy can reach
-    proxies = {k: v for k, v in getproxies().items() if k == "https"}
-    opener = build_opener(_SameScheme, ProxyHandler(proxies))
-    try:
-        return opener.open(Request(url, headers=headers), timeout=TIMEOUT)
-    except HTTPError as error:
-        if error.code == 416 and start:
-            return error
-        error.close()
-        problem = f"the server replied {error.code} {error.reason}"
-        if error.code >= 500:
-            raise _RetryableError(problem) from error
-        raise UserError(f"{url}: {problem}; correct the address, or {BY_HAND}") from error
-    except (OSError, HTTPException, UnicodeError) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            raise UserError(
-                f"{url}: the server's certificate could not be verified ({reason.verify_message}; "
-                f"some hosts forget to send an intermediate certificate); {BY_HAND}"
-            ) from error
-        raise _RetryableError(f"no reply ({reason})") from error
-
-
-class _SameScheme(HTTPRedirectHandler):
-    """Follows redirects from https to https, and within this machine."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> Request | None:
-        if _scheme(newurl) != req.type:
-            raise UserError(
-                f"{req.full_url}: leads to {newurl}, which is not {req.type} too; {BY_HAND}"
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_fit(headers: Message, part: Path, done: int, known: dict[str, Any]) -> None:
-    """Compare a reply to a range request with the partial file, which goes if they do not fit."""
-    size = known["size"]
-    expected = f"bytes */{size}" if done == size else f"bytes {done}-{size - 1}/{size}"
-    same = _validator(headers) in (None, known["validator"])
-    if headers["Content-Range"] != expected or not same:
-        part.unlink()
-        raise _RetryableError("the partial file does not fit the server's; starting over")
-
-
-def _append(url: str, part: Path, response: Response, done: int, size: int | None) -> int:
-    """Write what the server sends; give the bytes that the partial file then has."""
-    begin, first = time.monotonic(), done
-    due = begin + REPORT_EVERY
+def _store(url: str, response: Response, start: int, part: Path, origin: Path) -> None:
+    """Write what the server sends, from byte `start` on or from the beginning."""
+    status, headers = response.status_code, response.headers
+    length = response.raw.length_remaining or 0  # 0 if the server does not say it
+    rest = f"bytes {start}-{start + length - 1}/{start + length}"
+    if status == 416 or (status == 206 and headers.get("Content-Range") != rest):
+        part.unlink(missing_ok=True)
+        raise RequestException("the rest does not fit what is here; starting over")
+    response.raise_for_status()
+    if status != 206:  # the server knows no ranges, or has another version by now
+        start = 0
+        part.unlink(missing_ok=True)  # first, so that no version is ever noted for other bytes
+        version = headers.get("ETag") or headers.get("Last-Modified", "")
+        weak = version.startswith("W/")  # other bytes may have the same
+        origin.write_text(f"{url}\n{'' if weak else version}", "utf-8")
+    size = start + length or None
+    due = time.monotonic() + REPORT_EVERY
     with (
         part.open("ab") as file,
-        tqdm(initial=done, total=size, unit="B", unit_scale=True, disable=None) as bar,
+        tqdm(initial=start, total=size, unit="B", unit_scale=True, disable=None) as bar,
     ):
-        for chunk in _chunks(response):
+        file.truncate(start)
+        for chunk in response.iter_content(CHUNK):
             file.write(chunk)
             bar.update(len(chunk))
-            done += len(chunk)
-            if (now := time.monotonic()) >= due:
-                rate = (done - first) / (now - begin) / 1e6
-                log.info("%s: %d of %s bytes, %.2f MB/s", url, done, size or "unknown", rate)
-                due = now + REPORT_EVERY
-    return done
+            if time.monotonic() >= due:
+                log.info("%s: %d of %s bytes", url, file.tell(), size or "unknown")
+                due = time.monotonic() + REPORT_EVERY
 
 
-def _chunks(response: Response) -> Iterator[bytes]:
-    """Read the body; errors of the connection become retryable, those of the disk are elsewhere."""
-    try:
-        while chunk := response.read(CHUNK):
-            yield chunk
-    except (OSError, HTTPException) as error:
-        raise _RetryableError(f"the connection was cut ({error})") from error
-
-
-def _verify(url: str, part: Path, notes: Path, checksum: str | None) -> str:
-    """Compare the complete partial file with the checksum; give its SHA-256."""
+def _verify(url: str, part: Path, origin: Path, checksum: str | None) -> None:
+    """Compare the complete partial file with the checksum; without one, name its SHA-256."""
+    algorithm, expected = ("sha256:" if checksum is None else checksum).split(":")
     with part.open("rb") as file:
         os.fsync(file.fileno())
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if checksum is not None:
-            algorithm, expected = checksum.lower().split(":")
-            file.seek(0)
-            found = hashlib.file_digest(file, algorithm).hexdigest()
-            if not found.startswith(expected):
-                part.unlink()
-                notes.unlink()
-                raise UserError(
-                    f"{url}: expected {algorithm}:{expected}, found {algorithm}:{found}; the file "
-                    "was removed. Run again in case it was damaged on its way; if it stays so, "
-                    "correct address or checksum in the configuration"
-                )
-    return sha256
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if not found.startswith(expected):
+        part.unlink()
+        origin.unlink(missing_ok=True)
+        raise UserError(
+            f"{url}: expected {algorithm}:{expected}, found {algorithm}:{found}; the file was "
+            "removed; run again, or correct its address or checksum in the configuration"
+        )
+    log.info("%s: done, %d bytes, %s:%s", url, part.stat().st_size, algorithm, found)
+    if checksum is None:
+        log.info("compared with nothing; set checksum: sha256:%s to be told of a change", found)
