@@ -317,6 +317,11 @@ def test_other_addresses_are_refused(path, url):
     assert left(path) == []
 
 
+def test_a_host_name_that_is_none_is_refused(path):
+    with pytest.raises(UserError, match=r"^https://a\.\.b/x: .*correct the address"):
+        download("https://a..b/x", path, None)
+
+
 @pytest.mark.parametrize("there", [*FORBIDDEN, "//example.org/"])
 def test_redirects_elsewhere_are_refused(site, path, there):
     site.plan = [status(302, Location=there)]

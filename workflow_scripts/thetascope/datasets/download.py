@@ -81,6 +81,8 @@ def _receive(url: str, part: Path, origin: Path) -> None:
                 ) from error
             log.warning("%s: %s; next attempt in %g s", url, problem, pause)
             time.sleep(pause)
+        except ValueError as error:  # urllib3's, of a host name that is none
+            raise UserError(f"{url}: {error}; correct the address, or {BY_HAND}") from error
 
 
 def _diagnose(error: RequestException) -> tuple[str, bool]:
