@@ -41,6 +41,11 @@ def pair_of_models():
     return Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
 
 
+def mapped(images, degrees=30.0, view=None, **changes):
+    settings = replace(SETTINGS, **changes)
+    return saliency_maps(*pair_of_models(), images, degrees, view or View(), settings, generator())
+
+
 def test_items_come_from_the_test_part_evenly():
     manifest = pd.DataFrame({"split": ["train"] * 5 + ["test"] * 9 + ["validation"] * 2})
     assert choose_items(manifest, 3).tolist() == [5, 9, 13]
@@ -108,8 +113,7 @@ def test_a_matched_view_maps_and_settles_its_first_view():
 
 
 def test_guided_changes_the_maps_and_only_within():
-    torch.manual_seed(0)
-    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    encoder, unet = pair_of_models()
     images = torch.rand(1, 3, 32, 32, generator=generator())
     plain, with_guidance, after = (
         saliency_maps(
@@ -123,20 +127,27 @@ def test_guided_changes_the_maps_and_only_within():
 
 
 def test_saliency_maps_turn_back_what_was_turned():
-    """The map of the rotated picture by the model, turned back by NumPy at a quarter turn."""
-    torch.manual_seed(0)
-    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    """The maps of both pictures by the models, turned back by NumPy at a quarter turn."""
+    encoder, unet = pair_of_models()
     images = torch.rand(2, 3, 32, 32, generator=generator())
     settings = replace(SETTINGS, noise_level=0.0)
     arrays = saliency_maps(encoder, unet, images, 90.0, View(), settings, generator())
     turned = torch.tensor(np.rot90(images.numpy(), 1, (2, 3)).copy()).requires_grad_()
     logits = unet(turned)
     difference = logits[:, 1] - logits[:, 0]
-    (gradient,) = torch.autograd.grad(difference.mean(dim=(1, 2)).sum(), turned)
-    expected = np.rot90(gradient.abs().amax(1).numpy(), -1, (1, 2))
-    np.testing.assert_allclose(
-        arrays["finetuned.rotated.gradient"], expected, rtol=1e-3, atol=expected.max() * 1e-4
-    )
+    (of_logit,) = torch.autograd.grad(difference.mean(dim=(1, 2)).sum(), turned)
+    x = images.requires_grad_()
+    cosine = torch.cosine_similarity(encoder(x), encoder(turned))
+    of_x, of_y = torch.autograd.grad(cosine.sum(), (x, turned))
+    for key, gradient, turns in (
+        ("finetuned.rotated", of_logit, -1),
+        ("pretrained.original", of_x, 0),
+        ("pretrained.rotated", of_y, -1),
+    ):
+        expected = np.rot90(gradient.abs().amax(1).numpy(), turns, (1, 2))
+        np.testing.assert_allclose(
+            arrays[f"{key}.gradient"], expected, rtol=1e-3, atol=expected.max() * 1e-4
+        )
 
 
 def test_one_item_and_as_many_items_as_there_are():
@@ -157,16 +168,19 @@ def test_baselines_turn_with_the_picture(turns):
         np.testing.assert_allclose(there, back, rtol=1e-5, atol=1e-7)
 
 
-def test_blur_against_scipy():
-    images = torch.rand(2, 3, 32, 32, generator=generator())
+@pytest.mark.parametrize("degrees", [0.0, 30.0])
+def test_maps_are_blurred_as_by_scipy_and_then_turned_back(degrees):
+    images, view = torch.rand(2, 3, 32, 32, generator=generator()), View("reflect")
     plain, blurred = (
-        saliency_maps(
-            *pair_of_models(), images, 0.0, View(), replace(SETTINGS, blur=blur), generator()
-        )
+        mapped(images, degrees, view, unaligned=True, blur=blur)
         for blur in (None, Blur(size=11, sigma=5))
     )
     for key in (k for k in plain if "valid" not in k):
-        smooth = [gaussian_filter(m, 5, mode="mirror", radius=5) for m in plain[key]]
+        # as the networks gave it: this canvas shows the picture everywhere
+        given = plain[key.replace("rotated", "unaligned")]
+        smooth = np.array([gaussian_filter(m, 5, mode="mirror", radius=5) for m in given])
+        if ".rotated." in key:
+            smooth = view.align(torch.tensor(smooth), degrees).numpy()
         np.testing.assert_allclose(blurred[key], smooth, rtol=1e-3, atol=1e-4 * plain[key].max())
 
 
@@ -218,8 +232,15 @@ def test_randomised_models_get_maps_and_leave_the_intact_ones_alone():
     assert len(added) == 4 * 2 * 2
     for key in added:
         assert np.isfinite(both[key]).all() and both[key].max() > 0
-    shuffled = both["finetuned-random-100.original.gradient"]
-    assert not np.allclose(shuffled, both["finetuned-random-10.original.gradient"])
+    key = "finetuned-random-100.original.gradient"
+    assert not np.allclose(both[key], both["finetuned-random-10.original.gradient"])
+    # batch-norm takes its statistics from both pictures
+    seen = torch.cat([images, View().rotated(images, 30.0)])
+    shuffle = runtime.generator(0, "randomise", 100)
+    randomised(encoder, 100, seen, shuffle)
+    logit = foreground_logit(folded(randomised(unet, 100, seen, shuffle), images))
+    (expected,) = smoothgrad(logit, (images,), 1, 0.0, 4, generator())
+    np.testing.assert_array_equal(both[key], expected)
 
 
 def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
@@ -236,16 +257,53 @@ def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
     of_networks = {k for k in plain if k.count(".") == 2 and not k.startswith("baseline")}
     added = {f"{key}.{area}" for key in of_networks for area in ("deletion", "insertion")}
     assert with_areas.keys() == plain.keys() | added
-    view, key = View(), "finetuned.rotated.gradient"
-    order = runtime.generator(0, "deletion")
-    for row, maps in enumerate((plain[key], np.tile(plain["valid.rotated"], (2, 1, 1)))):
-        expected = deletion_insertion(
-            foreground_logit(unet),
-            (view.original(images),),
-            torch.tensor(maps).float(),
-            3,
-            4,
-            order.clone_state(),
-        )
-        for name, area in expected.items():
-            np.testing.assert_array_equal(with_areas[f"{key}.{name}"][row], area)
+    x, y = View().original(images), View().rotated(images, 30.0)
+    for key, objective, inputs in (
+        ("finetuned.rotated.gradient", foreground_logit(unet), (x,)),
+        ("pretrained.rotated.gradient", pair_cosine(encoder), (x, y)),
+    ):
+        for row, maps in enumerate((plain[key], np.tile(plain["valid.rotated"], (2, 1, 1)))):
+            order = runtime.generator(0, "deletion")
+            maps = torch.tensor(maps).float()
+            expected = deletion_insertion(objective, inputs, maps, 3, 4, order)
+            for name, area in expected.items():
+                np.testing.assert_array_equal(with_areas[f"{key}.{name}"][row], area)
+
+
+# another value than in `SETTINGS`
+OTHER = {
+    "samples": 3,
+    "noise_level": 0.3,
+    "noise_scale": "inverse_range",
+    "times_input": True,
+    "blur": Blur(size=3, sigma=1.0),
+    "unaligned": True,
+    "guided": True,
+    "randomise": [50],
+    "deletion": 2,
+}
+
+
+def test_which_settings_change_no_map():
+    assert {f.name for f in fields(Saliency)} - OTHER.keys() == {"items", "chunk_size"}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_no_setting_is_ignored(name):
+    images = torch.rand(1, 3, 32, 32, generator=generator())
+    usual, other = mapped(images), mapped(images, **{name: OTHER[name]})
+    assert other.keys() != usual.keys() or any(
+        not np.array_equal(other[key], usual[key]) for key in usual
+    )
+
+
+@pytest.mark.parametrize("chunk_size", [2, 5])
+def test_a_pass_holds_no_more_rows_than_a_chunk(chunk_size):
+    encoder, unet = pair_of_models()
+    rows = []
+    for model in (encoder, unet):
+        model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    settings = replace(SETTINGS, samples=8, chunk_size=chunk_size)
+    saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
+    assert max(rows) == chunk_size
