@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from thetascope.learning import (  # noqa: E402
+    contrastive,
     convolutions,
     pretraining,
     runtime,
@@ -34,7 +35,9 @@ def trainings(encoder, size):
     """Ways to train, by either gradient."""
     images = torch.rand(36, 3, size, size)
     masks = (images[:, 0] > 0.5).to(torch.uint8)
-    moco, unet_settings = (config[rule] | {"epochs": 1} for rule in ("pretrain", "finetune"))
+    section = config["pretrain"] | {"epochs": 1}
+    moco = contrastive.Pretrain(**{k: section[k] for k in section if k not in ("init", "weights")})
+    unet_settings = segmentation.Finetune(**config["finetune"] | {"epochs": 1})
     unet = segmentation.build_unet(encoder, 2, unet_settings, runtime.generator(0))
 
     def pretrain():

@@ -24,7 +24,7 @@ from thetascope.engine.estimate import report
 from thetascope.learning import runtime
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import rotate
-from thetascope.learning.segmentation import build_unet, finetune
+from thetascope.learning.segmentation import Finetune, build_unet, finetune
 from thetascope.saliency.gradients import folded, smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
@@ -57,8 +57,9 @@ def study():
 def jobs_of(name, experiment, x, seconds):
     """Seconds of a job of each stage, on each image set: rows of `estimate`'s table."""
     encoder, drawn = Encoder(name).to(x.device), torch.Generator()
-    unet = build_unet(Encoder(name), 2, experiment["finetune"], drawn).to(x.device)
-    many, one_epoch = x.repeat(BATCHES, 1, 1, 1), experiment["finetune"] | {"epochs": 1}
+    one_epoch = Finetune(**experiment["finetune"] | {"epochs": 1})
+    unet = build_unet(Encoder(name), 2, one_epoch, drawn).to(x.device)
+    many = x.repeat(BATCHES, 1, 1, 1)
     masks = (many[:, 0] > 0.5).byte()
     # as many for each training image as the split has
     parts = range(len(many)), range(max(1, len(many) // 7))

@@ -12,6 +12,7 @@ import copy
 import importlib.util
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,25 +31,26 @@ from thetascope.datasets import options  # noqa: E402
 from thetascope.datasets.adapters.folder import read_image  # noqa: E402
 from thetascope.datasets.arrays import resize  # noqa: E402
 from thetascope.learning import convolutions, runtime  # noqa: E402
-from thetascope.learning.contrastive import Learner  # noqa: E402
+from thetascope.learning.contrastive import Learner, Pretrain  # noqa: E402
 from thetascope.learning.encoders import Encoder  # noqa: E402
 from thetascope.learning.pretraining import pretrain  # noqa: E402
 from thetascope.learning.rotation import View, rotate  # noqa: E402
 
 ANGLE = 30.0
 CPU = torch.device("cpu")
-SETTINGS = yaml.safe_load((ROOT / "config.yaml").read_text())["pretrain"] | {"epochs": 1}
+SECTION = yaml.safe_load((ROOT / "config.yaml").read_text())["pretrain"] | {"epochs": 1}
+SETTINGS = Pretrain(**{k: v for k, v in SECTION.items() if k not in ("init", "weights")})
 
 
 def sizes(encoder):
     """Inputs, hidden units and outputs of the projection head."""
-    return encoder.num_features, SETTINGS["hidden_dim"], SETTINGS["output_dim"]
+    return encoder.num_features, SETTINGS.hidden_dim, SETTINGS.output_dim
 
 
 def sgd(model):
     """Build the optimiser that all take."""
-    options = {key: SETTINGS[key] for key in ("momentum", "weight_decay")}
-    return torch.optim.SGD(model.parameters(), SETTINGS["lr"] / 16, fused=True, **options)
+    options = {"momentum": SETTINGS.momentum, "weight_decay": SETTINGS.weight_decay}
+    return torch.optim.SGD(model.parameters(), SETTINGS.lr / 16, fused=True, **options)
 
 
 def plain_network(encoder):
@@ -63,7 +65,7 @@ def plain_network(encoder):
 def our_step(encoder, x, y):
     """Build the step of rule `pretrain`, on pictures in [0, 1]."""
     learner = Learner(copy.deepcopy(encoder), "moco", SETTINGS, torch.Generator(), x.device)
-    learner.optimizer.param_groups[0]["lr"] = SETTINGS["lr"] / 16
+    learner.optimizer.param_groups[0]["lr"] = SETTINGS.lr / 16
     items = torch.arange(len(x), device=x.device)
     return lambda: learner.step(x[items], y[items], items)
 
@@ -96,11 +98,11 @@ def lightly_step(encoder):
     model.to(memory_format=torch.channels_last)
     other, optimizer = copy.deepcopy(model), sgd(model)
     deactivate_requires_grad(other)
-    memory = SETTINGS["queue_size"], SETTINGS["output_dim"]
-    criterion = NTXentLoss(SETTINGS["temperature"], memory_bank_size=memory)
+    memory = SETTINGS.queue_size, SETTINGS.output_dim
+    criterion = NTXentLoss(SETTINGS.temperature, memory_bank_size=memory)
 
     def step(x, y):
-        update_momentum(model, other, m=SETTINGS["encoder_momentum"])
+        update_momentum(model, other, m=SETTINGS.encoder_momentum)
         x, y = (images.contiguous(memory_format=torch.channels_last) for images in (x, y))
         loss = criterion(model(x), other(y))
         loss.backward()
@@ -136,7 +138,7 @@ def arguments():
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--batch", type=int, default=SETTINGS["batch_size"])
+    parser.add_argument("--batch", type=int, default=SETTINGS.batch_size)
     parser.add_argument("--batches", type=int, default=4, help="of an epoch; 0 for no epochs")
     parser.add_argument("--pairs", type=int, default=20, help="rounds of steps")
     parser.add_argument("--epochs", type=int, default=4, help="rounds of epochs")
@@ -177,7 +179,7 @@ def main():
         return
     arrays = pictures(chosen.folder, chosen.batches * chosen.batch)
     stored = np.stack([resize(array, chosen.size) for array in arrays])
-    settings = SETTINGS | {"batch_size": chosen.batch}
+    settings = replace(SETTINGS, batch_size=chosen.batch)
 
     def our_epoch():
         images = runtime.to_images(stored, CPU)

@@ -6,6 +6,7 @@ from pathlib import Path
 from thetascope.datasets import arrays
 from thetascope.datasets.archives import extracted
 from thetascope.datasets.options import load_items
+from thetascope.datasets.splits import Split
 from thetascope.engine.job import job
 from thetascope.files import record
 
@@ -19,7 +20,7 @@ with job(snakemake):
         arrays.prepare(
             load_items(params.options["adapter"], options),
             params.image_size,
-            params.split,
+            Split(**params.split),
             output.images,
             output.masks,
             output.manifest,

@@ -13,7 +13,7 @@ from thetascope.learning.rotation import View
 
 with job(snakemake):
     wildcards, params, config = snakemake.wildcards, snakemake.params, snakemake.config
-    settings = params.settings
+    settings = segmentation.Finetune(**params.settings)
     device = runtime.setup(config["device"], config["threads"])
     manifest = read_csv(snakemake.input.manifest)
     rows = {part: list(group.index) for part, group in manifest.groupby("split")}
@@ -32,7 +32,7 @@ with job(snakemake):
     )
     test = rows["test"]
     scores = segmentation.segmentation_scores(
-        model, images[test], masks[test], manifest.loc[test], settings["batch_size"]
+        model, images[test], masks[test], manifest.loc[test], settings.batch_size
     )
     segmentation.save_unet(model, snakemake.output.checkpoint, made_by)
     write_csv(table, snakemake.output.epochs, made_by)

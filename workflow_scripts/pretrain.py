@@ -10,6 +10,7 @@ from thetascope.datasets.arrays import read_array
 from thetascope.engine.job import job
 from thetascope.files import read_csv, record, write_csv
 from thetascope.learning import checkpoints, runtime
+from thetascope.learning.contrastive import Pretrain
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
 
@@ -32,7 +33,7 @@ with job(snakemake):
         angles.degrees(wildcards.angle) if angles.is_fixed(wildcards.angle) else None,
         View(**params.view),
         wildcards.method,
-        {**params.settings, **epochs},
+        Pretrain(**params.settings | epochs),
         runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "pretrain"),
         state,
     )

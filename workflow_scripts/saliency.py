@@ -17,7 +17,9 @@ with job(snakemake):
     view, degrees = View(**params.view), angles.degrees(wildcards.eval_angle)
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
     manifest = read_csv(given.manifest)
-    items = maps.choose_items(manifest, params.settings["items"])
+    blur = params.settings["blur"]
+    settings = maps.Saliency(**params.settings | {"blur": maps.Blur(**blur) if blur else None})
+    items = maps.choose_items(manifest, settings.items)
     images = runtime.to_images(read_array(given.images), device)
     masks = runtime.to_tensor(read_array(given.masks)[items], device)
     name, channels = wildcards.encoder, images.shape[1]
@@ -28,13 +30,13 @@ with job(snakemake):
         images[items],
         degrees,
         view,
-        params.settings,
+        settings,
         runtime.generator(
             wildcards.seed, wildcards.dataset, wildcards.angle, wildcards.eval_angle, "saliency"
         ),
     )
     rows = {part: list(group.index) for part, group in manifest.groupby("split")}
-    size, tested = params.settings["chunk_size"], manifest.loc[rows["test"]]
+    size, tested = settings.chunk_size, manifest.loc[rows["test"]]
     accuracy = probe.pair_probe(
         encoder, images, rows["train"], rows["test"], degrees, view, tested, size
     )

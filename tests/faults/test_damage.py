@@ -11,6 +11,7 @@ import torch
 from thetascope import files
 from thetascope.datasets.arrays import prepare, read_array
 from thetascope.datasets.items import Item
+from thetascope.datasets.splits import Split
 from thetascope.files import DamagedError
 from thetascope.learning import checkpoints
 
@@ -68,7 +69,7 @@ def array(folder):
         for i in range(9)
     )
     paths = [folder / name for name in ("images.npy", "masks.npy", "manifest.csv")]
-    split = {"train": 0.6, "validation": 0.2, "test": 0.2, "seed": 0}
+    split = Split(train=0.6, validation=0.2, test=0.2, seed=0)
     prepare(items, 32, split, *paths, {"rule": "data"})
     return paths[0], read_array
 

@@ -17,9 +17,10 @@ from thetascope.datasets import arrays
 from thetascope.datasets.arrays import resize
 from thetascope.datasets.items import Item
 from thetascope.datasets.options import check_options, load_items
+from thetascope.datasets.splits import Split, assign
 from thetascope.errors import UserError
 
-SPLIT = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
+SPLIT = Split(train=0.7, validation=0.1, test=0.2, seed=0)
 NAMES = ("mni152", "ihc", "retina")
 
 
@@ -160,6 +161,21 @@ def test_bad_data_is_refused_by_name(tmp_path, items, said):
 def test_single_items_without_foreground_are_counted(tmp_path, caplog):
     prepare(tmp_path, [item(n, foreground=n not in "be") for n in "abcdefghijklmnopqrst"])
     assert "2 of 20 items have no foreground and will have no Dice, the first: b.png" in caplog.text
+
+
+def test_cases_are_divided_as_splits_say(tmp_path):
+    names = "abcdefghijklmnopqrst"
+    *_, manifest = prepare(tmp_path, [item(n, case=f"case {n}") for n in names])
+    parts = assign([f"case {n}" for n in names], SPLIT)
+    assert manifest["split"].tolist() == [parts[f"case {n}"] for n in names]
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_each_part_needs_foreground_of_its_own(tmp_path, part):
+    parts = assign("abcdefghij", SPLIT)
+    with pytest.raises(UserError, match=f"none of the [0-9]+ {part} items has any foreground"):
+        prepare(tmp_path, [item(n, foreground=parts[n] != part) for n in "abcdefghij"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_options_are_held_against_the_adapter():

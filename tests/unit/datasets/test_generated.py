@@ -11,6 +11,7 @@ from skimage.feature import match_template
 from thetascope.datasets.adapters.generated import CYCLES, ORIENTATION, PATTERNS
 from thetascope.datasets.arrays import prepare
 from thetascope.datasets.options import check_options, load_items
+from thetascope.datasets.splits import Split
 from thetascope.errors import UserError
 
 TEXTURED = [name for name in PATTERNS if name != "disc"]
@@ -141,7 +142,7 @@ def test_items_are_cases_and_can_be_prepared(tmp_path):
     check_options("control", "generated", {"pattern": "gratings3"})
     items = load("gratings3", items=12)
     assert len({item.case for item in items}) == 12
-    split = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
+    split = Split(train=0.7, validation=0.1, test=0.2, seed=0)
     paths = [tmp_path / name for name in ("images.npy", "masks.npy", "manifest.csv")]
     prepare(items, 64, split, *paths, {})
     assert np.load(paths[0]).shape == (12, 1, 64, 64)

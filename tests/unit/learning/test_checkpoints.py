@@ -158,6 +158,21 @@ def test_the_bundled_imagenet_weights_know_a_cat():
     assert len(top5 & set(range(281, 294))) >= 3
 
 
+def test_imagenet_weights_are_asked_of_timm(monkeypatch, resnet):
+    """What would be downloaded: the other encoders' weights."""
+    asked = []
+
+    def create_model(name, pretrained, num_classes, **_):
+        asked.append((name, pretrained, num_classes))
+        return resnet if pretrained else build(name, pretrained=False, num_classes=num_classes)
+
+    build = checkpoints.timm.create_model
+    monkeypatch.setattr(checkpoints.timm, "create_model", create_model)
+    state = checkpoints.initial_backbone("resnet18", "imagenet", None, 1)
+    assert ("resnet18", True, 0) in asked
+    assert all(torch.equal(state[k], v) for k, v in resnet.state_dict().items())
+
+
 class System:
     """Runs a shell command when it is unpickled."""
 

@@ -1,8 +1,9 @@
-"""InfoNCE, NT-Xent, the queue and the training loop against plain references."""
+"""InfoNCE, NT-Xent, the queue and one step of learning against plain references."""
 
 import copy
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,59 +13,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from thetascope.errors import UserError
 from thetascope.learning.contrastive import (
     COLUMNS,
     Learner,
+    Pretrain,
     ProjectionHead,
     Queue,
     _update_momentum_model,
     moco_logits,
     simclr_logits,
 )
-from thetascope.learning.encoders import Encoder
-from thetascope.learning.pretraining import augment, pretrain
-from thetascope.learning.rotation import View
 
-SETTINGS = {
-    "epochs": 2,
-    "batch_size": 4,
-    "lr": 0.5,
-    "schedule": "cosine",
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "temperature": 0.2,
-    "queue_size": 6,
-    "frozen_queue": False,
-    "encoder_momentum": 0.9,
-    "hidden_dim": 32,
-    "output_dim": 16,
-}
+SETTINGS = Pretrain(
+    epochs=2,
+    batch_size=4,
+    lr=0.5,
+    schedule="cosine",
+    momentum=0.9,
+    weight_decay=1e-4,
+    temperature=0.2,
+    queue_size=6,
+    frozen_queue=False,
+    encoder_momentum=0.9,
+    hidden_dim=32,
+    output_dim=16,
+)
 
 
 def unit(n, dim=8, seed=0):
     return F.normalize(torch.randn(n, dim, generator=torch.Generator().manual_seed(seed)), dim=1)
-
-
-def train(angle=90.0, method="moco", seed=0, n=10, view=None, **changes):
-    torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3)
-    images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    table = pretrain(
-        encoder,
-        images,
-        angle,
-        view or View(),
-        method,
-        {**SETTINGS, **changes},
-        torch.Generator().manual_seed(seed),
-    )
-    return encoder, table
-
-
-def same_weights(a, b):
-    states = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    return all(torch.equal(x, y) for x, y in states)
 
 
 @pytest.mark.parametrize(("batch", "queue"), [(1, 1), (3, 7), (8, 5), (16, 32)])
@@ -95,6 +72,21 @@ def test_simclr_loss_is_nt_xent(batch):
     assert ours == pytest.approx(np.mean(losses), rel=1e-5, abs=1e-6)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(2, 6), st.floats(0.05, 2), st.integers(0, 99))
+def test_simclr_loss_in_four_blocks(batch, dim, temperature, seed):
+    """NT-Xent as two tables of similarities, within a view and across, by SciPy."""
+    first, second = unit(batch, dim, seed), unit(batch, dim, seed + 1000)
+    ours = F.cross_entropy(*simclr_logits(first, second, temperature)).item()
+    a, b = first.double().numpy(), second.double().numpy()
+    masked = np.where(np.eye(batch, dtype=bool), -np.inf, 0)
+    total = 0.0
+    for x, y in ((a, b), (b, a)):
+        across, within = x @ y.T / temperature, x @ x.T / temperature + masked
+        total += (logsumexp(np.hstack([across, within]), axis=1) - np.diag(across)).sum()
+    assert ours == pytest.approx(total / (2 * batch), rel=1e-4, abs=1e-5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 13), st.lists(st.integers(1, 17), max_size=6))
 def test_queue_is_a_bounded_fifo(size, batches):
@@ -118,6 +110,14 @@ def test_head_gives_unit_vectors_from_two_layers():
     torch.testing.assert_close(head(x), plain / plain.norm(dim=1, keepdim=True))
 
 
+def test_without_hidden_units_the_head_is_linear():
+    head = ProjectionHead(6, None, 4)
+    x = torch.randn(5, 6)
+    torch.testing.assert_close(head(x), F.normalize(x @ head[0].weight.T + head[0].bias, dim=1))
+    assert len(list(head.parameters())) == 2
+    assert len(learner("moco", hidden_dim=None).model[1]) == 1
+
+
 def test_momentum_model_moves_by_its_share():
     model = torch.nn.Linear(3, 2)
     slow = copy.deepcopy(model)
@@ -128,300 +128,43 @@ def test_momentum_model_moves_by_its_share():
     torch.testing.assert_close(slow.weight, 0.9 * before + 0.1 * model.weight)
 
 
-@pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_same_seed_same_weights_and_another_angle_others(method):
-    (first, table), (again, same) = train(method=method), train(method=method)
-    assert same_weights(first, again)
-    assert table.equals(same)
-    assert not same_weights(first, train(angle=30.0, method=method)[0])
-    assert not same_weights(first, train(seed=1, method=method)[0])
+def learner(method, **changes):
+    encoder = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 5, 3),
+        torch.nn.BatchNorm2d(5),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+    )
+    encoder.num_features = 5
+    settings = replace(SETTINGS, **changes)
+    return Learner(encoder.eval(), method, settings, torch.Generator(), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_training_learns_to_tell_pairs(method):
-    _, table = train(method=method, epochs=15, n=12)
-    # the first epoch meets random keys in the queue, which are too easy to tell from real ones
-    start, end = table.iloc[1:4].mean(), table.iloc[-3:].mean()
-    assert end["loss"] < start["loss"] - 0.1
-    assert end["top1"] > start["top1"]
-    assert end["positive"] - end["negative"] > start["positive"] - start["negative"]
-
-
-def test_the_query_of_a_matched_view_is_resampled_for_its_angle():
-    asked = []
-
-    class Spy(View):
-        def original(self, images, degrees=0.0):
-            asked.append(degrees)
-            return super().original(images, degrees)
-
-    train(angle=30.0, view=Spy(matched=True))
-    assert asked == [30.0]
-
-
-def test_no_epoch_leaves_the_encoder_alone():
-    torch.manual_seed(0)
-    untouched = Encoder("resnet18", 3)
-    encoder, table = train(epochs=0)
-    assert same_weights(encoder, untouched)
-    assert table.empty
-    assert {"epoch", "loss", "top1"} <= set(table.columns)
-
-
-def test_random_angle_is_repeatable():
-    assert same_weights(train(angle=None)[0], train(angle=None)[0])
-    assert not same_weights(train(angle=None)[0], train(angle=0.0)[0])
-
-
-def test_own_key_share_counts_an_images_own_keys():
-    """Batch = data set = queue: from the second epoch on, one key in N is the query's own."""
-    _, table = train(n=4, queue_size=4, epochs=3)
-    assert table["own_key_share"].tolist() == pytest.approx([0, 1 / 4, 1 / 4])
-
-
-def test_learning_rate_falls_as_a_cosine():
-    _, table = train(epochs=4)
-    peak = 0.5 * 4 / 256
-    expected = [peak * (1 + math.cos(math.pi * e / 4)) / 2 for e in range(4)]
-    assert table["lr"].tolist() == pytest.approx(expected)
-
-
-def test_batch_and_queue_larger_than_the_data():
-    _, table = train(n=3, batch_size=64, queue_size=50)
-    assert np.isfinite(table["loss"]).all()
-
-
-def test_one_image_is_refused():
-    with pytest.raises(UserError, match="at least 2"):
-        train(n=1)
-
-
-def test_a_loss_that_is_not_finite_stops_with_the_epoch():
-    with pytest.raises(UserError, match=r"epoch 1.*pretrain\.lr"):
-        train(lr=1e12, epochs=3, n=12)
-
-
-class Tiny(torch.nn.Module):
-    """A small encoder without batch statistics, so that its training can be computed by hand."""
-
-    num_features = 5
-
-    def __init__(self):
-        super().__init__()
-        self.convolution = torch.nn.Conv2d(3, 5, 3)
-
-    def forward(self, images):
-        return torch.tanh(self.convolution(images)).mean(dim=(2, 3))
-
-
-def train_tiny(method="moco", seed=0, images=None, angle=90.0, **changes):
-    torch.manual_seed(3)
-    encoder = Tiny()
-    if images is None:
-        images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    torch.manual_seed(changes.pop("global_seed", 0))
-    options = {**SETTINGS, **changes}
-    generator = torch.Generator().manual_seed(seed)
-    return encoder, pretrain(encoder, images, angle, View(), method, options, generator)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 9), st.integers(2, 6), st.floats(0.05, 2), st.integers(0, 99))
-def test_simclr_loss_in_four_blocks(batch, dim, temperature, seed):
-    """NT-Xent as two tables of similarities, within a view and across, by SciPy."""
-    first, second = unit(batch, dim, seed), unit(batch, dim, seed + 1000)
-    ours = F.cross_entropy(*simclr_logits(first, second, temperature)).item()
-    a, b = first.double().numpy(), second.double().numpy()
-    masked = np.where(np.eye(batch, dtype=bool), -np.inf, 0)
-    total = 0.0
-    for x, y in ((a, b), (b, a)):
-        across, within = x @ y.T / temperature, x @ x.T / temperature + masked
-        total += (logsumexp(np.hstack([across, within]), axis=1) - np.diag(across)).sum()
-    assert ours == pytest.approx(total / (2 * batch), rel=1e-4, abs=1e-5)
-
-
-@pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_two_steps_by_hand(method):
-    """The whole data set is one batch, so that the order of its items does not matter.
-
-    Reference for the order of things in MoCo: the momentum model first, keys without gradient,
-    the queue last. The head and the first keys are drawn as documented, the rest is written out.
-    """
-    encoder, table = train_tiny(method, weight_decay=0.01, encoder_momentum=0.7, lr=20.0)
-    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    generator = torch.Generator().manual_seed(0)
-    torch.manual_seed(3)
-    backbone = Tiny()
-    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    model = torch.nn.Sequential(backbone, ProjectionHead(5, 32, 16))
-    slow = copy.deepcopy(model)
-    negatives = F.normalize(torch.randn(6, 16, generator=generator), dim=1)
-    velocity = [torch.zeros_like(p) for p in model.parameters()]
-    losses = []
-    for step in range(2):
-        query = model(images)
-        if method == "moco":
-            with torch.no_grad():
-                for old, new in zip(slow.parameters(), model.parameters(), strict=True):
-                    old.copy_(0.7 * old + 0.3 * new)
-                key = slow(torch.rot90(images, 1, (2, 3)))
-            exponents = (
-                torch.cat([(query * key).sum(1, keepdim=True), query @ negatives.T], 1) / 0.2
-            )
-            loss = (exponents.logsumexp(1) - exponents[:, 0]).mean()
-            # the two oldest of six stay, and here only the set of keys matters
-            negatives = torch.cat([negatives[4:], key])
-        else:
-            z = torch.cat([query, model(torch.rot90(images, 1, (2, 3)))])
-            similarity = z @ z.T / 0.2
-            loss = 0
-            for i in range(8):
-                others = similarity[i][torch.arange(8) != i]
-                loss += (others.logsumexp(0) - similarity[i, (i + 4) % 8]) / 8
-        losses.append(loss.item())
-        gradients = torch.autograd.grad(loss, list(model.parameters()))
-        lr = 20.0 * 4 / 256 * (1 + math.cos(math.pi * step / 2)) / 2
-        with torch.no_grad():
-            for p, g, v in zip(model.parameters(), gradients, velocity, strict=True):
-                v.mul_(0.9).add_(g + 0.01 * p)
-                p.sub_(lr * v)
-    assert table["loss"].tolist() == pytest.approx(losses, rel=1e-4)
-    torch.manual_seed(3)
-    start = Tiny()
-    for ours, reference, before in zip(
-        encoder.parameters(), backbone.parameters(), start.parameters(), strict=True
-    ):
-        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-5)
-        assert (ours - before).abs().max() > 1e-3  # far more than the tolerance
-
-
-@pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_a_step_tells_the_mean_cosines_of_pairs_and_of_others(method):
-    learner = Learner(Tiny(), method, SETTINGS, torch.Generator(), torch.device("cpu"))
+def test_a_step_tells_the_spread_and_the_mean_cosines_of_pairs_and_of_others(method):
+    ours = learner(method)
     first, second = torch.rand(2, 4, 3, 8, 8)
     with torch.no_grad():
-        a, b = learner.model(first), learner.model(second)
+        a, b = ours.model(first), ours.model(second)
     if method == "moco":
-        others = a @ learner.queue.keys.T
+        others = a @ ours.queue.keys.T
     else:
         z = torch.cat([a, b])
         others = (z @ z.T)[~torch.eye(4, dtype=torch.bool).repeat(2, 2)]
-    said = dict(zip(COLUMNS[2:], learner.step(first, second, torch.arange(4)), strict=True))
+    said = dict(zip(COLUMNS[2:], ours.step(first, second, torch.arange(4)), strict=True))
     assert said["positive"].item() == pytest.approx((a * b).sum(dim=1).mean().item(), rel=1e-5)
     assert said["negative"].item() == pytest.approx(others.mean().item(), rel=1e-5, abs=1e-6)
-
-
-@pytest.mark.parametrize("angle", [90.0, None])
-def test_the_global_random_state_has_no_influence(angle):
-    first, second = (train_tiny(angle=angle, global_seed=seed)[0] for seed in (7, 8))
-    assert same_weights(first, second)
-
-
-@pytest.mark.parametrize(
-    ("queue_size", "shares"),
-    [
-        (8, [0, 1 / 8, 2 / 8]),  # the queue fills with one key per image and epoch
-        (2, [0, 1 / 4, 1 / 4]),  # two images' keys, each met as its own by one query in four
-    ],
-)
-def test_own_key_share_by_hand(queue_size, shares):
-    _, table = train_tiny(queue_size=queue_size, epochs=3)
-    assert table["own_key_share"].tolist() == pytest.approx(shares)
-
-
-def test_simclr_has_no_queue_to_meet_its_own_keys_in():
-    assert (train_tiny("simclr", epochs=3)[1]["own_key_share"] == 0).all()
+    assert said["spread"].item() == pytest.approx(np.sqrt(a.numpy().var(axis=0).sum()), rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_equal_images_show_as_collapse(method):
-    """One and the same picture: pairs are identical, and nothing spreads."""
-    images = torch.rand(1, 3, 8, 8).expand(4, -1, -1, -1)
-    _, table = train_tiny(method, images=images, angle=0.0, epochs=1)
-    assert table["positive"].item() == pytest.approx(1, abs=1e-5)
-    assert table["spread"].item() == pytest.approx(0, abs=1e-3)
-    if method == "simclr":
-        assert table["negative"].item() == pytest.approx(1, abs=1e-5)
-        assert table["loss"].item() == pytest.approx(math.log(7), abs=1e-4)
-
-
-def test_the_peak_learning_rate_is_scaled_by_the_batch_that_is_used():
-    _, table = train_tiny(batch_size=64, lr=0.5)
-    assert table["lr"].iloc[0] == pytest.approx(0.5 * 4 / 256)
-    assert table["epoch"].tolist() == [1, 2]
-
-
-def test_augmentation_is_repeatable_and_leaves_the_global_random_state_alone():
-    images = torch.rand(6, 3, 16, 16)
-    before = torch.get_rng_state()
-    first, again, other = (
-        augment(images, View(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
-    )
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert first.shape == images.shape
-    assert first.min() >= 0
-    assert first.max() <= 1 + 1e-6
-
-
-def test_augmentation_runs_where_the_images_are():
-    """On a device that computes nothing, but refuses tensors of another."""
-    images = torch.zeros(8, 3, 16, 16, device="meta")
-    assert augment(images, View(), torch.Generator().manual_seed(0)).device.type == "meta"
-
-
-@pytest.mark.parametrize("global_seed", [1, 2])
-def test_augmentation_draws_from_its_generator_alone(global_seed):
-    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    generator = torch.Generator().manual_seed(0)
-    torch.manual_seed(0)
-    expected = [augment(images, View(), generator) for _ in range(2)]
-    generator.manual_seed(0)
-    torch.manual_seed(global_seed)
-    assert all(torch.equal(augment(images, View(), generator), e) for e in expected)
-
-
-def test_three_views_in_ten_are_rotated_by_any_angle():
-    """Stripes: crops, flips and shears tilt them by less than 20°, a rotation mostly by more."""
-    n, size = 400, 32
-    stripes = (torch.arange(size) * 0.8).sin().expand(n, 1, size, size) * 0.5 + 0.5
-    views = augment(stripes, View("reflect"), torch.Generator().manual_seed(0))
-    centre = views[:, 0, 10:-10, 10:-10].numpy()
-    y, x = np.gradient(centre, axis=(1, 2))
-    # the orientation of the gradient, from −90° to 90°, by the structure tensor
-    tilt = np.degrees(np.arctan2((2 * x * y).sum((1, 2)), (x * x - y * y).sum((1, 2))) / 2)
-    assert np.mean(np.abs(tilt) > 20) == pytest.approx(0.3 * (1 - 40 / 180), abs=0.07)
-
-
-def test_a_step_schedule_divides_by_ten_at_half():
-    _, table = train(epochs=5, schedule="step", lr=0.64)
-    assert table["lr"].tolist() == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
-
-
-def test_no_key_enters_a_frozen_queue():
-    _, filled = train(queue_size=40, epochs=3)
-    _, frozen = train(queue_size=40, epochs=3, frozen_queue=True)
-    assert filled["own_key_share"].iloc[-1] > 0
-    assert (frozen["own_key_share"] == 0).all()
-    # random vectors of many dimensions are nearly orthogonal to any query
-    _, wide = train(queue_size=400, epochs=3, frozen_queue=True, output_dim=256)
-    assert abs(wide["negative"].iloc[-1]) < 0.02
-
-
-def test_without_hidden_units_the_head_is_linear():
-    head = ProjectionHead(6, None, 4)
-    x = torch.randn(5, 6)
-    torch.testing.assert_close(head(x), F.normalize(x @ head[0].weight.T + head[0].bias, dim=1))
-    assert len(list(head.parameters())) == 2
-    _, table = train(hidden_dim=None)
-    assert table["loss"].notna().all()
-
-
-def test_a_queue_larger_than_the_data_set_is_pointed_out(caplog):
-    train(n=6, queue_size=7, epochs=1)
-    assert "pretrain.queue_size: 7 is more than the 6 training images" in caplog.text
-    caplog.clear()
-    train(n=6, queue_size=6, epochs=1)
-    train(n=6, queue_size=7, epochs=1, method="simclr")
-    assert not caplog.text
+def test_all_networks_train_by_the_statistics_of_their_own_batches(method):
+    """PyTorch moves running means by a tenth of the way to a batch's, in training mode only."""
+    ours = learner(method)
+    first, second = torch.rand(2, 4, 3, 8, 8)
+    with torch.no_grad():
+        a, b = (ours.model[0][0](batch).mean((0, 2, 3)) for batch in (first, second))
+    ours.step(first, second, torch.arange(4))
+    of_query, of_key = (m[0][1].running_mean for m in (ours.model, ours.momentum_model))
+    expected = (0.1 * a, 0.1 * b) if method == "moco" else (0.09 * a + 0.1 * b, 0 * b)
+    torch.testing.assert_close((of_query, of_key), expected)

@@ -2,32 +2,34 @@
 
 import copy
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
 from thetascope.errors import UserError
+from thetascope.learning.contrastive import Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.pretraining import pretrain
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
-from thetascope.learning.segmentation import build_unet, finetune
+from thetascope.learning.segmentation import Finetune, build_unet, finetune
 
-PRETRAIN = {
-    "epochs": 5,
-    "batch_size": 4,
-    "lr": 0.5,
-    "schedule": "cosine",
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "temperature": 0.2,
-    "queue_size": 7,
-    "frozen_queue": False,
-    "encoder_momentum": 0.9,
-    "hidden_dim": 16,
-    "output_dim": 8,
-}
-FINETUNE = {"epochs": 6, "batch_size": 4, "lr": 0.01, "patience": 2, "decoder_channels": [8] * 5}
+PRETRAIN = Pretrain(
+    epochs=5,
+    batch_size=4,
+    lr=0.5,
+    schedule="cosine",
+    momentum=0.9,
+    weight_decay=1e-4,
+    temperature=0.2,
+    queue_size=7,
+    frozen_queue=False,
+    encoder_momentum=0.9,
+    hidden_dim=16,
+    output_dim=8,
+)
+FINETUNE = Finetune(epochs=6, batch_size=4, lr=0.01, patience=2, decoder_channels=[8] * 5)
 IMAGES = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 MASKS = (IMAGES.mean(1) > 0.5).byte()
 
@@ -36,11 +38,12 @@ class InterruptedTrainingError(Exception):
     """Stands for whatever ends a job."""
 
 
-def run_pretrain(state, angle=30.0, method="moco"):
+def run_pretrain(state, angle=30.0, method="moco", **changes):
     torch.manual_seed(0)
     encoder = Encoder("resnet18", 3)
     generator = torch.Generator().manual_seed(0)
-    table = pretrain(encoder, IMAGES, angle, View(), method, PRETRAIN, generator, state)
+    settings = replace(PRETRAIN, **changes)
+    table = pretrain(encoder, IMAGES, angle, View(), method, settings, generator, state)
     return encoder, table
 
 
@@ -52,12 +55,20 @@ def run_simclr(state):
     return run_pretrain(state, method="simclr")
 
 
-def run_finetune(state):
+def run_finetune(state, **changes):
     torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(0)
-    model = build_unet(Encoder("resnet18", 3), 2, FINETUNE, generator)
-    table = finetune(model, IMAGES, MASKS, range(8), [8, 9], FINETUNE, generator, state)
+    generator, settings = torch.Generator().manual_seed(0), replace(FINETUNE, **changes)
+    model = build_unet(Encoder("resnet18", 3), 2, settings, generator)
+    table = finetune(model, IMAGES, MASKS, range(8), [8, 9], settings, generator, state)
     return model, table
+
+
+def save(state, progress):
+    state.save({}, torch.Generator(), progress)
+
+
+def resumed(state):
+    return state.resume({}, torch.Generator())
 
 
 def state_at(path, inputs=(), settings=None, interval=0.0):
@@ -71,8 +82,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, training, after)
     state = state_at(tmp_path / "state.pt")
     plain_save, saves = state.save, []
 
-    def save_and_stop(**contents):
-        plain_save(**contents)
+    def save_and_stop(*contents):
+        plain_save(*contents)
         saves.append(1)
         if len(saves) == after:
             raise InterruptedTrainingError
@@ -90,27 +101,55 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, training, after)
 def test_a_resumed_training_does_not_repeat_what_was_done(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     run_pretrain(state_at(tmp_path / "state.pt"))
-    assert caplog.text.count("epoch ") == PRETRAIN["epochs"]
+    assert caplog.text.count("epoch ") == PRETRAIN.epochs
     run_pretrain(state_at(tmp_path / "state.pt"))
-    assert caplog.text.count("epoch ") == PRETRAIN["epochs"]
+    assert caplog.text.count("epoch ") == PRETRAIN.epochs
 
 
 def test_only_the_very_same_job_goes_on(tmp_path):
     data = tmp_path / "data.npy"
     data.write_bytes(b"one")
-    state_at(tmp_path / "state.pt", [data], 1).save(epochs=[])
-    assert state_at(tmp_path / "state.pt", [data], 1).load() is not None
-    assert state_at(tmp_path / "state.pt", [data], 2).load() is None
+    save(state_at(tmp_path / "state.pt", [data], 1), "first epoch")
+    assert resumed(state_at(tmp_path / "state.pt", [data], 1)) == "first epoch"
+    assert resumed(state_at(tmp_path / "state.pt", [data], 2)) is None
     data.write_bytes(b"two")
-    assert state_at(tmp_path / "state.pt", [data], 1).load() is None
+    assert resumed(state_at(tmp_path / "state.pt", [data], 1)) is None
+
+
+def test_parts_and_random_states_are_brought_back_or_left_alone(tmp_path):
+    model, generator = torch.nn.Linear(2, 2), torch.Generator().manual_seed(0)
+    parts = {"model": model, "sgd": torch.optim.SGD(model.parameters(), lr=0.5)}
+    drawn = []
+
+    def change():
+        torch.nn.init.normal_(model.weight, generator=generator)
+        parts["sgd"].param_groups[0]["lr"] *= 2
+        drawn.append((torch.rand(2, generator=generator), torch.rand(2)))
+
+    state = state_at(tmp_path / "state.pt")
+    assert state.resume(parts, generator) is None
+    kept = model.weight.clone()
+    state.save(parts, generator, {"epoch": 3})
+    change()
+    assert not torch.equal(model.weight, kept)
+    other_job = state_at(tmp_path / "state.pt", settings="other")
+    changed = model.weight.clone()
+    assert other_job.resume(parts, generator) is None
+    assert torch.equal(model.weight, changed)
+    assert parts["sgd"].param_groups[0]["lr"] == 1
+    assert state_at(tmp_path / "state.pt").resume(parts, generator) == {"epoch": 3}
+    assert torch.equal(model.weight, kept)
+    assert parts["sgd"].param_groups[0]["lr"] == 0.5
+    change()
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
 
 
 def test_a_damaged_state_is_left_aside(tmp_path, caplog):
     path = tmp_path / "state.pt"
-    state_at(path).save(epochs=[[1.0]])
+    save(state_at(path), "first epoch")
     for damaged in (path.read_bytes()[:100], b"", b"not a state"):
         path.write_bytes(damaged)
-        assert state_at(path).load() is None
+        assert resumed(state_at(path)) is None
     assert "starting over" in caplog.text
 
 
@@ -120,8 +159,8 @@ def test_states_are_saved_no_more_often_than_asked_and_removed(tmp_path, monkeyp
     state = state_at(tmp_path / "state.pt", interval=60)
     written = []
     for now[0] in range(0, 150, 10):
-        state.save(epochs=[now[0]])
-        written.append(state.load()["epochs"][0] if state.path.exists() else None)
+        save(state, now[0])
+        written.append(resumed(state))
     assert written == [None] * 6 + [60] * 6 + [120] * 3
     state.remove()
     state.remove()
@@ -137,15 +176,13 @@ def test_saving_does_not_change_the_training(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("training", "settings", "key"),
-    [(run_pretrain, PRETRAIN, "pretrain.lr"), (run_finetune, FINETUNE, "finetune.lr")],
+    ("training", "key"), [(run_pretrain, "pretrain.lr"), (run_finetune, "finetune.lr")]
 )
-def test_a_training_that_diverges_keeps_its_last_finite_epoch(
-    tmp_path, monkeypatch, training, settings, key
-):
-    monkeypatch.setitem(settings, "lr", 1e30)
-    monkeypatch.setitem(settings, "batch_size", 10)  # one step per epoch: the loss comes before it
-    state = state_at(tmp_path / "state.pt")
-    with pytest.raises(UserError, match=f"the loss is .* in epoch 2: lower `{key}` .now 1e.30"):
-        training(state)
-    assert len(state.load()["epochs"]) == 1
+def test_a_training_that_diverges_keeps_its_last_finite_epoch(tmp_path, caplog, training, key):
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"the loss is .* in epoch 2: lower `{key}` .now 1e.30"):
+            # one step per epoch: the loss comes before it
+            training(state_at(tmp_path / "state.pt"), lr=1e30, batch_size=10)
+    assert caplog.text.count("epoch 1/") == 1  # the second time it went on from there
+    assert caplog.text.count("epoch 2/") == 2

@@ -1,5 +1,8 @@
 """Dice, the U-Net and its training."""
 
+import copy
+from dataclasses import fields, replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from sklearn.metrics import f1_score
 
 from thetascope.learning.encoders import TIMM_NAMES, Encoder
 from thetascope.learning.segmentation import (
+    Finetune,
     UNet,
     build_unet,
     finetune,
@@ -20,13 +24,7 @@ from thetascope.learning.segmentation import (
 )
 
 WIDTHS = [32, 16, 16, 8, 8]
-SETTINGS = {
-    "epochs": 15,
-    "batch_size": 4,
-    "lr": 0.005,
-    "patience": 15,
-    "decoder_channels": WIDTHS,
-}
+SETTINGS = Finetune(epochs=15, batch_size=4, lr=0.005, patience=15, decoder_channels=WIDTHS)
 
 
 def easy_problem(n=12):
@@ -43,8 +41,8 @@ def trained(**changes):
     torch.manual_seed(0)
     images, masks = easy_problem()
     generator = torch.Generator().manual_seed(0)
-    model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, generator)
-    settings = {**SETTINGS, **changes}
+    settings = replace(SETTINGS, **changes)
+    model = build_unet(Encoder("resnet18", 3), 2, settings, generator)
     table = finetune(model, images, masks, range(8), [8, 9], settings, generator)
     return model, table
 
@@ -113,7 +111,58 @@ def test_training_learns_an_easy_mask_and_keeps_the_best_epoch():
 def test_training_stops_when_it_no_longer_helps():
     _, table = trained(lr=1e-12, patience=2)
     best = table.loc[table["best"], "epoch"].item()
-    assert len(table) == best + 2 < SETTINGS["epochs"]
+    assert len(table) == best + 2 < SETTINGS.epochs
+
+
+# another value than in `SETTINGS`
+OTHER = {"epochs": 2, "batch_size": 2, "lr": 0.02, "patience": 1, "decoder_channels": [8] * 5}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Finetune)])
+def test_no_setting_is_ignored(name):
+    (usual, table), (other, its_table) = (
+        trained(**{"epochs": 8, **changes}) for changes in ({}, {name: OTHER[name]})
+    )
+    shapes = [[p.shape for p in model.parameters()] for model in (usual, other)]
+    assert (shapes[0] != shapes[1]) == (name == "decoder_channels")
+    assert not table.equals(its_table)
+
+
+def test_the_decoder_is_drawn_from_the_jobs_generator():
+    def drawn(seed, global_seed):
+        torch.manual_seed(0)
+        encoder, generator = Encoder("resnet18", 3), torch.Generator().manual_seed(seed)
+        torch.manual_seed(global_seed)
+        return build_unet(encoder, 2, SETTINGS, generator).blocks[0][0].weight
+
+    assert torch.equal(drawn(0, 1), drawn(0, 2))
+    assert not torch.equal(drawn(0, 1), drawn(1, 1))
+
+
+def test_the_order_of_items_is_drawn_from_the_jobs_generator():
+    torch.manual_seed(0)
+    start = UNet(Encoder("resnet18", 3), 2, WIDTHS)
+
+    def weights(seed, global_seed):
+        torch.manual_seed(global_seed)
+        model, generator = copy.deepcopy(start), torch.Generator().manual_seed(seed)
+        settings = replace(SETTINGS, epochs=1)
+        finetune(model, *easy_problem(), range(8), [8, 9], settings, generator)
+        return model.classifier.weight
+
+    assert torch.equal(weights(0, 1), weights(0, 2))
+    assert not torch.equal(weights(0, 1), weights(1, 1))
+
+
+def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkeypatch):
+    images, masks = easy_problem()
+    masks[8, :4] = 2  # in one validation item of two
+    monkeypatch.setattr(
+        "thetascope.learning.segmentation.predict", lambda model, images, size: masks[8:10]
+    )
+    model, settings = UNet(Encoder("resnet18", 3), 3, WIDTHS), replace(SETTINGS, epochs=1)
+    table = finetune(model, images, masks, range(8), [8, 9], settings, torch.Generator())
+    assert table["validation_dice"].tolist() == [1]
 
 
 def test_same_seed_same_weights():
@@ -184,7 +233,7 @@ def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_e
     model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, torch.Generator().manual_seed(0))
     before = {k: v.clone() for k, v in model.state_dict().items()}
     assert item_dice(predict(model, images[8:], 4), masks[8:], 2).mean().item() < 0.6
-    finetune(model, images, masks, range(8), [8, 9], {**SETTINGS, "epochs": 1}, torch.Generator())
+    finetune(model, images, masks, range(8), [8, 9], replace(SETTINGS, epochs=1), torch.Generator())
     after = model.state_dict()
     for key in ("encoder.network.conv1.weight", "encoder.network.layer4.1.conv2.weight"):
         assert not torch.equal(before[key], after[key])

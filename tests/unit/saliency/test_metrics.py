@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from thetascope.errors import UserError
 from thetascope.saliency import metrics
 
 SIZE = 8
-QUANTILE = 0.9
+SETTINGS = metrics.Scoring(quantile=0.9, extra_metrics=[])
 MODELS = ("pretrained", "finetuned", "finetuned-random-50")
 
 # few distinct values, so that ties are the rule
@@ -24,8 +25,8 @@ masks = arrays(bool, (SIZE, SIZE)).filter(lambda mask: mask.any() and not mask.a
 modest = settings(max_examples=50, deadline=None)
 
 
-def score(saliency, mask):
-    return metrics.score(saliency, mask, QUANTILE)
+def score(saliency, mask, **changes):
+    return metrics.score(saliency, mask, replace(SETTINGS, **changes))
 
 
 def footprint(size, degrees):
@@ -67,9 +68,19 @@ def test_continuous_map_agrees_with_scikit_learn():
         roc_auc_score(mask.ravel(), saliency.ravel())
     )
     otsu = saliency > threshold_otsu(saliency.astype(np.float64))
-    assert metrics.score(saliency, mask, QUANTILE)["dice_otsu"] == pytest.approx(
-        f1_score(mask.ravel(), otsu.ravel())
-    )
+    scores = score(saliency, mask)
+    assert scores["dice_otsu"] == pytest.approx(f1_score(mask.ravel(), otsu.ravel()))
+    for name, share in (("dice_area", mask.mean()), ("dice_quantile", 0.1)):
+        top = saliency > np.sort(saliency, axis=None)[-1 - round(share * mask.size)]
+        assert scores[name] == pytest.approx(f1_score(mask.ravel(), top.ravel()))
+
+
+@modest
+@given(maps, masks, st.sampled_from([0.25, 0.5, 0.9]))
+def test_the_quantile_is_the_one_that_was_set(saliency, mask, quantile):
+    if saliency.any():
+        expected = metrics.dice(metrics.binarise_quantile(saliency, quantile), mask)
+        assert score(saliency, mask, quantile=quantile)["dice_quantile"] == expected
 
 
 # -- binarisation ----------------------------------------------------------------------------------
@@ -193,7 +204,7 @@ def saliency():
 
 
 def test_score_maps_has_a_row_for_each_score(saliency):
-    table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], QUANTILE)
+    table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], SETTINGS)
     keys = ["item", "model", "orientation", "map", "metric"]
     # 7 maps in 2 orientations, 7 equivariances, 2 × 2 randomised maps with 2 similarities
     assert len(table) == 3 * (14 * 7 + 7 + 8) and not table.duplicated(keys).any()
@@ -212,7 +223,36 @@ def test_score_maps_has_a_row_for_each_score(saliency):
 def test_broken_map_is_refused_by_name(saliency, bad):
     saliency["pretrained.original.smoothgrad"][1, 0, 0] = bad
     with pytest.raises(UserError, match=r"pretrained\.original\.smoothgrad of item b"):
-        metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], QUANTILE)
+        metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], SETTINGS)
+
+
+def test_score_maps_scores_map_and_footprint_by_the_same_settings(saliency):
+    settings = metrics.Scoring(quantile=0.5, extra_metrics=["overlap_quantile"])
+    table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], settings)
+    rows = table.set_index(["item", "model", "orientation", "map", "metric"])
+    mask, valid = saliency["masks"][1] > 0, saliency["valid.rotated"].astype(float)
+    for metric, measure in (("dice_quantile", metrics.dice), ("overlap_quantile", metrics.overlap)):
+        row = rows.loc[("b", "finetuned", "rotated", "gradient", metric)]
+        for column, map_ in (
+            ("value", saliency["finetuned.rotated.gradient"][1]),
+            ("null", valid),
+        ):
+            assert row[column] == measure(metrics.binarise_quantile(map_, 0.5), mask)
+
+
+def test_score_maps_keeps_values_and_nulls_of_comparisons_apart(saliency):
+    key = "finetuned-random-50.rotated.gradient"
+    saliency[f"{key}.deletion"] = np.array([[0.5, 0, 1], [0.25, 3, 2]])
+    saliency[f"{key}.insertion"] = np.array([[5, 6, 7], [8, 9, 10.0]])
+    table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], SETTINGS)
+    rows = table.set_index(["model", "orientation", "map", "metric"]).sort_index()
+    found = metrics.compare(saliency, key)
+    assert len(found) == 5
+    for metric, (values, nulls) in found.items():
+        of_metric = rows.loc[(*key.split("."), metric)]
+        assert of_metric["value"].tolist() == values
+        assert of_metric["null"].tolist() == nulls
+        assert values != nulls
 
 
 # -- maps against maps -----------------------------------------------------------------------------
@@ -282,6 +322,9 @@ def test_compare_takes_the_maps_that_belong_together(saliency):
     assert found["equivariance"][1] == pytest.approx(rho(sobel, sobel_of_x))
     assert found["similarity_rank"][0] == pytest.approx(rho(mapped, intact))
     assert found["similarity_rank"][1] == pytest.approx(rho(sobel, intact))
+    for maps, row in ((mapped, 0), (sobel, 1)):
+        expected = [metrics.ssim(a, b, where) for a, b in zip(maps, intact, strict=True)]
+        assert found["similarity_ssim"][row] == pytest.approx(expected)
     assert set(metrics.compare(saliency, "finetuned.rotated.gradient")) == {"equivariance"}
     assert metrics.compare(saliency, "finetuned.original.gradient") == {}
     saliency["finetuned.original.gradient.deletion"] = np.array([[0.5, 0, 1], [0.25, 1, 2]])
@@ -311,7 +354,7 @@ def test_overlap_is_the_notebooks_fraction_of_intersection_and_sum(a, b):
 @given(some_maps, masks)
 def test_extra_metrics_stand_beside_the_usual_ones(saliency, mask):
     names = ["overlap_area", "dice_positive", "overlap_positive"]
-    scores = metrics.score(saliency, mask, QUANTILE, names)
+    scores = score(saliency, mask, extra_metrics=names)
     usual = score(saliency, mask)
     assert list(scores) == [*usual, *names]
     assert {name: scores[name] for name in usual} == pytest.approx(usual, nan_ok=True)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def prepare(
     items: Iterable[Item],
     image_size: int,
-    split: Mapping[str, Any],
+    split: splits.Split,
     images_path: str | Path,
     masks_path: str | Path,
     manifest_path: str | Path,
@@ -41,8 +41,8 @@ def prepare(
         Read one at a time.
     image_size : int
         Side S in pixels.
-    split : mapping
-        The configuration's `split` section.
+    split : Split
+        How cases are divided.
     images_path, masks_path, manifest_path : path
         Written atomically: uint8 [N, C, S, S], uint8 [N, S, S], and one row per item with `id`,
         `case`, `split`, `source`, `sha256` (of the stored image and mask).
@@ -78,7 +78,7 @@ def prepare(
             empty[0],
         )
     manifest = pd.DataFrame(rows)
-    parts = splits.assign(manifest["case"].unique(), **split)
+    parts = splits.assign(manifest["case"].unique(), split)
     manifest.insert(2, "split", manifest["case"].map(parts))
     for part, group in manifest.groupby("split"):
         if not any(masks[i].any() for i in group.index):

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from thetascope.errors import UserError
 
 
-def assign(
-    cases: Iterable[str], train: float, validation: float, test: float, seed: int
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Split:
+    """How cases are divided: the configuration's `split`.
+
+    Attributes
+    ----------
+    train, validation, test : float
+        Shares of the cases, adding up to 1.
+    seed : int
+        Of the draw.
+    """
+
+    train: float
+    validation: float
+    test: float
+    seed: int
+
+
+def assign(cases: Iterable[str], split: Split) -> dict[str, str]:
     """Assign each case to a part, at random but always in the same way.
 
     Cases are ordered by a hash of seed and name, so neither their order nor the platform matters,
@@ -20,10 +37,8 @@ def assign(
     ----------
     cases : iterable of str
         Names of the cases, each once.
-    train, validation, test : float
-        Shares, adding up to 1. Sizes are rounded, with at least one case in each part.
-    seed : int
-        Of the draw.
+    split : Split
+        Sizes are rounded, with at least one case in each part.
 
     Returns
     -------
@@ -35,14 +50,14 @@ def assign(
     UserError
         If there are fewer than three cases.
     """
-    order = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
+    order = sorted(cases, key=lambda case: hashlib.sha256(f"{split.seed}/{case}".encode()).digest())
     if len(order) < 3:
         raise UserError(
             f"{len(order)} cases ({', '.join(order)}) cannot make three parts; "
             "train, validation and test need at least one each"
         )
-    n_test = max(1, round(test * len(order)))
-    n_validation = max(1, round(validation * len(order)))
+    n_test = max(1, round(split.test * len(order)))
+    n_validation = max(1, round(split.validation * len(order)))
     n_test = min(n_test, len(order) - 2)
     n_validation = min(n_validation, len(order) - n_test - 1)
     parts = ["test"] * n_test + ["validation"] * n_validation

@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,54 @@ from thetascope.learning.encoders import Encoder
 log = logging.getLogger(__name__)
 
 COLUMNS = ["epoch", "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"]
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """How an encoder is pre-trained: the configuration's `pretrain` but for where it starts.
+
+    MoCo v2 is Chen et al. 2020 (arXiv 2003.04297) on He et al. 2020 (arXiv 1911.05722), SimCLR is
+    Chen et al. 2020 (arXiv 2002.05709).
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the training images; 0 leaves the encoder as it is.
+    batch_size : int
+        Pairs per step; at most all images.
+    lr : float
+        Peak learning rate of SGD for a batch of 256; in proportion for others (Goyal et al. 2017,
+        arXiv 1706.02677).
+    schedule : {"cosine", "step"}
+        Of the learning rate, see `pretraining.learning_rate_factor`.
+    momentum, weight_decay : float
+        Of SGD, per step.
+    temperature : float
+        τ by which cosines are divided in the loss.
+    queue_size : int
+        Keys that MoCo's queue holds, its negatives.
+    frozen_queue : bool
+        No key ever enters the queue: the negatives stay the random vectors that it starts with.
+    encoder_momentum : float
+        m of MoCo's momentum encoder, in [0, 1]: what it keeps of itself in a step.
+    hidden_dim : int or None
+        Hidden units of the projection head; None makes it linear, as in MoCo v1.
+    output_dim : int
+        Length of the vectors that are compared.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    schedule: str
+    momentum: float
+    weight_decay: float
+    temperature: float
+    queue_size: int
+    frozen_queue: bool
+    encoder_momentum: float
+    hidden_dim: int | None
+    output_dim: int
 
 
 class ProjectionHead(nn.Sequential):
@@ -112,8 +161,8 @@ class Learner:
         Trained in place.
     method : {"moco", "simclr"}
         As for `pretrain`.
-    settings : Mapping
-        The configuration's `pretrain` section.
+    settings : Pretrain
+        As for `pretrain`.
     generator : Generator
         Draws the head's weights and the queue's first keys.
     device : device
@@ -129,23 +178,23 @@ class Learner:
         self,
         encoder: Encoder,
         method: str,
-        settings: Mapping[str, Any],
+        settings: Pretrain,
         generator: Generator,
         device: torch.device,
     ) -> None:
         self.method, self.settings = method, settings
-        dim = settings["output_dim"]
+        dim = settings.output_dim
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # the head's weights
-        head = ProjectionHead(encoder.num_features, settings["hidden_dim"], dim)
+        head = ProjectionHead(encoder.num_features, settings.hidden_dim, dim)
         model = nn.Sequential(encoder, head).to(device).to(memory_format=torch.channels_last)
         self.model = model.train()
         self.momentum_model = copy.deepcopy(model).requires_grad_(False)
-        self.queue = Queue(settings["queue_size"], dim, generator, device)
+        self.queue = Queue(settings.queue_size, dim, generator, device)
         self.optimizer = torch.optim.SGD(
             model.parameters(),
-            lr=settings["lr"],
-            momentum=settings["momentum"],
-            weight_decay=settings["weight_decay"],
+            lr=settings.lr,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
             fused=True,
         )
 
@@ -163,18 +212,18 @@ class Learner:
 
         Returns what `COLUMNS` names from `loss` on, [6].
         """
-        temperature = self.settings["temperature"]
+        temperature = self.settings.temperature
         query = self.model(first)
         if self.method == "moco":
             with torch.no_grad():
                 _update_momentum_model(
-                    self.momentum_model, self.model, self.settings["encoder_momentum"]
+                    self.momentum_model, self.model, self.settings.encoder_momentum
                 )
                 key = self.momentum_model(second)
             logits = moco_logits(query, key, self.queue.keys.clone(), temperature)
             targets = torch.zeros(len(items), dtype=torch.long, device=items.device)
             own = (self.queue.items == items[:, None]).float().mean()
-            if not self.settings["frozen_queue"]:
+            if not self.settings.frozen_queue:
                 self.queue.enqueue(key, items)
         else:
             logits, targets = simclr_logits(query, self.model(second), temperature)

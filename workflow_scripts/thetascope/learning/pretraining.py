@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import torch
@@ -13,7 +11,7 @@ from torch import Generator, Tensor
 from torchvision.transforms import v2
 
 from thetascope.errors import UserError
-from thetascope.learning.contrastive import COLUMNS, Learner
+from thetascope.learning.contrastive import COLUMNS, Learner, Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View, rotate
@@ -68,7 +66,7 @@ def pretrain(
     angle: float | None,
     view: View,
     method: str,
-    settings: Mapping[str, Any],
+    settings: Pretrain,
     generator: Generator,
     state: State | None = None,
 ) -> pd.DataFrame:
@@ -87,8 +85,8 @@ def pretrain(
         Canvas and interpolation of the pair.
     method : {"moco", "simclr"}
         MoCo v2 (Chen et al. 2020, arXiv 2003.04297) or SimCLR (Chen et al. 2020, arXiv 2002.05709).
-    settings : Mapping
-        The configuration's `pretrain` section.
+    settings : Pretrain
+        How long and by what rates.
     generator : Generator
         The job's random state.
     state : State or None
@@ -110,31 +108,27 @@ def pretrain(
     """
     if len(images) < 2:
         raise UserError(f"pre-training needs at least 2 training images, got {len(images)}")
-    if method == "moco" and settings["queue_size"] > len(images):
+    if method == "moco" and settings.queue_size > len(images):
         log.warning(
             "pretrain.queue_size: %d is more than the %d training images: each meets keys of its "
             "own among the negatives (`own_key_share` in pretrain.csv); lower it",
-            settings["queue_size"],
+            settings.queue_size,
             len(images),
         )
     device = images.device
     learner = Learner(encoder, method, settings, generator, device)
-    batch_size = min(settings["batch_size"], len(images))
+    batch_size = min(settings.batch_size, len(images))
     steps = len(images) // batch_size  # the rest of a shuffled epoch waits for the next one
-    peak_lr = settings["lr"] * batch_size / 256
+    peak_lr = settings.lr * batch_size / 256
     if angle is not None:
         first, second = view.original(images, angle), view.rotated(images, angle)
 
     epochs: list[list[float]] = []
     parts = learner.parts()
-    if state and (saved := state.load()):
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-        generator.set_state(saved["generator"])
-        torch.set_rng_state(saved["torch"])
-        epochs = saved["epochs"]
-    for epoch in range(len(epochs), settings["epochs"]):
-        lr = peak_lr * learning_rate_factor(settings["schedule"], epoch / settings["epochs"])
+    if state:
+        epochs = state.resume(parts, generator) or epochs
+    for epoch in range(len(epochs), settings.epochs):
+        lr = peak_lr * learning_rate_factor(settings.schedule, epoch / settings.epochs)
         learner.optimizer.param_groups[0]["lr"] = lr
         if angle is None:
             first, second = (augment(view.original(images), view, generator) for _ in range(2))
@@ -144,19 +138,14 @@ def pretrain(
             sums += learner.step(first[items], second[items], items)
         row = [epoch + 1, lr, *(sums / steps).tolist()]
         loss_, top1 = row[2:4]
-        log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings["epochs"], loss_, top1)
+        log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings.epochs, loss_, top1)
         if not math.isfinite(loss_):
             raise UserError(
                 f"the loss is {loss_} in epoch {epoch + 1}: lower `pretrain.lr` "
-                f"(now {settings['lr']}) or raise `pretrain.temperature` "
-                f"(now {settings['temperature']})"
+                f"(now {settings.lr}) or raise `pretrain.temperature` "
+                f"(now {settings.temperature})"
             )
         epochs.append(row)
         if state:
-            state.save(
-                **{name: part.state_dict() for name, part in parts.items()},
-                generator=generator.get_state(),
-                torch=torch.get_rng_state(),
-                epochs=epochs,
-            )
+            state.save(parts, generator, epochs)
     return pd.DataFrame(epochs, columns=COLUMNS)

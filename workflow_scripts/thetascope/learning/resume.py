@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Generator
+
 from thetascope.errors import UserError
 from thetascope.learning import checkpoints
 
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 
 class State:
     """Where a training job keeps what it needs to go on.
+
+    A loop calls `resume` before its first epoch and `save` after each, with the same parts.
 
     Parameters
     ----------
@@ -45,8 +50,32 @@ class State:
         self.path, self.key, self.interval = Path(path), digest.hexdigest(), interval
         self.saved = time.monotonic()
 
-    def load(self) -> dict[str, Any] | None:
-        """What was last saved by this very job; None if there is nothing."""
+    def resume(self, parts: Mapping[str, Any], generator: Generator) -> Any:
+        """Bring parts, generator and torch's global random state to where they were saved.
+
+        Parameters
+        ----------
+        parts : mapping of str to object
+            All that changes in training, with `state_dict` and `load_state_dict`: modules,
+            optimisers, queues.
+        generator : Generator
+            The job's random state.
+
+        Returns
+        -------
+        object
+            The `progress` that was saved; None, and nothing is changed, if this very job saved
+            nothing or the file is damaged.
+        """
+        if not (saved := self._load()):
+            return None
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+        generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["torch"])
+        return saved["progress"]
+
+    def _load(self) -> dict[str, Any] | None:
         if not self.path.exists():
             return None
         try:
@@ -60,10 +89,21 @@ class State:
         log.info("going on from %s", self.path)
         return contents
 
-    def save(self, **contents: object) -> None:
-        """Save, unless it was done less than `interval` seconds ago."""
+    def save(self, parts: Mapping[str, Any], generator: Generator, progress: object) -> None:
+        """Save what `resume` needs, unless it was done less than `interval` seconds ago.
+
+        `progress` is plain values and tensors, such as the rows of all epochs until now.
+        """
         if time.monotonic() - self.saved >= self.interval:
-            checkpoints.save(self.path, {}, key=self.key, **contents)
+            checkpoints.save(
+                self.path,
+                {},
+                key=self.key,
+                parts={name: part.state_dict() for name, part in parts.items()},
+                generator=generator.get_state(),
+                torch=torch.get_rng_state(),
+                progress=progress,
+            )
             self.saved = time.monotonic()
 
     def remove(self) -> None:

@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,31 @@ from thetascope.learning.encoders import Encoder
 from thetascope.learning.resume import State
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """How a U-Net is fine-tuned: the configuration's `finetune`.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the training images, at most.
+    batch_size : int
+        Images per step; at most all images.
+    lr : float
+        Learning rate of Adam (Kingma & Ba 2015, arXiv 1412.6980).
+    patience : int
+        Epochs without a better validation Dice before it stops.
+    decoder_channels : Sequence of int
+        As for `UNet`.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    patience: int
+    decoder_channels: Sequence[int]
 
 
 class DecoderBlock(nn.Sequential):
@@ -80,12 +106,10 @@ class UNet(nn.Module):
         return logits
 
 
-def build_unet(
-    encoder: Encoder, classes: int, settings: Mapping[str, Any], generator: Generator
-) -> UNet:
-    """U-Net with a decoder drawn from the job's random state; `settings` is `finetune`."""
+def build_unet(encoder: Encoder, classes: int, settings: Finetune, generator: Generator) -> UNet:
+    """U-Net with a decoder drawn from the job's random state."""
     torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    return UNet(encoder, classes, settings["decoder_channels"])
+    return UNet(encoder, classes, settings.decoder_channels)
 
 
 def save_unet(model: UNet, path: str | Path, record: Mapping[str, Any]) -> None:
@@ -156,7 +180,7 @@ def finetune(
     masks: Tensor,
     train: Sequence[int],
     validation: Sequence[int],
-    settings: Mapping[str, Any],
+    settings: Finetune,
     generator: Generator,
     state: State | None = None,
 ) -> pd.DataFrame:
@@ -170,8 +194,8 @@ def finetune(
         Float [N, C, S, S] in [0, 1] and labels [N, S, S], on the model's device.
     train, validation : Sequence of int
         Rows of the two parts.
-    settings : Mapping
-        The configuration's `finetune` section.
+    settings : Finetune
+        How long and by what rate.
     generator : Generator
         The job's random state.
     state : State or None
@@ -189,22 +213,18 @@ def finetune(
         If the loss is not finite.
     """
     model.to(images.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
     rows = torch.as_tensor(train)
     held_out = torch.as_tensor(validation, device=images.device)
-    batch_size = min(settings["batch_size"], len(rows))
+    batch_size = min(settings.batch_size, len(rows))
     classes = model.classifier.out_channels
     best_dice, best_epoch, best_state = -1.0, 0, model.state_dict()
     epochs: list[dict[str, float]] = []
-    if state and (saved := state.load()):
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["adam"])
-        generator.set_state(saved["generator"])
-        torch.set_rng_state(saved["torch"])
-        best_dice, best_epoch, best_state = saved["best"]
-        epochs = saved["epochs"]
-    for epoch in range(len(epochs) + 1, settings["epochs"] + 1):
-        if epoch - best_epoch > settings["patience"]:
+    parts: dict[str, Any] = {"model": model, "adam": optimizer}
+    if state and (saved := state.resume(parts, generator)):
+        epochs, (best_dice, best_epoch, best_state) = saved
+    for epoch in range(len(epochs) + 1, settings.epochs + 1):
+        if epoch - best_epoch > settings.patience:
             break
         model.train()
         order = rows[torch.randperm(len(rows), generator=generator)].to(images.device)
@@ -220,12 +240,12 @@ def finetune(
         dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
         log.info(
-            "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings["epochs"], mean_loss, dice
+            "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings.epochs, mean_loss, dice
         )
         if not math.isfinite(mean_loss):
             raise UserError(
                 f"the loss is {mean_loss} in epoch {epoch}: lower `finetune.lr` (now "
-                f"{settings['lr']}); if it is so in epoch 1, the encoder has probably diverged in "
+                f"{settings.lr}); if it is so in epoch 1, the encoder has probably diverged in "
                 "pre-training: lower `pretrain.lr`"
             )
         epochs.append({"epoch": epoch, "loss": mean_loss, "validation_dice": dice})
@@ -233,14 +253,7 @@ def finetune(
             best_dice, best_epoch = dice, epoch
             best_state = copy.deepcopy(model.state_dict())
         if state:
-            state.save(
-                model=model.state_dict(),
-                adam=optimizer.state_dict(),
-                generator=generator.get_state(),
-                torch=torch.get_rng_state(),
-                best=(best_dice, best_epoch, best_state),
-                epochs=epochs,
-            )
+            state.save(parts, generator, (epochs, (best_dice, best_epoch, best_state)))
     model.load_state_dict(best_state)
     table = pd.DataFrame(epochs)
     return table.assign(best=table["epoch"] == best_epoch)

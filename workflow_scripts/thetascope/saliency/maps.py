@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,61 @@ from thetascope.saliency.sanity import deletion_insertion, randomised
 Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, attribution) → that of x and that of y
 
 
-def _blur(maps: Tensor, blur: Mapping[str, Any] | None) -> Tensor:
-    """Smooth maps [N, S, S] by a Gaussian of `size` taps and standard deviation `sigma`, pixels."""
-    return gaussian_blur(maps, [blur["size"]] * 2, [blur["sigma"]] * 2) if blur else maps
+@dataclass(frozen=True)
+class Blur:
+    """Smoothing by a Gaussian.
+
+    Attributes
+    ----------
+    size : int
+        Taps per side, odd.
+    sigma : float
+        Standard deviation in pixels.
+    """
+
+    size: int
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Which maps are taken, and how: the configuration's `saliency` but for the scoring.
+
+    Attributes
+    ----------
+    samples, noise_level, noise_scale, times_input, chunk_size
+        As for `smoothgrad`.
+    blur : Blur or None
+        Smoothing of all maps, before they are turned back.
+    unaligned : bool
+        Also give the map of R_θ x as it is, not turned back.
+    guided : bool
+        Guided backpropagation, see `guided`.
+    randomise : Sequence of int
+        Percent of the layers whose weights are shuffled, one more pair of models for each, see
+        `randomised`.
+    deletion : int
+        Steps of the curves of `deletion_insertion`; 0 leaves them out.
+    items : int
+        Test items to map at most.
+    """
+
+    samples: int
+    noise_level: float
+    noise_scale: str
+    times_input: bool
+    blur: Blur | None
+    unaligned: bool
+    guided: bool
+    randomise: Sequence[int]
+    deletion: int
+    items: int
+    chunk_size: int
+
+
+def _blur(maps: Tensor, blur: Blur | None) -> Tensor:
+    """Smooth maps [N, S, S]."""
+    return gaussian_blur(maps, [blur.size] * 2, [blur.sigma] * 2) if blur else maps
 
 
 def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
@@ -44,7 +97,7 @@ def saliency_maps(
     images: Tensor,
     degrees: float,
     view: View,
-    settings: Mapping[str, Any],
+    settings: Saliency,
     generator: Generator,
 ) -> dict[str, np.ndarray]:
     """SmoothGrad and plain gradient of both models, and the baselines, for x and for R_θ x.
@@ -60,8 +113,8 @@ def saliency_maps(
         θ of the pair.
     view : View
         Canvas and interpolation.
-    settings : Mapping
-        The configuration's `saliency` section.
+    settings : Saliency
+        Which maps, and how.
     generator : Generator
         The job's random state.
 
@@ -84,11 +137,11 @@ def saliency_maps(
         "valid.original": view.valid(images, 0.0),
         "valid.rotated": view.valid(images, degrees),
     }
-    if settings["unaligned"]:
+    if settings.unaligned:
         arrays["valid.unaligned"] = view.shown(images, degrees)
     maps: Maps = {("baseline", name): (draw(x), draw(y)) for name, draw in BASELINES.items()}
     models = {"": (encoder, unet)}
-    for percent in settings["randomise"]:
+    for percent in settings.randomise:
         # a random state of its own: it leaves the maps of all other models as they are
         shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
         options = (percent, torch.cat([x, y]), shuffle)
@@ -98,13 +151,13 @@ def saliency_maps(
         found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
         maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
     for (model, kind), pair in maps.items():
-        original, rotated = (_blur(m, settings["blur"]) for m in pair)
+        original, rotated = (_blur(m, settings.blur) for m in pair)
         arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
         arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
-        if settings["unaligned"]:
+        if settings.unaligned:
             shown = arrays["valid.unaligned"].to(rotated)
             arrays[f"{model}.unaligned.{kind}"] = rotated * shown
-    if settings["deletion"]:
+    if settings.deletion:
         objectives = {
             "pretrained": (pair_cosine(encoder), (x, y)),
             "finetuned": (foreground_logit(unet), (x,)),
@@ -119,30 +172,31 @@ def _model_maps(
     unet: UNet,
     x: Tensor,
     y: Tensor,
-    settings: Mapping[str, Any],
+    settings: Saliency,
     generator: Generator,
 ) -> Maps:
     """SmoothGrad and plain gradient of both models, float [N, S, S] each."""
-    kinds = {"smoothgrad": (settings["samples"], settings["noise_level"]), "gradient": (1, 0.0)}
+    kinds = {"smoothgrad": (settings.samples, settings.noise_level), "gradient": (1, 0.0)}
     encoder, unet = folded(encoder, x), folded(unet, x)
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     models = nn.ModuleList([encoder, unet])
     maps: Maps = {}
-    with guided(models) if settings["guided"] else nullcontext():
+    with guided(models) if settings.guided else nullcontext():
         for kind, (samples, noise_level) in kinds.items():
-            options = (
-                samples,
-                noise_level,
-                settings["chunk_size"],
-                generator,
-                settings["noise_scale"],
-                settings["times_input"],
+            gradients = partial(
+                smoothgrad,
+                samples=samples,
+                noise_level=noise_level,
+                chunk_size=settings.chunk_size,
+                generator=generator,
+                noise_scale=settings.noise_scale,
+                times_input=settings.times_input,
             )
-            maps["pretrained", kind] = smoothgrad(cosine, (x, y), *options)
+            maps["pretrained", kind] = gradients(cosine, (x, y))
             if noise_level == 0 and torch.equal(x, y):
                 # the cosine of equal views is at its maximum: what is not 0 here is rounding
                 maps["pretrained", kind] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
-            of_x, of_y = (smoothgrad(logit, (z,), *options)[0] for z in (x, y))
+            of_x, of_y = (gradients(logit, (z,))[0] for z in (x, y))
             maps["finetuned", kind] = (of_x, of_y)
     return maps
 
@@ -150,7 +204,7 @@ def _model_maps(
 def _areas(
     objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...]]],
     arrays: Mapping[str, Tensor],
-    settings: Mapping[str, Any],
+    settings: Saliency,
     generator: Generator,
 ) -> dict[str, Tensor]:
     """Deletion and insertion by every map of these models, with that by the footprint: [2, N]."""
@@ -165,8 +219,8 @@ def _areas(
                     objective,
                     inputs,
                     array,
-                    settings["deletion"],
-                    settings["chunk_size"],
+                    settings.deletion,
+                    settings.chunk_size,
                     generator.clone_state(),
                 )
                 for key, array in {place: footprint, **maps}.items()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,24 @@ METRICS = (
 )
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How maps are scored: what the configuration's `saliency` says of it.
+
+    Attributes
+    ----------
+    quantile : float
+        For `binarise_quantile`, in (0, 1).
+    extra_metrics : Sequence of str
+        Beside `METRICS`: `dice_positive`, which calls every pixel above 0 foreground, or
+        `overlap_otsu`, `overlap_area`, `overlap_quantile`, `overlap_positive`: `overlap` in the
+        place of Dice.
+    """
+
+    quantile: float
+    extra_metrics: Sequence[str]
 
 
 def dice(a: Mask, b: Mask) -> float:
@@ -188,9 +207,7 @@ def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
     return found
 
 
-def score(
-    saliency: Map, mask: Mask, quantile: float, extra: Sequence[str] = ()
-) -> dict[str, float]:
+def score(saliency: Map, mask: Mask, settings: Scoring) -> dict[str, float]:
     """Score one map by all of `METRICS`, and by more on demand.
 
     Parameters
@@ -199,24 +216,21 @@ def score(
         Float [S, S], finite and ≥ 0.
     mask : ndarray
         Bool [S, S].
-    quantile : float
-        For `binarise_quantile`, in (0, 1).
-    extra : sequence of str
-        `dice_positive`, which calls every pixel above 0 foreground, or `overlap_otsu`,
-        `overlap_area`, `overlap_quantile`, `overlap_positive`: `overlap` in the place of Dice.
+    settings : Scoring
+        Which quantile, and what more.
 
     Returns
     -------
     dict
         Metric → value in [0, 1], or NaN by the module's rules.
     """
-    names = [*METRICS, *extra]
+    names = [*METRICS, *settings.extra_metrics]
     if not mask.any() or mask.all() or not saliency.any():
         return dict.fromkeys(names, np.nan)
     binarised = {
         "otsu": binarise_otsu(saliency),
         "area": binarise_area(saliency, int(mask.sum())),
-        "quantile": binarise_quantile(saliency, quantile),
+        "quantile": binarise_quantile(saliency, settings.quantile),
         "positive": saliency > 0,
     }
     scores = {f"dice_{name}": dice(foreground, mask) for name, foreground in binarised.items()}
@@ -230,8 +244,7 @@ def score_maps(
     saliency: Mapping[str, NDArray],
     ids: Sequence[str],
     cases: Sequence[str],
-    quantile: float,
-    extra: Sequence[str] = (),
+    settings: Scoring,
 ) -> pd.DataFrame:
     """Score all maps of one evaluation, each beside the footprint null.
 
@@ -242,7 +255,7 @@ def score_maps(
         `valid.{input}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
     ids, cases : sequence of str
         Of the n items.
-    quantile, extra
+    settings : Scoring
         As for `score`.
 
     Returns
@@ -269,7 +282,7 @@ def score_maps(
             log.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
         if input_ not in nulls:
             footprint = saliency[f"valid.{input_}"].astype(np.float32)
-            nulls[input_] = [score(footprint, mask, quantile, extra) for mask in masks]
+            nulls[input_] = [score(footprint, mask, settings) for mask in masks]
         for i, (item, case, values, mask, null) in enumerate(
             zip(ids, cases, maps, masks, nulls[input_], strict=True)
         ):
@@ -278,7 +291,7 @@ def score_maps(
                     f"saliency map {key} of item {item} holds values that are negative or not "
                     "finite; the model has probably diverged: check its losses and lower `lr`"
                 )
-            scores = score(values, mask, quantile, extra)
+            scores = score(values, mask, settings)
             both = {metric: (value, null[metric]) for metric, value in scores.items()}
             both |= {metric: (own[i], edges[i]) for metric, (own, edges) in compared.items()}
             for metric, pair in both.items():

@@ -1,0 +1,246 @@
+"""SmoothGrad against captum, a linear model, and itself; folded batch-norm; guidance."""
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from thetascope.errors import UserError
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.rotation import View
+from thetascope.learning.segmentation import UNet
+from thetascope.saliency.gradients import folded, guided, smoothgrad
+from thetascope.saliency.objectives import foreground_logit, pair_cosine
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(4 * 10 * 10, 1), nn.Flatten(0),
+    ).eval()  # fmt: skip
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 2, 12, 12, generator=generator(5))
+
+
+def test_a_linear_models_map_is_its_weights(images):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    (maps,) = smoothgrad(lambda x: (x * weights).sum((1, 2, 3)), (images,), 7, 0.5, 3, generator())
+    torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 8, 20, 100])
+def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size):
+    (reference,) = smoothgrad(network, (images,), 8, 0.15, 24, generator())
+    (maps,) = smoothgrad(network, (images,), 8, 0.15, chunk_size, generator())
+    torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-7)
+
+
+def test_against_captum_with_the_same_noise(network, images):
+    samples, level = 6, 0.15
+    (ours,) = smoothgrad(network, (images,), samples, level, 4, generator(3))
+    noise, saliency = generator(3), captum.attr.Saliency(network)
+    for image, map_ in zip(images, ours, strict=True):
+        sigma = level * (image.max() - image.min())
+        noisy = image + sigma * torch.randn(samples, *image.shape, generator=noise)
+        theirs = saliency.attribute(noisy, abs=False).mean(dim=0).abs().amax(dim=0)
+        torch.testing.assert_close(map_, theirs, rtol=1e-4, atol=1e-7)
+
+
+def test_agrees_with_captums_noise_tunnel_as_samples_grow(network, images):
+    """Its own noise, the same expectation: the maps correlate almost perfectly."""
+    image = images[:1]
+    sigma = float(0.15 * (image.max() - image.min()))
+    torch.manual_seed(0)
+    theirs = captum.attr.NoiseTunnel(captum.attr.Saliency(network)).attribute(
+        image, nt_type="smoothgrad", nt_samples=400, stdevs=sigma, abs=False
+    )
+    (ours,) = smoothgrad(network, (image,), 400, 0.15, 100, generator())
+    pair = np.stack([ours[0].flatten(), theirs[0].abs().amax(dim=0).flatten().detach()])
+    assert np.corrcoef(pair)[0, 1] > 0.98
+
+
+def test_without_noise_it_is_the_plain_gradient(network, images):
+    (maps,) = smoothgrad(network, (images,), 1, 0.0, 2, generator())
+    theirs = captum.attr.Saliency(network).attribute(images.clone(), abs=True).amax(dim=1)
+    torch.testing.assert_close(maps, theirs)
+
+
+def test_noise_is_relative_to_each_items_range():
+    """The mean gradient of x³ is 3(x² + σ²): it tells the σ that was used."""
+    images = torch.zeros(2, 1, 4, 4)
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 1.0, 10.0
+    (maps,) = smoothgrad(lambda x: (x**3).sum((1, 2, 3)), (images,), 4000, 0.2, 500, generator())
+    sigma = (maps[:, 1:, :].mean(dim=(1, 2)) / 3).sqrt()
+    torch.testing.assert_close(sigma, torch.tensor([0.2, 2.0]), rtol=0.03, atol=0)
+
+
+def test_quarter_turn_equivariance(images):
+    """A scalar that does not change under rotation has maps that turn with the picture."""
+
+    def scalar(x):
+        return (x**2).sum((1, 2, 3)) ** 1.5
+
+    (plain,) = smoothgrad(scalar, (images,), 1, 0.0, 8, generator())
+    (turned,) = smoothgrad(scalar, (View().rotated(images, 90.0),), 1, 0.0, 8, generator())
+    torch.testing.assert_close(View().align(turned, 90.0), plain)
+
+
+def test_guided_agrees_with_captum_and_leaves_no_trace(network, images):
+    with guided(network):
+        (ours,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+    theirs = captum.attr.GuidedBackprop(network).attribute(images.clone()).abs().amax(dim=1)
+    torch.testing.assert_close(ours, theirs)
+    (plain,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+    assert not torch.allclose(plain, ours)
+    assert not any(m._backward_hooks for m in network.modules())
+
+
+def test_guided_restores_relus_that_work_in_place():
+    torch.manual_seed(0)
+    encoder = Encoder("efficientnet_lite0", 3).eval()
+    before = [getattr(m, "inplace", None) for m in encoder.modules()]
+    with guided(encoder):
+        x = torch.rand(1, 3, 32, 32)
+        (maps,) = smoothgrad(lambda x: encoder(x).sum(1), (x,), 1, 0.0, 1, generator())
+    assert maps.isfinite().all()
+    assert [getattr(m, "inplace", None) for m in encoder.modules()] == before
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "vit_base_patch16_224"])
+def test_guided_is_refused_without_relus(name):
+    with pytest.raises(UserError, match=r"saliency\.guided"), guided(Encoder(name, 3)):
+        pass
+
+
+def pair(x, y):
+    return (x * y).sum((1, 2, 3)) ** 2 + (x**3).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 8, 100])
+def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size):
+    inputs = images, images.flip(0)
+    reference = smoothgrad(pair, inputs, 5, 0.15, 15, generator())
+    maps = smoothgrad(pair, inputs, 5, 0.15, chunk_size, generator())
+    for ours, theirs in zip(maps, reference, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
+    """For |x − y|² the gradient is twice the difference of the two noises, 0 if they were one."""
+
+    def distance(x, y):
+        return ((x - y) ** 2).sum((1, 2, 3))
+
+    maps = smoothgrad(distance, (images, images), 2, 0.15, 4, generator())
+    assert all(m.mean() > 0.05 for m in maps)
+    torch.testing.assert_close(*maps)
+
+
+def test_same_generator_same_maps_and_another_others(network, images):
+    first, again, other = (
+        smoothgrad(network, (images,), 3, 0.15, 8, generator(seed))[0] for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_an_items_map_does_not_depend_on_the_items_after_it(network, images):
+    (all_of_them,) = smoothgrad(network, (images,), 3, 0.15, 8, generator())
+    (first,) = smoothgrad(network, (images[:1],), 3, 0.15, 8, generator())
+    torch.testing.assert_close(all_of_them[:1], first)
+
+
+def test_guided_on_a_residual_network_agrees_with_captum():
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3).eval()
+    x = torch.rand(2, 3, 32, 32, generator=generator())
+    with guided(encoder):
+        (ours,) = smoothgrad(lambda x: encoder(x)[:, 7], (x,), 1, 0.0, 8, generator())
+    for module in encoder.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # captum does not do this itself
+    theirs = captum.attr.GuidedBackprop(encoder).attribute(x.clone(), target=7).abs().amax(dim=1)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_guided_leaves_no_trace_of_a_failure_either():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(inplace=True))
+    with pytest.raises(RuntimeError, match="inside"), guided(model):
+        assert not model[1].inplace
+        raise RuntimeError("inside")
+    assert model[1].inplace
+    assert not model[1]._backward_hooks
+
+
+def test_the_inverse_noise_scale_divides_by_the_range():
+    """The noise an objective sees, item by item, against both formulas; a flat item gets none."""
+    images = torch.zeros(3, 1, 40, 40)
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 0.5, 0.1
+    seen = []
+
+    def objective(x):
+        seen.append(x.detach())
+        return x.sum((1, 2, 3))
+
+    for scale, expected in (
+        ("range", [0.1 * 0.5, 0.1 * 0.1, 0]),
+        ("inverse_range", [0.1 / 0.5, 0.1 / 0.1, 0]),
+    ):
+        seen.clear()
+        smoothgrad(objective, (images,), 4, 0.1, 4, generator(), scale)
+        noise = torch.cat(seen).view(3, 4, 40, 40) - images
+        assert noise.std((1, 2, 3)).tolist() == pytest.approx(expected, rel=0.03)
+
+
+def test_times_input_of_a_linear_model_is_the_product(images):
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    (maps,) = smoothgrad(
+        lambda x: (x * weights).sum((1, 2, 3)), (images,), 3, 0.5, 4, generator(), "range", True
+    )
+    torch.testing.assert_close(maps, (images * weights).abs().amax(1))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnext_tiny"])
+def test_folding_changes_neither_function_nor_gradient(name):
+    torch.manual_seed(0)
+    encoder = Encoder(name)
+    unet = UNet(encoder, 2, [16, 16, 8, 8, 8]).double().eval()
+    for module in unet.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as after training, not 0 and 1
+            for values in (module.running_mean, module.weight.data, module.bias.data):
+                values.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
+    x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    for model, objective, inputs in (
+        (encoder, pair_cosine, (x, x.flip(3))),
+        (unet, foreground_logit, (x,)),
+    ):
+        fast = folded(model, x)
+        left = [n for n, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
+        assert set(left) <= {"encoder.network.bn2"}  # which the U-Net on EfficientNet does not use
+        assert torch.allclose(fast(x), model(x), rtol=1e-9, atol=1e-12)
+        ours = smoothgrad(objective(fast), inputs, 1, 0.0, 4, generator())
+        copies = tuple(i.clone() for i in inputs)
+        theirs = captum.attr.Saliency(objective(model)).attribute(copies, abs=True)
+        for one, other in zip(ours, theirs, strict=True):
+            other = other.amax(dim=1)
+            assert (one - other).abs().max() < 1e-7 * other.max()
+
+
+def test_folding_leaves_the_model_as_it_is():
+    encoder = Encoder("resnet18")
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    folded(encoder, torch.rand(1, 3, 32, 32))
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in encoder.modules())

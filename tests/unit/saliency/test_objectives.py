@@ -1,0 +1,46 @@
+"""The scalars behind the maps, and their gradients."""
+
+import numpy as np
+import torch
+
+from thetascope.learning.encoders import Encoder
+from thetascope.saliency.gradients import smoothgrad
+from thetascope.saliency.objectives import foreground_logit, pair_cosine
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_both_inputs_of_a_pair_get_their_own_gradient():
+    torch.manual_seed(0)
+    encoder = Encoder("resnet18", 3).eval()
+    x, y = (torch.rand(2, 3, 32, 32, generator=generator(i)) for i in (1, 2))
+    ours = smoothgrad(pair_cosine(encoder), (x, y), 1, 0.0, 8, generator())
+    for position, map_ in enumerate(ours):
+        pair = [x.clone(), y.clone()]
+        pair[position].requires_grad_()
+        a, b = (encoder(p) for p in pair)
+        cosine = (a * b).sum(1) / a.norm(dim=1) / b.norm(dim=1)
+        (gradient,) = torch.autograd.grad(cosine.sum(), pair[position])
+        torch.testing.assert_close(map_, gradient.abs().amax(1), rtol=1e-3, atol=1e-6)
+
+
+def test_foreground_logit_is_the_log_odds_of_any_foreground():
+    logits = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    p = logits.softmax(dim=1).numpy()
+    odds = (p[:, 1] + p[:, 2]) / p[:, 0]
+    ours = foreground_logit(lambda x: x)(logits)
+    np.testing.assert_allclose(ours, np.log(odds).mean(axis=(1, 2)))
+
+
+def test_the_cosine_of_a_picture_with_itself_has_no_gradient():
+    """Its maximum, 1: at θ = 0 and 360 the plain gradient of the pair is 0 but for rounding."""
+    torch.manual_seed(0)
+    cosine = pair_cosine(Encoder("resnet18", 3).eval())
+    x = torch.rand(1, 3, 32, 32, generator=generator())
+    largest = {
+        turns: smoothgrad(cosine, (x, x.rot90(turns, (2, 3))), 1, 0.0, 2, generator())[0].max()
+        for turns in (0, 1)
+    }
+    assert largest[0] < 1e-4 * largest[1]
