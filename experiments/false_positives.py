@@ -2,6 +2,8 @@
 
     python experiments/false_positives.py 200 [results/tables/dice_per_item.parquet]
 
+It needs the development set-up (CONTRIBUTING.md).
+
 Gives the runs of a finished study other angles, drawn anew for each seed and repeat, so that
 nothing in their scores depends on θ any more but what the footprint does: nothing if maps `ignore`
 it (values are drawn, the footprint stays), all of it if they `follow` it (what is above it is
@@ -19,11 +21,10 @@ import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
+from thetascope.analysis.inference import false_discovery, period_tests
+from thetascope.analysis.scores import read_scores
 
-from thetascope.analysis.inference import false_discovery, period_tests  # noqa: E402
-from thetascope.analysis.scores import read_scores  # noqa: E402
+HERE = Path(__file__).parent
 
 LEVEL = 0.05
 
