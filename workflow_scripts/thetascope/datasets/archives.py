@@ -97,7 +97,7 @@ def _compare_headers(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
 
     zipfile believes the directory, where zeros would make an empty file of it.
     """
-    assert zipped.fp
+    assert zipped.fp  # noqa: S101 (for mypy)
     zipped.fp.seek(info.header_offset)
     flags, crc, packed, size = struct.unpack("<6xH6x3L4x", zipped.fp.read(30))
     streamed, zip64 = flags & 8, 0xFFFFFFFF in (packed, size)  # then they stand elsewhere

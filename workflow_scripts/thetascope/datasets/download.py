@@ -172,7 +172,8 @@ def _open(url: str, start: int, validator: str | None) -> Response:
     proxies = {k: v for k, v in getproxies().items() if k == "https"}
     opener = build_opener(_SameScheme, ProxyHandler(proxies))
     try:
-        return opener.open(Request(url, headers=headers), timeout=TIMEOUT)
+        # the scheme is checked when the download begins, and at every redirect
+        return opener.open(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
         if error.code == 416 and start:
             return error
