@@ -13,18 +13,17 @@ import torch
 import yaml
 from in_turn import compare
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
-
-from thetascope.learning import (  # noqa: E402
+from thetascope.learning import (
     contrastive,
     convolutions,
     pretraining,
     runtime,
     segmentation,
 )
-from thetascope.learning.encoders import Encoder  # noqa: E402
-from thetascope.learning.rotation import View  # noqa: E402
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.rotation import View
+
+ROOT = Path(__file__).parents[1]
 
 rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from thetascope.angles import label
+from thetascope.files import write_csv
+from thetascope.saliency.metrics import METRICS
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from thetascope.angles import label  # noqa: E402
-from thetascope.files import write_csv  # noqa: E402
-from thetascope.saliency.metrics import METRICS  # noqa: E402
 
 ITEMS, EPOCHS, PATTERNS = 75, 5, 360
 ARM = {"view": "plain", "encoder": "resnet18", "method": "moco"}

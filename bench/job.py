@@ -23,11 +23,10 @@ import yaml
 from PIL import Image
 from snakemake.utils import update_config
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+from thetascope.datasets import options
+from thetascope.files import read_csv
 
-from thetascope.datasets import options  # noqa: E402
-from thetascope.files import read_csv  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 

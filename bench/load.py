@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Whether Snakemake's main process stays as it is while hundreds of real jobs run.
 
-Usage: python bench/load.py FOLDER [ANGLES]. Plans 5,000 jobs, then runs ANGLES × (pretrain,
-finetune, saliency, score) on hardly any work at `--cores 8`, and prints the main process's memory,
-open files and threads by tenths of the run.
+Usage: PYTHONPATH=tests/workflow python bench/load.py FOLDER [ANGLES]. Plans 5,000 jobs, then runs
+ANGLES × (pretrain, finetune, saliency, score) on hardly any work at `--cores 8`, and prints the
+main process's memory, open files and threads by tenths of the run.
 """
 
 import re
@@ -11,10 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "workflow"))
+from snakemake_runs import copy_workflow, planned_jobs
 
-from snakemake_runs import copy_workflow, planned_jobs  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 TARGET = "results/tables/dice_per_item.parquet"
 MANY = "angles={start: 0, stop: 250, step: 0.2}"

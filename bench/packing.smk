@@ -4,10 +4,7 @@
 # has one state: a block that fails, or lacks one file, is computed again as a whole.
 
 import os
-import sys
 from types import SimpleNamespace
-
-sys.path.insert(0, f"{workflow.basedir}/../workflow_scripts")
 
 
 include: "../Snakefile"

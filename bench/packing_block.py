@@ -1,11 +1,9 @@
 """Rules block_…: run the scripts of many jobs in this one process."""
 
 import runpy
-import sys
 from types import SimpleNamespace
 
 SCRIPTS = f"{snakemake.scriptdir}/../workflow_scripts"
-sys.path.insert(0, SCRIPTS)
 
 
 class Named(list):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What planning many angles takes: `all` of the default experiment, and a chain as bare as can be.
 
-Usage: python bench/plan.py [ANGLES]. Both have four rules per data set and angle, of three data
-sets; those of the bare chain have one input, one output and nothing else. Dry-runs in turn.
+Usage: PYTHONPATH=tests/workflow python bench/plan.py [ANGLES]. Both have four rules per data set
+and angle, of three data sets; those of the bare chain have one input, one output and nothing else.
+Dry-runs in turn.
 """
 
 import os
@@ -13,11 +14,9 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from snakemake_runs import copy_workflow, planned_jobs
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "workflow"))
-
-from snakemake_runs import copy_workflow, planned_jobs  # noqa: E402
 
 BARE = """
 rule all:

@@ -6,14 +6,11 @@ prints medians of ratios of CPU seconds, with quartiles. A chunk holds all image
 """
 
 import sys
-from pathlib import Path
 
 import captum.attr
 import torch
 from in_turn import compare
 from skimage.data import immunohistochemistry
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
 from thetascope.learning.checkpoints import initial_backbone
 from thetascope.learning.encoders import Encoder

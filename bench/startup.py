@@ -13,15 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-LIBRARY = Path(__file__).parents[1] / "workflow_scripts"
-sys.path.insert(0, str(LIBRARY))
-
-from thetascope.engine import prefork  # noqa: E402
+from thetascope.engine import prefork
 
 # what rule pretrain does until it trains, down to the first step
-JOB = f"""
-import sys
-sys.path.insert(0, {str(LIBRARY)!r})
+JOB = """
 from thetascope.engine import prefork
 prefork.hand_over()
 import resource

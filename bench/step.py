@@ -10,7 +10,6 @@ lightly is not installed it is left out: pip install lightly, in an environment 
 import argparse
 import copy
 import importlib.util
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +23,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+from thetascope.datasets import options
+from thetascope.datasets.adapters.folder import read_image
+from thetascope.datasets.arrays import resize
+from thetascope.learning import convolutions, runtime
+from thetascope.learning.contrastive import Learner, Pretrain
+from thetascope.learning.encoders import Encoder
+from thetascope.learning.pretraining import pretrain
+from thetascope.learning.rotation import View, rotate
 
-from thetascope.datasets import options  # noqa: E402
-from thetascope.datasets.adapters.folder import read_image  # noqa: E402
-from thetascope.datasets.arrays import resize  # noqa: E402
-from thetascope.learning import convolutions, runtime  # noqa: E402
-from thetascope.learning.contrastive import Learner, Pretrain  # noqa: E402
-from thetascope.learning.encoders import Encoder  # noqa: E402
-from thetascope.learning.pretraining import pretrain  # noqa: E402
-from thetascope.learning.rotation import View, rotate  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 ANGLE = 30.0
 CPU = torch.device("cpu")

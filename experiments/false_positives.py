@@ -2,6 +2,8 @@
 
     python experiments/false_positives.py 200 [results/tables/dice_per_item.parquet]
 
+It needs the development set-up (CONTRIBUTING.md).
+
 Gives the runs of a finished study other angles at random, for each seed and repeat. After that
 nothing in their scores depends on θ but what the footprint does: nothing if maps `ignore` it (the
 values change places, the footprint stays), all of it if they `follow` it (value − footprint changes
@@ -20,14 +22,13 @@ import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "workflow_scripts"))
+from thetascope.analysis.inference import false_discovery, period_tests
+from thetascope.analysis.scores import read_scores
+from thetascope.analysis.settings import Analysis, Permutations
+from thetascope.analysis.sweeps import Sweep, sweeps
+from thetascope.angles import FIXED
 
-from thetascope.analysis.inference import false_discovery, period_tests  # noqa: E402
-from thetascope.analysis.scores import read_scores  # noqa: E402
-from thetascope.analysis.settings import Analysis, Permutations  # noqa: E402
-from thetascope.analysis.sweeps import Sweep, sweeps  # noqa: E402
-from thetascope.angles import FIXED  # noqa: E402
+HERE = Path(__file__).parent
 
 LEVEL = 0.05
 DIAGONAL = Sweep("diagonal", FIXED)

@@ -2,7 +2,7 @@
 
 from thetascope.engine.job import job
 from thetascope.files import read_table, record
-from thetascope.report.figures.curves import periodogram_figure
+from thetascope.report.figures.periods import periodogram_figure
 from thetascope.report.figures.style import save
 
 with job(snakemake):

@@ -31,6 +31,11 @@ def test_direct_dependencies_are_pinned_and_compiled():
             assert compiled(file)[name.lower()] == version
 
 
+def test_what_builds_the_package_is_pinned_and_compiled_too():
+    """So `--no-build-isolation` installs nothing without a digest."""
+    assert set(PROJECT["build-system"]["requires"]) <= set(PROJECT["dependency-groups"]["dev"])
+
+
 def test_both_compiled_files_agree():
     run, develop = compiled("requirements.txt"), compiled("requirements-dev.txt")
     assert run.items() <= develop.items()

@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-from thetascope.engine import fingerprint
-
 SNAKEFILE = """
 rule all:
     input: "out-{case}.txt"
@@ -20,8 +18,6 @@ rule work:
 
 SCRIPT = """
 import logging
-import sys
-sys.path.insert(0, {library!r})
 from thetascope.errors import UserError
 from thetascope.engine.job import job
 
@@ -42,8 +38,7 @@ with job(snakemake):
 def run(tmp_path):
     def run(case):
         (tmp_path / "Snakefile").write_text(SNAKEFILE.format(case=case))
-        library = str(fingerprint.LIBRARY.parent)
-        (tmp_path / "work.py").write_text(SCRIPT.format(library=library))
+        (tmp_path / "work.py").write_text(SCRIPT)
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "1"],
             cwd=tmp_path,

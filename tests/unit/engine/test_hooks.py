@@ -74,9 +74,9 @@ def run(tmp_path, monkeypatch):
     """Run a small workflow with these lines in it; by default it succeeds and loses nothing."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"))
 
-    def run(lines, *arguments, code=0, shell="touch {output}", name="Snakefile"):
+    def run(lines, *arguments, code=0, command="touch {output}", name="Snakefile"):
         arguments = arguments if "--jobs" in arguments else ["--cores", "3", *arguments]
-        snakefile = PRELUDE.replace("{{", "{").replace("}}", "}").replace("{SHELL}", shell)
+        snakefile = PRELUDE.replace("{{", "{").replace("}}", "}").replace("{SHELL}", command)
         (tmp_path / name).write_text(snakefile + lines)
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments],
@@ -136,7 +136,7 @@ def test_is_limited(run):
 
 def test_limit(run):
     alone = "mkdir alone && sleep 0.5 && rmdir alone && touch {output}"
-    run('hooks.limit(workflow, "gpu", 1)', shell=alone)
+    run('hooks.limit(workflow, "gpu", 1)', command=alone)
 
 
 @pytest.mark.parametrize("lifted", [True, False])
@@ -192,13 +192,13 @@ def test_follow_progress(run):
 
 def test_progress_can_be_turned_off(run):
     quiet = ["--quiet", "progress"]
-    assert "the last lines of" not in run(PROGRESS.format(True), *quiet, shell="exit 1", code=1)
+    assert "the last lines of" not in run(PROGRESS.format(True), *quiet, command="exit 1", code=1)
     assert "jobs done" not in run(PROGRESS.format(True), *quiet)
 
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_the_log_of_a_failed_job_is_repeated(run, shown):
-    said = run(PROGRESS.format(shown), shell="exit 1", code=1)
+    said = run(PROGRESS.format(shown), command="exit 1", code=1)
     assert ("the last lines of 0.log:\ntrying\n" in said) == shown
 
 

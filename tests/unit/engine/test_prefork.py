@@ -12,13 +12,11 @@ import psutil
 import pytest
 
 from thetascope.engine import prefork
-from thetascope.engine.fingerprint import LIBRARY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux alone")
 
-HAND_OVER = f"""
+HAND_OVER = """
 import os, sys
-sys.path.insert(0, {str(LIBRARY.parent)!r})
 from thetascope.engine import prefork
 prefork.hand_over()
 """
@@ -100,8 +98,7 @@ def test_without_a_parent_a_script_goes_on_by_itself(script, tmp_path):
 
 def test_the_parent_ends_with_whoever_started_it_and_leaves_nothing():
     code = "from thetascope.engine.prefork import *; start(); print(os.environ[ADDRESS])"
-    library = {**os.environ, "PYTHONPATH": str(LIBRARY.parent)}
-    said = subprocess.run([sys.executable, "-c", code], env=library, capture_output=True, text=True)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     folder = Path(said.stdout.strip()).parent
     deadline = time.monotonic() + 60
     while folder.exists() and time.monotonic() < deadline:

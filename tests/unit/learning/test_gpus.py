@@ -3,16 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from thetascope.learning import gpus
 
-LIBRARY = Path(gpus.__file__).parents[2]
 HOLDER = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from thetascope.learning import gpus
 print(gpus.claim(["0", "1"]), flush=True)
 sys.stdin.read()
@@ -62,7 +59,7 @@ def test_what_the_driver_says_of_itself_is_no_gpu(monkeypatch, tmp_path):
 def test_each_process_gets_its_own_until_it_ends(tmp_path):
     def hold():
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(LIBRARY)],
+            [sys.executable, "-c", HOLDER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

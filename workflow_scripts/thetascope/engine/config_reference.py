@@ -19,7 +19,7 @@ change only what they name. Unknown keys, wrong types and values out of bounds a
 anything runs. The options of image sets depend on their adapter: see
 [the README](../README.md#your-own-images) and [datasets.md](datasets.md).
 This page is made from `schemas/config.schema.yaml`:
-`PYTHONPATH=workflow_scripts python -m thetascope.engine.config_reference > docs/config.md`.
+`python -m thetascope.engine.config_reference > docs/config.md`.
 
 | key | default | values | meaning |
 |---|---|---|---|

@@ -24,7 +24,7 @@ from thetascope.analysis.verdict import finding
 from thetascope.angles import FIXED
 from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz
-from thetascope.report.figures.curves import key_of, of_rows, sweep
+from thetascope.report.figures.panels import key_of, rows_of, sweep
 from thetascope.report.figures.pictures import example
 from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE
 from thetascope.saliency.metrics import binarise_area, dice
@@ -90,7 +90,7 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
     meanings, series = {}, []
     for dataset, rows in scores.groupby("dataset"):
         shown, swept, meanings[dataset] = sweep(rows)
-        tested = of_rows(verdicts, dataset=dataset, **key_of(swept))
+        tested = rows_of(verdicts, dataset=dataset, **key_of(swept))
         findings = {tuple(row[key]): finding(row) for _, row in tested.iterrows()}
         # encoders that no θ was trained for, at the angle at which each point was evaluated
         others = rows[(rows["training"] != FIXED) & (rows["training"] != swept.training)]

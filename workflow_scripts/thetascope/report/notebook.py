@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from thetascope import files
 from thetascope.errors import UserError
-from thetascope.report.figures.curves import draw_curves, sweep
+from thetascope.report.figures.curves import draw_curves
+from thetascope.report.figures.panels import sweep
 from thetascope.report.figures.style import METRICS
 from thetascope.vocabulary import ARM
 

@@ -45,7 +45,7 @@ def load(
     import nibabel
 
     spec = importlib.util.find_spec("nilearn")  # importing nilearn itself takes seconds
-    assert spec is not None and spec.origin is not None
+    assert spec is not None and spec.origin is not None  # noqa: S101 (for mypy)
     folder = Path(spec.origin).parent / "datasets" / "data"
     t1, white = (
         np.asanyarray(

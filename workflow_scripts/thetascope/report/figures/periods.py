@@ -1,0 +1,131 @@
+"""Periods of the curves over θ, and training against evaluation."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from thetascope.analysis.curves import MIN_ANGLES
+from thetascope.angles import FIXED
+from thetascope.report.figures.panels import (
+    arms_of,
+    key_of,
+    rows_of,
+    row_label,
+    sweep,
+    title_of,
+)
+from thetascope.report.figures.style import (
+    ATTRIBUTION,
+    COLOURS,
+    IN_SET,
+    INPUTS,
+    METRICS,
+    MODELS,
+    in_style,
+    legend,
+)
+
+NO_PERIOD = (
+    f"These angles resolve no period. A curve over θ takes scores at {MIN_ANGLES} angles or more,\n"
+    "and a period has to be longer than twice the largest step between neighbours round the circle."
+)
+
+
+@in_style
+def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: float) -> Figure:
+    """Draw how much of a curve's power lies at each period, after subtracting the footprint null.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `periodogram.csv` (see `periodicity.periodogram_table`), of one data set. Where the
+        curves that `oscillation_figure` shows are not among them, the figure says so.
+    scores : DataFrame
+        Rows of `dice.csv` (see `tables.dice_table`), of the same data set.
+    confidence : float
+        Of the thresholds in the table, for example 0.95.
+    """
+    curves, swept, meaning = sweep(scores)
+    table = rows_of(table, attribution=ATTRIBUTION, series="excess", **key_of(swept))
+    table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
+    arms = arms_of(curves)
+    title = f"{title_of(scores, arms)}: at which periods? Dice and AUROC less the footprint null"
+    if table.empty:
+        figure = Figure((11, 1.8))
+        figure.suptitle(title)
+        figure.text(0.5, 0.4, NO_PERIOD, ha="center", va="center", fontsize=10)
+        return figure
+    rows = [(arm, model) for arm in arms for model in MODELS]
+    figure = Figure((11, 1.2 + 2.3 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey=True, squeeze=False)
+    for row, (arm, model) in zip(grid, rows, strict=True):
+        for axes, metric in zip(row, METRICS, strict=True):
+            key = dict(zip(IN_SET, arm, strict=True), model=model, metric=metric)
+            for input_, shift in zip(INPUTS, (-0.15, 0.15), strict=True):
+                curve = rows_of(table, input=input_, **key)
+                x, colour = curve["cycles"] + shift, COLOURS[input_]
+                axes.bar(x, curve["power"], width=0.28, fc=colour, label=INPUTS[input_])
+                if curve["threshold"].notna().any():
+                    label = f"what noise exceeds in {100 * (1 - confidence):.3g} % of curves"
+                    axes.plot(x, curve["threshold"], "_", c="k", ms=7, label=label)
+        row[0].set_ylabel(row_label(f"{MODELS[model]}\nshare of the power", arm, arms))
+    for axes, name in zip(grid[0], METRICS.values(), strict=True):
+        axes.set_title(name)
+    for axes in grid[-1]:
+        axes.set(xlabel="cycles per turn (4: a period of 90°)")
+        axes.set_xlim(0.4, table["cycles"].max() + 0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.suptitle(f"{title}\n{meaning}")
+    legend(figure, columns=3)
+    return figure
+
+
+@in_style
+def factorial_figure(table: pd.DataFrame, metric: str) -> Figure:
+    """Draw a metric over the angle of training and that of evaluation, with both margins.
+
+    Rows: the models, in every arm. Columns: the map of x, the map of R_θ x, and the means over the
+    other angle: what training at θ does, and what evaluating at θ does.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `dice.csv` (see `tables.dice_table`), of one data set.
+    metric : str
+        One of `METRICS`.
+    """
+    table = rows_of(table, attribution=ATTRIBUTION, metric=metric)
+    table = table[table["training"] == FIXED]
+    arms = arms_of(table)
+    rows = [(arm, model) for arm in arms for model in sorted(set(table["model"]), reverse=True)]
+    figure = Figure((11, 1 + 3 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=(1, 1, 1.2))
+    for panels, (arm, model) in zip(grid, rows, strict=True):
+        part = rows_of(table, model=model, **dict(zip(IN_SET, arm, strict=True)))
+        low, high = part["value"].min(), part["value"].max()
+        for axes, input_ in zip(panels, INPUTS, strict=False):
+            cells = rows_of(part, input=input_).pivot(
+                index="angle", columns="eval_angle", values="value"
+            )
+            shown = axes.imshow(cells, vmin=low, vmax=high, origin="lower", aspect="auto")
+            for axis, labels in zip((axes.yaxis, axes.xaxis), cells.axes, strict=True):
+                step = -(-len(labels) // 8)  # as many as can be read
+                named = [f"{label:g}" for label in labels[::step]]
+                axis.set_ticks(range(0, len(labels), step), named)
+            axes.set(xlabel="evaluated at θ (degrees)", title=INPUTS[input_])
+            axes.grid(False)
+            for margin, style in (cells.mean(axis=1), "o-"), (cells.mean(axis=0), "s--"):
+                what = "trained" if style == "o-" else "evaluated"
+                name = f"{INPUTS[input_]}: {what} at θ"
+                panels[2].plot(margin.index, margin, style, c=COLOURS[input_], label=name)
+        label = row_label(MODELS.get(model, model), arm, arms)
+        panels[0].set_ylabel(f"{label}\ntrained at θ (degrees)")
+        panels[2].set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
+        panels[2].set(title="means over the other angle", ylabel=METRICS[metric])
+        figure.colorbar(shown, ax=panels[1], label=METRICS[metric])
+    legend(figure)
+    name = METRICS[metric]
+    figure.suptitle(f"{title_of(table, arms)}: {name} by angle of training and of evaluation")
+    return figure
