@@ -1,9 +1,12 @@
-"""Atomic files, seeds and records."""
+"""Atomic files, seeds, records and tables."""
 
+import hashlib
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from thetascope import files
@@ -47,7 +50,7 @@ def job():
 
 
 def test_tables_carry_their_record_and_keep_text_as_text(tmp_path):
-    frame = pd.DataFrame({"item": ["007"], "angle": ["030.0"], "value": [0.1234567]})
+    frame = pd.DataFrame({"item": ["007"], "case": ["030.0"], "value": [0.1234567]})
     path = tmp_path / "t.csv"
     files.write_csv(frame, path, files.record(job(), device="cpu"))
     first = path.read_text().splitlines()[0]
@@ -72,3 +75,122 @@ def test_arrays_carry_their_record_and_equal_contents_give_equal_bytes(tmp_path)
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["x"].tolist() == [0, 1, 2]
         assert '"rule": "score"' in str(arrays["record"])
+
+
+# -- tables for people -----------------------------------------------------------------------------
+
+
+def stored(path, **columns):
+    """A table that was written to this path, and its frame."""
+    frame = pd.DataFrame(columns)
+    files.write_table(frame, path, {"rule": "r"})
+    return frame
+
+
+def test_any_program_opens_a_table_and_takes_angles_for_numbers(tmp_path):
+    angles = {name: [0.0, 30.0] for name in files.ANGLE_COLUMNS}
+    frame = stored(tmp_path / "t.csv", dataset=["a", "b"], **angles, value=[0.1234567, np.nan])
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert list(table) == list(frame) and len(table) == 2
+    assert {table[name].dtype for name in angles} == {np.dtype(float)}
+    assert table["value"].tolist() == pytest.approx([0.123457, np.nan], nan_ok=True)
+    assert (tmp_path / "t.csv").read_text().splitlines()[1].startswith("a,0.0,0.0,0.0,0.0,")
+
+
+def test_what_made_a_table_lies_beside_it(tmp_path):
+    stored(tmp_path / "t.csv", p=[0.5])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.json"]
+    beside = json.loads((tmp_path / "t.json").read_bytes())
+    digest = hashlib.sha256((tmp_path / "t.csv").read_bytes()).hexdigest()
+    assert beside == {"rule": "r", "sha256": digest, "columns": {"p": "float64"}}
+
+
+def test_columns_come_back_with_the_types_that_they_had(tmp_path):
+    frame = stored(
+        tmp_path / "t.csv",
+        dataset=["NA", "null"],
+        view=["007", "1e3"],
+        training=["none", "fixed"],
+        angle=[np.nan, 30.0],
+        held_angle=[np.nan, np.nan],
+        seed=[0, 12],
+        n_items=[3, 4],
+        period=[360.0, 90.0],
+        confirmatory=[True, False],
+        p=[0.5, np.nan],
+        note=pd.Series([None, "x"], dtype=str),
+    )
+    table = files.read_table(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(table, frame, check_exact=True)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_columns_without_a_value_keep_their_types_too(tmp_path, rows):
+    types = {"name": "str", "p": "float64", "angle": "float64", "anything": "object"}
+    types |= {"n": "int64", "ok": "bool"} if not rows else {}  # these have no empty cells
+    empty = pd.DataFrame(index=range(rows), columns=list(types), dtype=object).astype(types)
+    files.write_table(empty, tmp_path / "t.csv", {})
+    table = files.read_table(tmp_path / "t.csv")
+    assert table.dtypes.astype(str).to_dict() == types
+    assert table.shape == empty.shape and table.isna().all(axis=None)
+
+
+def test_whole_angles_that_are_no_floats_become_such(tmp_path):
+    stored(tmp_path / "t.csv", theta=[0, 90])
+    table = files.read_table(tmp_path / "t.csv")
+    assert table["theta"].tolist() == [0, 90] and table["theta"].dtype == float
+
+
+def test_angles_have_one_type_in_tables_of_both_kinds(tmp_path):
+    frame = stored(tmp_path / "t.csv", angle=[np.nan, 30.0], eval_angle=[0.0, 90.0], seed=[0, 1])
+    files.write_parquet([pa.Table.from_pandas(frame)], tmp_path / "t.parquet", {})
+    pd.testing.assert_frame_equal(
+        files.read_table(tmp_path / "t.csv"), files.read_parquet(tmp_path / "t.parquet")
+    )
+
+
+def test_equal_tables_are_equal_bytes(tmp_path):
+    for name in "ab":
+        stored(tmp_path / f"{name}.csv", angle=[30.0], value=[1 / 3])
+    for suffix in ".csv", ".json":
+        a, b = (tmp_path / f"{name}{suffix}" for name in "ab")
+        assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table, beside: table.write_text(table.read_text().replace("0.5", "0.4")),
+        lambda table, beside: table.write_bytes(table.read_bytes()[:-1]),
+        lambda table, beside: table.write_bytes(b""),
+        lambda table, beside: beside.unlink(),
+        lambda table, beside: beside.write_text(""),
+        lambda table, beside: beside.write_bytes(b"\xff\xfe{"),
+        lambda table, beside: beside.write_text("[]"),
+        lambda table, beside: beside.write_text('"sha256 columns"'),
+        lambda table, beside: beside.write_text("{}"),
+        lambda table, beside: beside.write_text(beside.read_text().replace('"columns"', '"c"')),
+        lambda table, beside: beside.write_text(beside.read_text().replace("float64", "int64")),
+        lambda table, beside: beside.write_text(beside.read_text().replace("float64", "flat64")),
+        lambda table, beside: (
+            stored(table.with_name("o.csv"), p=[1.0], dataset=["a"]) is None
+            or table.with_name("o.json").replace(beside)
+        ),
+    ],
+    ids=[
+        *("a digit", "cut off", "empty", "no JSON", "empty JSON", "no text", "a list", "a string"),
+        *("nothing said", "no types", "another type", "no type", "of another table"),
+    ],
+)
+def test_a_table_that_is_not_what_was_written_is_damaged(tmp_path, damage):
+    path = tmp_path / "t.csv"
+    stored(path, p=[0.5], dataset=["a"])
+    assert len(files.read_table(path)) == 1
+    damage(path, path.with_suffix(".json"))
+    with pytest.raises(files.DamagedError, match=r"t\.csv: damaged"):
+        files.read_table(path)
+
+
+def test_a_table_that_is_not_there_is_not_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        files.read_table(tmp_path / "t.csv")

@@ -159,7 +159,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]
     contents = {
         **record,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "columns": {str(name): _kind(dtype) for name, dtype in frame.dtypes.items()},
+        "columns": {str(name): _kind(name, dtype) for name, dtype in frame.dtypes.items()},
     }
     with atomic(path) as temporary:
         temporary.write_bytes(text.encode())
@@ -167,8 +167,12 @@ def write_table(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]
         temporary.write_text(json.dumps(contents, sort_keys=True, indent=1) + "\n", "utf-8")
 
 
-def _kind(dtype: Any) -> str:
+def _kind(column: Any, dtype: Any) -> str:
     """Name of a column's type under which pandas reads it back."""
+    if column in ANGLE_COLUMNS:
+        return "float64"
+    if str(dtype) == "object":  # such are all columns of a table without rows, numbers too
+        return "object"
     return {"f": "float64", "i": "int64", "u": "int64", "b": "bool"}.get(dtype.kind, "str")
 
 
@@ -187,7 +191,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     try:
         record = json.loads(beside.read_bytes())
         expected, types = record["sha256"], record["columns"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(path, f"{beside} says nothing of it") from error
     if hashlib.sha256(text).hexdigest() != expected:
         raise DamagedError(path, f"another SHA-256 than {beside} says")

@@ -3,85 +3,74 @@
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
+from factories import analysis, score_rows
 
-from thetascope.analysis import inference, periodogram, planner, verdict, waves
+from thetascope.analysis import downstream, inference, periodogram, planner, verdict, waves
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.tables import dice_table
-from thetascope.angles import NONE, degrees, label
+from thetascope.files import read_table, write_table
 from thetascope.report import explorer
 from thetascope.report.figures import curves
-from thetascope.report.figures.style import MAP, MODELS, VIEWS
+from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
+from thetascope.report.pages import table_page, verdict_page
 
-PERIODS, DRAWS, CONFIDENCE = [360, 180, 90], 9, 0.9
-MAPS = [(model, MAP) for model in MODELS]
 SCORED = ["dice_area", "auroc"]  # panels of other metrics stay empty
-QUARTERS = [label(angle) for angle in (0, 90, 180, 270)]
-EIGHTHS = [label(angle) for angle in range(0, 360, 45)]
-ANALYSIS = {
-    "confidence": CONFIDENCE,
-    "permutations": DRAWS,
-    "confirmatory": {"sweep": ["diagonal"], "series": ["excess"], "map": ["smoothgrad"]},
-}
+QUARTERS = [0.0, 90.0, 180.0, 270.0]
+EIGHTHS = [float(angle) for angle in range(0, 360, 45)]
+QUESTION = {"sweep": ["diagonal"], "series": ["excess"], "attribution": ["smoothgrad"]}
+ANALYSIS = analysis(periods=[360, 180, 90], permutations=9, bootstrap=9, confirmatory=QUESTION)
 
 
-def scores(pairs, arms=(("plain", "e", "moco"),), seeds="0", scored=lambda item, theta: True):
-    """Three items; each scores where `scored` says so."""
-    rng = np.random.default_rng(0)
-    rows = [
-        ("ihc", *arm, *pair, seed, *maps, orientation, metric, item, rng.uniform(), 0.4)
-        if scored(item, degrees(pair[1]))
-        else ("ihc", *arm, *pair, seed, *maps, orientation, metric, item, np.nan, np.nan)
-        for arm, pair, seed, maps, orientation, metric, item in product(
-            arms, pairs, seeds, MAPS, VIEWS, SCORED, range(3)
-        )
-    ]
-    keys = ["dataset", "view", "encoder", "method", "angle", "eval_angle", "seed"]
-    return pd.DataFrame(
-        rows, columns=[*keys, "model", "map", "orientation", "metric", "item", "value", "null"]
-    )
-
-
-def diagonal(angles):
-    return [(angle, angle) for angle in angles]
+def scores(angles, seeds=1, unscored=lambda rows: rows["seed"] < 0, **names):
+    """Three items of both models; those without a score have no null either."""
+    maps = [(model, ATTRIBUTION) for model in MODELS]
+    names = {"input": list(INPUTS), "metric": SCORED} | names
+    rows = score_rows(angles, 0.0, seeds=seeds, items=3, maps=maps, **names)
+    rows["value"], rows["null"] = np.random.default_rng(0).uniform(size=(2, len(rows)))
+    rows.loc[unscored(rows), ["value", "null"]] = np.nan
+    return rows
 
 
 # name → scores, angles of the curves, periods that they resolve, is there training × evaluation?
 DESIGNS = {
-    "one angle": (scores(diagonal(QUARTERS[:1])), QUARTERS[:1], 0, False),
-    "none": (scores([(NONE, angle) for angle in QUARTERS]), QUARTERS, 1, False),
-    "one run, all angles": (scores([("000.0", a) for a in EIGHTHS]), ["000.0"], 0, True),
-    "two by two": (scores(product(QUARTERS[:2], repeat=2)), QUARTERS[:2], 0, True),
-    "arms and seeds": (
-        scores(
-            diagonal(QUARTERS),
-            arms=[("plain", "e", "moco"), ("disc", "f", "simclr")],
-            seeds="01",
-        ),
-        QUARTERS,
+    "one angle": (scores([0]), [0], 0, False),
+    "none": (scores([("none", angle) for angle in QUARTERS]), QUARTERS, 1, False),
+    "one run, all angles": (scores([(0, a) for a in EIGHTHS]), [0], 0, True),
+    "two by two": (scores([*product(QUARTERS[:2], repeat=2)]), QUARTERS[:2], 0, True),
+    "seen at 0 and 90 alone": (scores([*product(QUARTERS, [0, 90])]), QUARTERS, 1, True),
+    "seeds": (scores(QUARTERS, seeds=2, view=["plain", "disc"]), QUARTERS, 1, False),
+    "no mask": (scores(QUARTERS, unscored=lambda rows: rows["seed"] >= 0), QUARTERS, 0, True),
+    "a hole": (
+        scores(EIGHTHS, unscored=lambda r: (r["eval_angle"] == 90) | (r["item"] == "i2")),
+        EIGHTHS,
         1,
         False,
     ),
-    "no mask": (scores(diagonal(QUARTERS), scored=lambda *_: False), QUARTERS, 0, True),
-    "a hole": (scores(diagonal(EIGHTHS), scored=lambda i, t: t != 90 and i < 2), EIGHTHS, 1, False),
 }
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("design", DESIGNS)
-def test_all_that_is_shown_of_a_small_design(design):
-    rows, angles, resolved, crossed = DESIGNS[design]
+def test_all_that_is_shown_of_a_small_design(design, tmp_path):
+    rows, theta, resolved, crossed = DESIGNS[design]
+
+    def stored(name, table):
+        """The table as the next rule reads it, where types may be those of an empty column."""
+        write_table(table, tmp_path / f"{name}.csv", {})
+        return read_table(tmp_path / f"{name}.csv")
+
     per_item = arrange([rows])
-    dice = dice_table(per_item, DRAWS, CONFIDENCE, 0)
-    noise = planner.noise_table(per_item, PERIODS)
-    spectrum = periodogram.periodogram_table(per_item, DRAWS, CONFIDENCE, 0)
-    theta = [degrees(angle) for angle in angles]
+    periods, tests, confidence = ANALYSIS.periods, ANALYSIS.tests, ANALYSIS.confidence
+    dice = stored("dice", dice_table(per_item, ANALYSIS.intervals))
+    noise = stored("noise", planner.noise_table(per_item, periods))
+    spectrum = periodogram.periodogram_table(per_item, tests, confidence)
+    spectrum = stored("periodogram", spectrum)
 
     shown = [
-        curves.oscillation_figure(dice, noise, CONFIDENCE),
-        curves.polar_figure(dice, noise, CONFIDENCE),
-        curves.periodogram_figure(spectrum, dice, CONFIDENCE),
+        curves.oscillation_figure(dice, noise, confidence),
+        curves.polar_figure(dice, noise, confidence),
+        curves.periodogram_figure(spectrum, dice, confidence),
     ]
     if crossed:
         shown.append(curves.factorial_figure(dice, "auroc"))
@@ -94,17 +83,24 @@ def test_all_that_is_shown_of_a_small_design(design):
     assert set(bars) == ({resolved} if resolved else set())
     assert bool(bars) != any("resolve no period" in text.get_text() for text in shown[2].texts)
 
-    tests = inference.period_tests(per_item, PERIODS, DRAWS, 0)
-    tests = inference.false_discovery(tests, ANALYSIS["confirmatory"])
-    fits = waves.oscillation_table(per_item, PERIODS, DRAWS, CONFIDENCE, 0)
-    judged = verdict.verdict_table(fits.merge(tests, validate="1:1"), noise, ANALYSIS, [])
-    of_diagonal = resolved and design != NONE
+    tested = inference.period_tests(per_item, periods, tests)
+    tested = inference.false_discovery(tested, ANALYSIS.confirmatory)
+    fits = waves.oscillation_table(per_item, periods, ANALYSIS.intervals)
+    oscillation = stored("oscillation", fits.merge(tested, validate="1:1"))
+    judged = verdict.verdict_table(oscillation, noise, ANALYSIS, [])
+    judged = stored("verdict", judged)
+    of_diagonal = resolved and design not in ("none", "seen at 0 and 90 alone")
     arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
-    assert len(judged) == (arms * len(MODELS) * len(VIEWS) * len(SCORED) if of_diagonal else 0)
-    interaction = inference.interaction_tests(per_item, PERIODS, DRAWS, 0)
-    interaction = inference.false_discovery(interaction, ANALYSIS["confirmatory"])
+    assert len(judged) == (arms * len(MODELS) * len(INPUTS) * len(SCORED) if of_diagonal else 0)
+    interaction = inference.interaction_tests(per_item, periods, tests)
+    interaction = inference.false_discovery(interaction, ANALYSIS.confirmatory)
+    interaction = stored("interaction", interaction)
     words = verdict.page(judged, interaction, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
+    assert stored("downstream", downstream.downstream_table(per_item, tests)).empty
+    stored("peaks", waves.peaks_table(per_item, ANALYSIS.intervals))
+    assert "<td>" in table_page(oscillation, "t", {}) or not of_diagonal
+    assert verdict_page(words, judged, {})
 
     explored = explorer.curves(dice, judged)
     assert explorer.page(explored)

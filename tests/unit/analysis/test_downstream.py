@@ -1,33 +1,28 @@
 """Correlation of curves over θ with those of tasks."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from factories import REGULAR, of, score_rows, shuffling, wave
 from scipy import stats
 
 from thetascope.analysis.downstream import correlation_test, downstream_table
-from thetascope.analysis.scores import arrange, segmentation_scores
-
-THETA = np.arange(0, 360, 30.0)
+from thetascope.analysis.scores import arrange
 
 
-def scores(map_, metric, curve):
-    offsets = np.random.default_rng(0).normal(size=3)
-    rows = [
-        {"item": f"i{i}", "seed": "0", "angle": f"{t:05.1f}", "eval_angle": f"{t:05.1f}"}
-        | {"value": value + offset, "null": 0.1}
-        for t, value in zip(THETA, curve, strict=True)
-        for i, offset in enumerate(offsets)
-    ]
-    arm = {"dataset": "d", "view": "plain", "encoder": "e", "method": "moco"}
-    what = {"model": "m", "orientation": "original", "map": map_, "metric": metric}
-    return pd.DataFrame(rows).assign(**arm, **what)
+def table(*rows, permutations=None):
+    return downstream_table(arrange(rows), permutations or shuffling())
+
+
+def task(angles, value, **names):
+    """Scores of segmentation, unless it says otherwise."""
+    names = {"attribution": "segmentation", "metric": "dice_class_1"} | names
+    return score_rows(angles, value, model="finetuned", **names)
 
 
 def test_correlations_against_scipy():
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(2, 12))
-    pearson, spearman, p = correlation_test(a, b, 9999, 0)
+    pearson, spearman, p = correlation_test(a, b, shuffling(9999))
     assert pearson == pytest.approx(stats.pearsonr(a, b).statistic)
     assert spearman == pytest.approx(stats.spearmanr(a, b).statistic)
     reference = stats.permutation_test(
@@ -39,54 +34,67 @@ def test_correlations_against_scipy():
 
 def test_p_is_at_its_nominal_level_and_at_least_one_in_all_draws():
     rng = np.random.default_rng(0)
-    p = np.array([correlation_test(*rng.normal(size=(2, 12)), 199, i)[2] for i in range(400)])
+    pairs = rng.normal(size=(400, 2, 12))
+    p = np.array([correlation_test(*pair, shuffling(199, i))[2] for i, pair in enumerate(pairs)])
     assert 0.02 < (p <= 0.05).mean() < 0.08
-    assert correlation_test(THETA, THETA, 99, 0)[2] == 1 / 100
-    assert np.isnan(correlation_test(THETA, np.ones(12), 99, 0)).all()
+    assert correlation_test(REGULAR, REGULAR, shuffling(99))[2] == 1 / 100
+    assert np.isnan(correlation_test(REGULAR, np.ones(12), shuffling(99))).all()
 
 
-def test_curves_of_maps_meet_those_of_tasks():
-    curve = np.cos(np.deg2rad(THETA))
-    table = downstream_table(
-        arrange(
-            [
-                pd.concat(
-                    [
-                        scores("smoothgrad", "auroc", curve),
-                        scores("segmentation", "dice_class_1", curve),
-                        scores("probe", "probe_accuracy", -curve),
-                    ]
-                )
-            ]
-        ),
-        99,
-        0,
+def test_value_and_excess_of_maps_meet_the_value_of_every_task():
+    rng = np.random.default_rng(0)
+    curves = {name: rng.normal(size=12) for name in ("value", "null", "dice", "probe")}
+    noise = rng.normal(size=(2, 12))  # nulls of tasks, which nobody asks for
+    found = table(
+        score_rows(REGULAR, curves["value"], curves["null"]),
+        task(REGULAR, curves["dice"], null=noise[0]),
+        task(REGULAR, curves["probe"], null=noise[1], attribution="probe", metric="accuracy"),
     )
-    assert table[["series", "task"]].to_numpy().tolist() == [
+    assert found[["series", "task"]].to_numpy().tolist() == [
+        ["excess", "accuracy"],
         ["excess", "dice_class_1"],
-        ["excess", "probe_accuracy"],
+        ["value", "accuracy"],
         ["value", "dice_class_1"],
-        ["value", "probe_accuracy"],
     ]
-    assert table["pearson"].tolist() == pytest.approx([1, -1, 1, -1])
-    assert (table["n_angles"] == 12).all()
+    maps = curves["value"] - curves["null"], curves["value"]
+    pairs = [(map_, curves[name]) for map_ in maps for name in ("probe", "dice")]
+    expected = [correlation_test(*pair, shuffling()) for pair in pairs]
+    rows = found[["pearson", "spearman", "p"]].to_numpy()
+    assert rows == pytest.approx(np.array(expected))
+    assert (found[["n_angles", "permutations"]] == [12, 99]).all(axis=None)
 
 
-def test_segmentation_dice_becomes_scores_like_any():
+def test_only_what_was_trained_and_evaluated_at_the_same_angle_is_asked():
+    """Other sweeps have other curves; the task has but the diagonal."""
+    pairs = [(a, e) for a in REGULAR for e in REGULAR] + [("random", e) for e in REGULAR]
+    curve = np.random.default_rng(0).normal(size=len(pairs))
+    of_task = np.random.default_rng(1).normal(size=12)
+    found = table(score_rows(pairs, curve), task(REGULAR, of_task))
+    assert found["series"].tolist() == ["excess", "value"]
+    diagonal = curve[:144].reshape(12, 12).diagonal()
+    expected = np.corrcoef(diagonal, of_task)[0, 1]
+    assert found["pearson"].tolist() == pytest.approx([expected] * 2)
+
+
+def test_curves_meet_the_task_of_their_own_arm():
+    rng = np.random.default_rng(0)
+    maps, tasks = {}, {}
+    for names in ("d", "plain"), ("d", "disc"), ("other", "plain"):
+        maps[names], tasks[names] = rng.normal(size=(2, 12))
     rows = [
-        ("000.0", "0", "a", "1", 0.5, 0.2),
-        ("000.0", "0", "a", "2", 0.7, 0.1),
-        ("000.0", "0", "b", "1", 0.9, 0.3),
-        ("000.0", "0", "b", "2", np.nan, np.nan),
-        ("none", "0", "a", "1", 0.4, 0.2),
+        make(REGULAR, curve, dataset=dataset, view=view)
+        for make, curves in ((score_rows, maps), (task, tasks))
+        for (dataset, view), curve in curves.items()
     ]
-    table = pd.DataFrame(rows, columns=["angle", "seed", "item", "class", "dice", "baseline"])
-    table = table.assign(dataset="d", view="v", encoder="e", method="m", case="c")
-    found = segmentation_scores(table).set_index(["metric", "item"])
-    assert len(found) == 6  # nothing of `none`, which has no angle
-    assert (found["eval_angle"] == "000.0").all()
-    assert found.loc[("dice_class_2", "a"), ["value", "null"]].tolist() == [0.7, 0.1]
-    assert found.loc[("dice_macro", "a"), ["value", "null"]].tolist() == pytest.approx([0.6, 0.15])
-    assert found.loc[("dice_macro", "b"), "value"] == 0.9
-    one = segmentation_scores(table[table["class"] == "1"])
-    assert set(one["metric"]) == {"dice_class_1"}
+    found = of(table(*rows), series="value").set_index(["dataset", "view"])["pearson"]
+    expected = {names: np.corrcoef(maps[names], tasks[names])[0, 1] for names in maps}
+    assert found.to_dict() == pytest.approx(expected)
+
+
+def test_curves_meet_at_the_angles_that_both_have():
+    value = wave(REGULAR, 1, 180) + 0.1 * REGULAR
+    shared = REGULAR[2:]
+    found = table(score_rows(REGULAR, value), task(shared, -value[2:]))
+    assert found["pearson"].tolist() == pytest.approx([-1, -1])
+    assert found["n_angles"].tolist() == [10, 10]
+    assert table(score_rows(REGULAR, value), task(REGULAR + 15, value)).empty

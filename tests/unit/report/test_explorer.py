@@ -5,37 +5,46 @@ import hashlib
 import io
 import json
 import re
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
+from factories import NAMES, dice_rows, of, square_mask
 from skimage.io import imread
 
+from thetascope.analysis.verdict import COLUMNS
 from thetascope.files import write_csv
 from thetascope.report import explorer
 from thetascope.saliency.metrics import binarise_area, dice
 
-ARM = {"dataset": "brains", "view": "plain", "encoder": "resnet18", "method": "moco"}
-CURVE = {**ARM, "model": "pretrained", "map": "smoothgrad", "metric": "auroc"}
-NO_VERDICTS = pd.DataFrame(columns=["sweep", *explorer.CURVE, "orientation"])
+ARM = {"dataset": "brains", "view": "plain", "encoder": "e", "method": "moco"}
+NO_VERDICTS = pd.DataFrame(columns=COLUMNS)
 
 
-def scores(angles, **keys):
-    numbers = {"mean": 0.51234567, "ci_low": 0.4, "ci_high": 0.6, "null_mean": 0.5}
-    pairs = [(angle, angle) if isinstance(angle, str) else angle for angle in angles]
-    rows = [{"angle": a, "eval_angle": e} | numbers for a, e in pairs]
-    keys = CURVE | {"orientation": "original", "n_items": 8, "n_seeds": 2} | keys
-    return pd.DataFrame(rows).assign(**keys)
+def scores(angles, **names):
+    return dice_rows(angles, **{"dataset": "brains", "input": "original"} | names)
+
+
+def column_of(table, name):
+    return table[name].round(4).tolist()
+
+
+# -- curves ----------------------------------------------------------------------------------------
 
 
 def test_a_curve_holds_its_rows_in_order_of_theta():
-    table = scores(["270.0", "000.0", "090.0"])
-    table.loc[1, ["mean", "ci_low", "ci_high"]] = np.nan
+    table = scores([270, 0, 90])
+    table.loc[1, ["value", "ci_low", "ci_high"]] = np.nan
     (series,) = explorer.curves(table, NO_VERDICTS)["series"]
-    assert series == CURVE | {
-        **{"orientation": "original", "trained": "theta", "finding": None},
-        **{"theta": [0, 90, 270], "mean": [None, 0.5123, 0.5123], "low": [None, 0.4, 0.4]},
-        **{"high": [None, 0.6, 0.6], "null": [0.5] * 3, "items": [8] * 3, "seeds": [2] * 3},
+    rows = table.sort_values("angle")
+    numbers = {"value": "value", "low": "ci_low", "high": "ci_high", "null": "null"}
+    expected = {name: column_of(rows, column) for name, column in numbers.items()}
+    for name in "value", "low", "high":
+        expected[name][0] = None
+    assert series == NAMES | {"dataset": "brains", "input": "original"} | expected | {
+        **{"trained": "theta", "finding": None, "theta": [0, 90, 270]},
+        **{"items": [12] * 3, "seeds": [1] * 3},
     }
     json.dumps(series, allow_nan=False)
 
@@ -43,47 +52,73 @@ def test_a_curve_holds_its_rows_in_order_of_theta():
 def test_the_first_offer_is_the_main_question_and_nothing_is_lost():
     kinds = [("finetuned", "gradient", "auroc"), ("finetuned", "smoothgrad", "new_metric")]
     kinds += [("baseline", "sobel", "dice_area"), ("pretrained", "smoothgrad", "dice_area")]
-    parts = [
-        scores(["000.0"], model=model, map=map_, metric=metric) for model, map_, metric in kinds
-    ]
+    parts = [scores([0], maps=[(model, name)], metric=metric) for model, name, metric in kinds]
     found = explorer.curves(pd.concat(parts), NO_VERDICTS)["series"]
-    assert [(s["model"], s["map"], s["metric"]) for s in found] == [kinds[i] for i in (3, 1, 0, 2)]
+    names = [(s["model"], s["attribution"], s["metric"]) for s in found]
+    assert names == [kinds[i] for i in (3, 1, 0, 2)]
 
 
 def test_encoders_without_an_angle_are_there_to_compare():
-    table = scores(["000.0", "090.0", ("none", "000.0"), ("none", "090.0"), ("random", "090.0")])
+    table = scores([0, 90, ("none", 0), ("none", 90), ("random", 90)])
     found = explorer.curves(table, NO_VERDICTS)
     assert found["meanings"] == {"brains": "Trained and evaluated at θ"}
-    assert {s["trained"]: s["theta"] for s in found["series"]} == {
-        **{"theta": [0, 90], "none": [0, 90], "random": [90]}
-    }
+    series = {s["trained"]: s for s in found["series"]}
+    theta = {trained: s["theta"] for trained, s in series.items()}
+    assert theta == {"theta": [0, 90], "none": [0, 90], "random": [90]}
+    for trained, training in ("theta", "fixed"), ("none", "none"), ("random", "random"):
+        assert series[trained]["value"] == column_of(of(table, training=training), "value")
 
 
 def test_where_nothing_was_trained_at_an_angle_its_evaluations_are_the_curve():
-    table = scores([("random", "000.0"), ("random", "045.0"), ("none", "045.0")])
+    table = scores([("random", 0), ("random", 45), ("none", 45)])
     found = explorer.curves(table, NO_VERDICTS)
     assert found["meanings"]["brains"] == "Trained at random angles, evaluated at θ"
     assert {s["trained"]: s["theta"] for s in found["series"]} == {"theta": [0, 45], "none": [45]}
 
 
-def test_verdicts_stand_with_their_curves():
-    tested = CURVE | {"sweep": "diagonal", "orientation": "rotated", "verdict": "not testable"}
-    verdicts = pd.DataFrame([tested | {"n_angles": 4, "n_seeds": 1}])
-    table = pd.concat([scores(["000.0"], orientation=o) for o in ("original", "rotated")])
-    found = explorer.curves(table, verdicts)["series"]
-    assert {s["orientation"]: s["finding"] for s in found} == {
-        **{"original": None, "rotated": "no valid test (4 angles, 1 seeds)."}
+@pytest.mark.parametrize(
+    ("angles", "own", "other"),
+    [
+        ([0, 90], {"training": "fixed", "sweep": "diagonal"}, {"sweep": "train", "held_angle": 0}),
+        (
+            [(a, e) for a, e in product([0, 90, 180], [0, 90])],
+            {"training": "fixed", "sweep": "train", "held_angle": 0.0},
+            {"held_angle": 90.0},
+        ),
+        ([("random", 0)], {"training": "random", "sweep": "eval"}, {"training": "none"}),
+    ],
+)
+def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
+    tested = NAMES | {"dataset": "brains", "verdict": "not testable", "held_angle": np.nan} | own
+    others = {"dataset": "lungs"}, {"input": "pair"}, other
+    counts = [{"n_angles": 5 + i, "n_seeds": 9} for i in range(4)]
+    rows = [tested | change | n for change, n in zip(({}, *others), counts, strict=True)]
+    table = scores(angles, input=["original", "rotated"])
+    found = explorer.curves(table, pd.DataFrame(rows, columns=COLUMNS))["series"]
+    assert {s["input"]: s["finding"] for s in found} == {
+        **{"original": None, "rotated": "no valid test (5 angles, 9 seeds)."}
     }
+
+
+# -- maps ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def evaluation(tmp_path):
-    """Maps of three items, the middle mask of which is a square, and their files."""
+    """Maps of three items, the middle mask of which is a square, and their files.
+
+    Trained at 60 and evaluated at 0, and shown at neither: θ is what the rules say.
+    """
     size = 160
-    masks = np.zeros((3, size, size), np.uint8)
-    masks[0, :2, :2] = masks[1, 40:80, 100:] = masks[2] = 1
+    masks = np.stack(
+        [
+            square_mask(size, (0, 2), (0, 2)),
+            square_mask(size, (40, 80), (100, size)),
+            np.ones((size, size), np.uint8),
+        ]
+    )
     ramp = np.broadcast_to(np.linspace(0, 1, size, dtype=np.float32), (3, size, size))
-    names = [f"pretrained.{o}.gradient" for o in ("original", "rotated", "unaligned")]
+    names = [f"pretrained.{input_}.gradient" for input_ in ("original", "rotated", "unaligned")]
     arrays = {"masks": masks, "items": np.array([4, 5, 6]), "valid.original": masks[0]}
     maps, images = tmp_path / "saliency.npz", tmp_path / "images.npy"
     np.savez(maps, **arrays, **dict.fromkeys(names, ramp))
@@ -94,7 +129,8 @@ def evaluation(tmp_path):
     write_csv(
         pd.DataFrame({"id": []}), tmp_path / "manifest.csv", {"arrays": {images.name: digest}}
     )
-    return {**ARM, "seed": 3, "angle": "030.0", "eval_angle": "030.0"}, maps, images
+    wildcards = {**ARM, "seed": 3, "angle": "060.0", "eval_angle": "000.0", "theta": 30.0}
+    return wildcards, maps, images
 
 
 def decoded(uri):
@@ -105,9 +141,9 @@ def test_a_panel_shows_image_map_and_marked_pixels_of_the_middle_item(evaluation
     wildcards, maps, images = evaluation
     views = {"plain": {"canvas": "zero"}}
     panel = explorer.panels([wildcards], [maps], {"brains": images}, views)["brains"]
-    assert panel["arm"] == ARM and panel["seed"] == 3
+    assert panel["arm"] == ARM
     (angle,) = panel["angles"]
-    assert angle["theta"] == 30
+    assert angle["theta"] == 30 and panel["seed"] == 3
     assert angle["maps"].keys() == {"pretrained.original.gradient", "pretrained.rotated.gradient"}
     of = angle["maps"]["pretrained.rotated.gradient"]
     side = explorer.SIDE
@@ -122,6 +158,22 @@ def test_a_panel_shows_image_map_and_marked_pixels_of_the_middle_item(evaluation
         expected = binarise_area(arrays["pretrained.rotated.gradient"][1], int(mask.sum()))
     assert (marked.mean() / 255) == pytest.approx(expected.mean(), abs=0.01)
     assert of["dice"] == pytest.approx(dice(expected, mask), abs=1e-4)
+
+
+def test_every_map_stands_at_its_own_angle(evaluation, tmp_path):
+    """Two evaluations of one item, whose maps mark opposite sides."""
+    first, maps, images = evaluation
+    other = tmp_path / "other.npz"
+    with np.load(maps) as arrays:
+        turned = {k: a[..., ::-1] if k.endswith(".gradient") else a for k, a in arrays.items()}
+        np.savez(other, **turned)
+    runs = [first, first | {"angle": "090.0", "theta": 200.0}]
+    found = explorer.panels(runs, [maps, other], {"brains": images}, {"plain": {"canvas": "zero"}})
+    by_theta = {one["theta"]: one["maps"] for one in found["brains"]["angles"]}
+    assert list(by_theta) == [30, 200]
+    for theta, bright in (30, slice(-20, None)), (200, slice(20)):
+        marked = decoded(by_theta[theta]["pretrained.original.gradient"]["marked"])
+        assert marked[:, bright, 0].mean() > 100
 
 
 def test_the_outline_encloses_the_mask(evaluation):

@@ -18,8 +18,8 @@ from thetascope.report.figures.panels import (
     arms_of,
     counts_of,
     key_of,
-    rows_of,
     row_label,
+    rows_of,
     sweep,
     title_of,
 )

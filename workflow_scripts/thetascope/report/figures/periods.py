@@ -11,8 +11,8 @@ from thetascope.angles import FIXED
 from thetascope.report.figures.panels import (
     arms_of,
     key_of,
-    rows_of,
     row_label,
+    rows_of,
     sweep,
     title_of,
 )

@@ -1,0 +1,171 @@
+"""What tests of several rooms are made of: scores over θ, tables of them, settings, pictures.
+
+What could be taken for something else differs from it: nulls are not constant, intervals lie to no
+side alike, settings are not those of `config.yaml`.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage, stats
+
+from thetascope.analysis.settings import Analysis, Bootstrap, Permutations
+from thetascope.angles import FIXED, NONE, RANDOM
+
+PERIODS = [360, 180, 120, 90]
+REGULAR = np.arange(0, 360, 30.0)
+FINE = np.arange(0, 360, 15.0)
+WITH_360 = np.append(REGULAR, 360)
+IRREGULAR = np.array([0, 20, 45, 75, 90, 110, 135, 170, 180, 200, 225, 265, 270, 300, 315, 340.0])
+
+# what rows are of, unless a test says otherwise
+NAMES = {"dataset": "d", "view": "plain", "encoder": "e", "method": "moco"}
+NAMES |= {"model": "pretrained", "input": "rotated", "attribution": "smoothgrad", "metric": "auroc"}
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def intervals(draws=50, confidence=0.9, seed=3):
+    """How intervals are drawn."""
+    return Bootstrap(draws, confidence, seed)
+
+
+def shuffling(draws=99, seed=5):
+    """How permutation tests are drawn."""
+    return Permutations(draws, seed)
+
+
+def analysis(**changes):
+    """The section `analysis`, few draws; the question is the excess of AUROC on the diagonal."""
+    question = {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}
+    section = {"bootstrap": 50, "confidence": 0.9, "periods": PERIODS, "permutations": 99}
+    return Analysis(**{**section, "confirmatory": question, "seed": 3} | changes)
+
+
+# -- scores and tables -----------------------------------------------------------------------------
+
+
+def wave(theta, amplitude, period, phase=0.0):
+    """A cosine that repeats every `period` degrees and has its crest at `phase`."""
+    return amplitude * np.cos(2 * np.pi * (np.asarray(theta) - phase) / period)
+
+
+def cells(angles):
+    """Columns of angles. Each is a pair (trained, evaluated), or one number that stands for both.
+
+    `random` and `none` stand in the place of the angle of training, as in paths.
+    """
+    pairs = [one if isinstance(one, tuple) else (one, one) for one in angles]
+    rows = [
+        (angle, np.nan, evaluated) if angle in (RANDOM, NONE) else (FIXED, angle, evaluated)
+        for angle, evaluated in pairs
+    ]
+    frame = pd.DataFrame(rows, columns=["training", "angle", "eval_angle"])
+    return frame.astype({"training": str, "angle": float, "eval_angle": float})
+
+
+def every(rows, maps=None, **names):
+    """The rows again for each combination of names; `maps` are pairs of model and attribution.
+
+    A name is one value or a list; those that are not given are those of `NAMES`.
+    """
+    lists = {column: v if isinstance(v, list) else [v] for column, v in names.items()}
+    found = []
+    for pair in maps or [()]:
+        of_map = dict(zip(("model", "attribution"), pair, strict=False))
+        for values in product(*lists.values()):
+            found.append(rows.assign(**NAMES | of_map | dict(zip(lists, values, strict=True))))
+    return pd.concat(found, ignore_index=True)
+
+
+def score_rows(angles, value, null=0.25, *, seeds=1, items=2, **names):
+    """Scores per item, one row each, as `dice_per_item.parquet` holds them.
+
+    `value` and `null` are numbers or arrays [cells], [cells, seeds] or [cells, seeds, items], one
+    cell for each of `angles` (see `cells`); `names` as for `every`.
+    """
+    places = cells(angles)
+    shape = len(places), seeds, items
+    cell, seed, item = (index.ravel() for index in np.indices(shape))
+    numbers = {
+        name: np.broadcast_to(np.expand_dims(a, tuple(range(np.ndim(a), 3))), shape).ravel()
+        for name, a in (("value", value), ("null", null))
+    }
+    rows = places.iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item], **numbers)
+    return every(rows, **names)
+
+
+def null_cells(rng, angles, seeds, items=4, run=1.0, draw=None):
+    """Means over items [angles, seeds] without any influence of θ.
+
+    Items share each run's noise, of standard deviation `run`; seeds and items have levels.
+    """
+    draw = draw or rng.normal
+    level = rng.normal(0, 3, (1, seeds, items)) + rng.normal(0, 3, (1, 1, items))
+    own = rng.normal(0, 0.5, (angles, seeds, items))
+    return (level + run * draw(size=(angles, seeds, 1)) + own).mean(axis=2)
+
+
+def at_nominal_rate(p, level=0.05):
+    """Whether as many p reach the level as do in all but one of 10,000 sets of exact tests."""
+    low, high = stats.binom.interval(0.9999, len(p), level)
+    return low <= (np.asarray(p) <= level).sum() <= high
+
+
+def dice_rows(angles, **names):
+    """A table like `dice.csv`, of random numbers; `angles` as for `cells`, `names` for `every`."""
+    rows = every(cells(angles), **names)
+    value, null = np.random.default_rng(0).uniform(0.3, 0.6, (2, len(rows)))
+    rows = rows.assign(value=value, ci_low=value - 0.05, ci_high=value + 0.1, null=null)
+    excess = value - null
+    rows = rows.assign(excess=excess, excess_ci_low=excess - 0.02, excess_ci_high=excess + 0.03)
+    return rows.assign(n_items=12, n_seeds=1)
+
+
+def of(table, **values):
+    """Rows in which the columns have these values; None stands for an empty cell."""
+    for column, value in values.items():
+        table = table[table[column].isna() if value is None else table[column] == value]
+    return table
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def noise_images(count, channels=1, size=16, seed=0):
+    """Pictures of noise, uint8 [count, channels, size, size]."""
+    shape = count, channels, size, size
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def square_mask(size, rows, columns, label=1):
+    """A mask [size, size] with a label in these rows and columns, both (first, end)."""
+    mask = np.zeros((size, size), np.uint8)
+    mask[slice(*rows), slice(*columns)] = label
+    return mask
+
+
+def coordinates(size):
+    """Rightward and upward distance from the centre, [1, size] and [size, 1]."""
+    axis = np.arange(size) - (size - 1) / 2
+    return axis[None], -axis[:, None]
+
+
+def gratings(direction, items=1, wavelength=12, noise=0.0, seed=0, size=64):
+    """Plane waves whose crests lie anywhere and whose gradient has this direction."""
+    rng = np.random.default_rng(seed)
+    x, y = coordinates(size)
+    along = x * np.cos(np.deg2rad(direction)) + y * np.sin(np.deg2rad(direction))
+    crests = rng.uniform(0, 2 * np.pi, (items, 1, 1, 1))
+    waves = 128 + 60 * np.cos(2 * np.pi * along / wavelength + crests)
+    return waves + rng.normal(0, noise, waves.shape)
+
+
+def isotropic(items, sigma=2.0, seed=0, size=64):
+    """Noise without any preferred direction: [items, 1, size, size]."""
+    edge = 10
+    white = np.random.default_rng(seed).normal(size=(items, 1, *2 * [size + 2 * edge]))
+    smooth = ndimage.gaussian_filter(white, sigma, axes=(2, 3))[..., edge:-edge, edge:-edge]
+    return (128 + 30 * smooth / smooth.std()).clip(1, 255)

@@ -1,0 +1,164 @@
+"""Which curves there are, and what lies on them."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from factories import REGULAR, score_rows, wave
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thetascope.analysis.curves import KEY, curve_table, curves, exchangeable, footprint_share
+from thetascope.analysis.scores import arrange
+from thetascope.analysis.sweeps import sweeps
+
+SERIES = ["value", "footprint", "excess", "residual"]
+QUARTERS = [0.0, 90.0, 180.0, 270.0]
+CROSSED = [*product(QUARTERS, QUARTERS), *product(["none", "random"], QUARTERS)]
+modest = settings(max_examples=50, deadline=None)
+
+
+def of_rows(rows):
+    return list(curves(arrange([rows])))
+
+
+def one(rows, series="value", **place):
+    """The only curve of this series in this place."""
+    found = [c for c in of_rows(rows) if c.key.items() >= (place | {"series": series}).items()]
+    (curve,) = found
+    return curve
+
+
+def places(rows):
+    keys = ("training", "sweep", "held_angle", "series")
+    return {tuple(curve.key[k] for k in keys) for curve in of_rows(rows)}
+
+
+# -- which there are -------------------------------------------------------------------------------
+
+
+def test_full_grid_has_every_sweep():
+    expected = {("fixed", "diagonal", None)}
+    expected |= {("fixed", kind, angle) for kind in ("train", "eval") for angle in QUARTERS}
+    expected |= {(how, "eval", None) for how in ("random", "none")}
+    expected |= {("fixed", "train_margin", None), ("fixed", "eval_margin", None)}
+    rows = score_rows(CROSSED, 0.5)
+    assert places(rows) == {(*place, series) for place in expected for series in SERIES}
+
+
+def test_curves_are_the_sweeps_and_their_margins():
+    (scores,) = arrange([score_rows(CROSSED, np.arange(24.0))])
+    found = {c.key["training"]: 0 for c in curves([scores])}
+    assert found.keys() == {"fixed", "random", "none"}
+    for sweep, members in sweeps(scores.cells).items():
+        place = dict(training=sweep.training, sweep=sweep.kind, held_angle=sweep.held_angle)
+        (curve,) = [
+            c for c in curves([scores]) if c.key.items() >= (place | {"series": "value"}).items()
+        ]
+        assert curve.theta.tolist() == [sweep.theta(scores.cells[i]) for i in members]
+        assert curve.mean.tolist() == scores.value[members].mean(axis=(1, 2)).tolist()
+
+
+def test_train_sweep_leaves_out_what_is_no_angle():
+    trained = [*QUARTERS, "none", "random"]
+    rows = score_rows([(angle, 0) for angle in trained], np.arange(6.0))
+    curve = one(rows, sweep="train")
+    assert curve.key["held_angle"] == 0
+    assert curve.theta.tolist() == QUARTERS
+    assert curve.mean.tolist() == [0, 1, 2, 3]
+
+
+def test_0_and_360_are_two_rows_but_one_angle():
+    assert places(score_rows([0, 120, 240, 360], 0.5)) == set()
+    curve = one(score_rows([360, 0, 90, 180, 270], np.arange(5.0)))
+    assert curve.theta.tolist() == [0, 90, 180, 270, 360]
+    assert curve.mean.tolist() == [1, 2, 3, 4, 0]
+
+
+def test_without_all_combinations_there_are_no_margins():
+    for pairs in QUARTERS, CROSSED[1:]:
+        assert not any("margin" in sweep for _, sweep, *_ in places(score_rows(pairs, 0.5)))
+
+
+def test_margins_are_means_over_the_other_angle():
+    value, null = np.random.default_rng(0).uniform(size=(2, 24, 2, 3))
+    rows = score_rows(CROSSED, value, null, seeds=2, items=3)
+    crossed = value[:16].reshape(4, 4, 2, 3), null[:16].reshape(4, 4, 2, 3)
+    for sweep, other in ("train_margin", 1), ("eval_margin", 0):
+        for series, array in zip(("value", "footprint"), crossed, strict=True):
+            curve = one(rows, series, sweep=sweep)
+            assert curve.theta.tolist() == QUARTERS
+            assert curve.values == pytest.approx(array.mean(axis=other))
+
+
+# -- what lies on them -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "held"), [("diagonal", None), ("eval", 90.0), ("train", 90.0)])
+def test_value_and_null_of_a_curve_are_those_of_its_own_cells(kind, held):
+    value, null = np.random.default_rng(0).uniform(size=(2, 16, 2, 3))
+    rows = score_rows(CROSSED[:16], value, null, seeds=2, items=3)
+    places = [
+        i
+        for i, (trained, evaluated) in enumerate(CROSSED[:16])
+        if {"diagonal": trained == evaluated, "eval": trained == held, "train": evaluated == held}[
+            kind
+        ]
+    ]
+    value, null = value[places], null[places]
+    share = footprint_share(value, null)
+    expected = [value, null, value - null, value - share * null]
+    for series, array in zip(SERIES, expected, strict=True):
+        found = one(rows, series, sweep=kind, held_angle=held)
+        assert found.values == pytest.approx(array)
+        assert found.mean == pytest.approx(array.mean(axis=(1, 2)))
+        assert found.counts == {"n_angles": 4, "n_items": 3, "n_left_out": 0, "n_seeds": 2}
+
+
+def test_cells_are_means_over_items_each_seed_about_its_own_mean():
+    value = np.random.default_rng(0).normal(size=(12, 3, 4))
+    cells = one(score_rows(REGULAR, value, seeds=3, items=4)).cells
+    means = value.mean(axis=2)
+    assert cells == pytest.approx(means - means.mean(axis=0), abs=1e-8)
+
+
+@given(seed=st.integers(0, 999), taken=st.floats(-1, 2), level=st.floats(-1, 1))
+@modest
+def test_residual_is_the_least_that_any_share_of_the_footprint_leaves(seed, taken, level):
+    rng = np.random.default_rng(seed)
+    footprint = rng.normal(size=(12, 1, 4)).repeat(2, axis=1)
+    value = level + taken * footprint + 0.3 * rng.normal(size=footprint.shape)
+    share = footprint_share(value, footprint)
+
+    def left(share):
+        return (value - share * footprint).mean(axis=(1, 2)).var()
+
+    assert 0 <= share <= 1
+    assert left(share) <= min(map(left, np.linspace(0, 1, 101))) + 1e-12
+
+
+def test_a_flat_footprint_has_no_share():
+    flat = np.full((18, 3, 12), 0.7846)  # whose mean is not quite that
+    assert footprint_share(np.full_like(flat, 0.5), flat) == 0
+
+
+def test_angles_change_places_where_every_angle_is_a_run_of_its_own():
+    key = {"series": "value", "model": "pretrained", "sweep": "diagonal"}
+    assert all(exchangeable(key | {"sweep": s}) for s in ("diagonal", "train", "train_margin"))
+    for other in {"sweep": "eval"}, {"sweep": "eval_margin"}, {"series": "footprint"}:
+        assert not exchangeable(key | other)
+    assert not exchangeable(key | {"model": "baseline"})
+
+
+# -- in a table ------------------------------------------------------------------------------------
+
+
+def test_held_angles_are_numbers_in_their_order_and_none_comes_last():
+    rows = score_rows(CROSSED, wave(np.arange(24), 0.1, 7))
+    table = curve_table([c.key for c in of_rows(rows)], KEY)
+    evaluated = table[(table["sweep"] == "eval") & (table["series"] == "value")]
+    assert evaluated["training"].tolist() == ["fixed"] * 4 + ["none", "random"]
+    assert evaluated["held_angle"].tolist() == pytest.approx(
+        [*QUARTERS, *[np.nan] * 2], nan_ok=True
+    )
+    assert curve_table([], KEY)["held_angle"].dtype == float
