@@ -14,7 +14,7 @@ from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
 from thetascope.errors import UserError
 from thetascope.learning import gpus
-from thetascope.vocabulary import RUN_WILDCARDS
+from thetascope.vocabulary import ARM, RUN_WILDCARDS
 
 try:
     if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
@@ -109,19 +109,13 @@ def per_dataset(name):
 def first_evaluations(dataset):
     """Evaluations of the data set's first arm and seed."""
     of_dataset = [e for e in EVALUATIONS if e["dataset"] == dataset]
-    arm = ("view", "encoder", "method", "seed")
+    arm = (*ARM, "seed")
     return [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
 
 
 def over_theta(dataset):
     """Those on the curve that figures and explorer show, each with its `theta` there."""
-    first = first_evaluations(dataset)
-    cells = [sweeps.cell(e["angle"], e["eval_angle"]) for e in first]
-    sweep = sweeps.shown(cells)
-    return [
-        {**first[i], "theta": sweep.theta(cells[i])}
-        for i in sweeps.sweeps(cells)[sweep]
-    ]
+    return sweeps.of_curve(first_evaluations(dataset))
 
 
 def evenly(evaluations, count):

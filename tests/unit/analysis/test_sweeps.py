@@ -9,15 +9,14 @@ import pandas as pd
 import pytest
 from factories import dice_rows, of, score_rows
 
-from thetascope.analysis import sweeps as sweeps_
 from thetascope.analysis import verdict
 from thetascope.analysis.curves import curves
 from thetascope.analysis.scores import arrange
-from thetascope.analysis.sweeps import Sweep, cell, shown, sweeps
+from thetascope.analysis.sweeps import Sweep, cell, of_curve, shown, sweeps
 from thetascope.angles import label
 from thetascope.engine.fingerprint import LIBRARY
 from thetascope.report import explorer
-from thetascope.report.figures.curves import key_of, sweep
+from thetascope.report.figures.panels import key_of, sweep
 
 TWELVE = [float(angle) for angle in range(0, 360, 30)]
 TWO_VIEWED = [*product(TWELVE, [0.0, 90.0])]  # `eval_angles: [0, 90]`
@@ -87,17 +86,12 @@ def test_it_needs_the_standard_library_alone():
 
 
 def rules_over_theta(pairs):
-    """`over_theta` of the rules, on these evaluations of a data set's first arm and seed."""
-    text = (LIBRARY.parent.parent / "rules/common.smk").read_text()
-    start = text.index("def over_theta(")
-    code = text[start : text.index("\n\n\n", start)]
+    """What the rules show of these evaluations of a data set's first arm and seed."""
     evaluations = [
         {"dataset": "d", "angle": a if isinstance(a, str) else label(a), "eval_angle": label(e)}
         for a, e in pairs
     ]
-    scope = {"sweeps": sweeps_, "first_evaluations": lambda dataset: evaluations}
-    exec(code, scope)
-    return scope["over_theta"]("d")
+    return of_curve(evaluations)
 
 
 def test_tables_have_the_sweep_that_is_shown():

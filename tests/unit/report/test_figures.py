@@ -11,7 +11,7 @@ from skimage.io import imread
 
 from thetascope.analysis.periodogram import periodogram_table
 from thetascope.analysis.scores import arrange
-from thetascope.report.figures import curves, orientation, pictures, training
+from thetascope.report.figures import curves, orientation, periods, pictures, training
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, METRICS, MODELS, save
 
 GRID = [float(angle) for angle in range(0, 360, 45)]
@@ -235,7 +235,7 @@ def test_the_periodogram_stands_beside_its_threshold():
         rows.assign(training="random", sweep="diagonal", held_angle=np.nan),
     ]
     others = [other.assign(power=2.0, threshold=3.0) for other in others]
-    figure = curves.periodogram_figure(pd.concat([*others, mine]), keys, 0.8)
+    figure = periods.periodogram_figure(pd.concat([*others, mine]), keys, 0.8)
     panel = figure.axes[len(METRICS) + list(METRICS).index("auroc")]
     bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
     chosen = of(mine, model="finetuned", attribution="smoothgrad", metric="auroc")
@@ -333,7 +333,7 @@ def test_saliency_figure_tells_the_dice_of_its_maps():
 def test_the_factorial_shows_every_combination_and_its_means():
     """Models and inputs apart, without what was not trained at an angle."""
     rows = table([*product(GRID, GRID[:4]), ("none", 0), ("random", 45)])
-    figure = curves.factorial_figure(rows.sample(frac=1, random_state=0), "auroc")
+    figure = periods.factorial_figure(rows.sample(frac=1, random_state=0), "auroc")
     chosen = of(rows, attribution=ATTRIBUTION, metric="auroc", training="fixed")
     for row, model in enumerate(("pretrained", "finetuned")):
         *panels, margins = figure.axes[3 * row : 3 * row + 3]
@@ -381,6 +381,6 @@ def test_orientations_are_drawn_beside_what_they_tell():
 def test_without_a_period_the_figure_says_so():
     """As with one angle: the table has its columns and no row."""
     empty = periodogram_table(arrange([score_rows([0], 0.5)]), analysis().tests, 0.95)
-    figure = curves.periodogram_figure(empty, table([0]), 0.95)
+    figure = periods.periodogram_figure(empty, table([0]), 0.95)
     assert not figure.axes and "brains" in figure.get_suptitle()
     assert any("resolve no period" in text.get_text() for text in figure.texts)

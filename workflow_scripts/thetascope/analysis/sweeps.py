@@ -6,8 +6,9 @@ It needs the standard library alone, so that the rules can ask it which files to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from thetascope.angles import FIXED, degrees, training
 
@@ -70,3 +71,10 @@ def shown(cells: Sequence[Cell]) -> Sweep:
     if trained == {angle for _, angle, evaluated in fixed if angle == evaluated}:
         return Sweep("diagonal", FIXED)
     return Sweep("train", FIXED, min(evaluated for *_, evaluated in fixed))
+
+
+def of_curve(evaluations: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Those of these wildcards that lie on the curve that is shown, each with its `theta`."""
+    cells = [cell(one["angle"], one["eval_angle"]) for one in evaluations]
+    sweep = shown(cells)
+    return [{**evaluations[i], "theta": sweep.theta(cells[i])} for i in sweeps(cells)[sweep]]
