@@ -6,9 +6,9 @@ Sweeps `train`, `train_margin` and `diagonal`
     Every angle is a run of its own with its own random state. H0: θ has no influence whatever. Then
     all angles of a seed, 0 and 360 like any other, are draws from one distribution and may change
     places; all items move together, since they share the run. That holds for one seed as for many.
-    In `train` a small p says that the training angle matters to maps taken at `at`; in `diagonal`,
-    that training or evaluation does, and evaluation does so by resampling alone (and `excess` by
-    the footprint that it subtracts). Noise that is larger at some angles breaks H0 too.
+    In `train` a small p says that the training angle matters to maps taken at `held_angle`; in
+    `diagonal`, that training or evaluation does, and evaluation does so by resampling alone (and
+    `excess` by the footprint that it subtracts). Noise that is larger at some angles breaks H0 too.
 Sweeps `eval` and `eval_margin`
     One run per seed, seen from all angles: a smooth function of θ, whose neighbouring angles
     resemble each other and may not change places. Shuffling would only ask whether it is constant,

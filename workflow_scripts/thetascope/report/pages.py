@@ -78,7 +78,7 @@ def table_page(table: pd.DataFrame, title: str, made_by: Mapping[str, Any]) -> s
     title : str
         What the table is.
     made_by : mapping
-        As `provenance.record` makes it.
+        As `files.record` makes it.
     """
     body = f"<h1>{escape(title)}</h1>"
     if "confirmatory" in table:
@@ -97,7 +97,7 @@ def verdict_page(words: str, verdicts: pd.DataFrame, made_by: Mapping[str, Any])
     verdicts : DataFrame
         `verdict.csv`.
     made_by : mapping
-        As `provenance.record` makes it.
+        As `files.record` makes it.
     """
     # `js-default`: HTML inside the text is shown, not obeyed
     body = MarkdownIt("js-default").render(words) + "<h2>In numbers</h2>" + table_html(verdicts)

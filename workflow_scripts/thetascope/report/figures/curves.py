@@ -150,7 +150,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     table : DataFrame
         Rows of `dice.csv` (see `tables.dice_table`), of one data set.
     noise : DataFrame
-        Rows of `noise.csv` (see `periodicity.noise_table`), of the same data set.
+        Rows of `noise.csv` (see `planner.noise_table`), of the same data set.
     confidence : float
         Of the intervals in the table, for example 0.95.
     """
@@ -253,7 +253,7 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
     Parameters
     ----------
     table : DataFrame
-        Rows of `periodogram.csv` (see `periodicity.periodogram_table`), of one data set. Where the
+        Rows of `periodogram.csv` (see `periodogram.periodogram_table`), of one data set. Where the
         curves that `oscillation_figure` shows are not among them, the figure says so.
     scores : DataFrame
         Rows of `dice.csv` (see `tables.dice_table`), of the same data set.

@@ -95,7 +95,7 @@ def save(figure: Figure, paths: Iterable[str | Path], made_by: Mapping[str, Any]
     paths : iterable of path
         For example `x.svg` and `x.png`; the suffix is the format.
     made_by : mapping
-        As `provenance.record` makes it.
+        As `files.record` makes it.
     """
     metadata = {"Description": json.dumps(made_by, sort_keys=True)}
     with matplotlib.style.context(STYLE):
