@@ -30,7 +30,7 @@ VERSIONED = (
     *("torch", "torchvision", "timm"),
 )
 TEXT_COLUMNS = ("item", "id", "case", "dataset", "view")
-ANGLE_COLUMNS = ("angle", "eval_angle", "held_angle", "theta")
+ANGLE_COLUMNS = ("angle", "eval_angle", "held_angle", "theta", "peak_angle", "trough_angle")
 
 
 @contextmanager

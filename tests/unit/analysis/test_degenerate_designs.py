@@ -70,10 +70,10 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     shown = [
         curves.oscillation_figure(dice, noise, confidence),
         curves.polar_figure(dice, noise, confidence),
-        periods.periodogram_figure(spectrum, dice, confidence),
+        periodogram_figure(spectrum, dice, confidence),
     ]
     if crossed:
-        shown.append(periods.factorial_figure(dice, "auroc"))
+        shown.append(factorial_figure(dice, "auroc"))
     if design == "no mask":
         for figure in shown:
             figure.draw_without_rendering()

@@ -72,7 +72,7 @@ def test_every_key_of_the_default_is_commented():
         "retina",
         "sweep",
         "series",
-        "map",
+        "attribution",
         "metric",
         "kvasir_seg",
         "moco_v2",
@@ -144,8 +144,8 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 is listed more than once"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: lists an entry more than once"),
         ("analysis.periods", [90, 100], "analysis.periods: [100]: each period must divide 360"),
-        ("analysis.confirmatory.at", [22.25], "analysis.confirmatory.at: 22.25: must be an angle"),
-        ("analysis.confirmatory.at", ["north"], "analysis.confirmatory.at.0: 'north': must be"),
+        ("analysis.confirmatory.held_angle", [22.25], "confirmatory.held_angle: 22.25: must be in steps"),
+        ("analysis.confirmatory.held_angle", ["north"], "confirmatory.held_angle.0: 'north': must be"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
         ("angles", [0, 0], "angles: 000.0 is listed more than once"),
@@ -291,7 +291,7 @@ def test_periods_that_divide_a_turn_though_not_in_binary():
     assert resolved["analysis"]["periods"] == [7.2, 14.4, 0.1]
 
 
-def test_the_other_angle_of_a_declaration_may_be_a_number():
-    resolved = configuration.resolve(changed("analysis.confirmatory.at", ["000.0", 1.1, "mean"]))
-    assert resolved["analysis"]["confirmatory"]["at"] == ["000.0", "001.1", "mean"]
+def test_the_angle_that_is_held_may_be_declared():
+    resolved = configuration.resolve(changed("analysis.confirmatory.held_angle", [0, 1.1]))
+    assert resolved["analysis"]["confirmatory"]["held_angle"] == [0, 1.1]
     assert configuration.resolve(resolved) == resolved

@@ -186,7 +186,7 @@ def test_scores_stand_beside_calling_everything_foreground():
     scores = segmentation_scores(model, images, masks, items, 2)
     share = 14 * 14 / 32**2
     assert scores["item"].tolist() == ["a", "b", "c"]
-    assert scores["baseline"].tolist() == pytest.approx([2 * share / (share + 1)] * 3)
+    assert scores["null"].tolist() == pytest.approx([2 * share / (share + 1)] * 3)
 
 
 def test_soft_dice_loss_of_the_opposite_is_nearly_1():
@@ -280,10 +280,10 @@ def test_scores_of_several_classes_by_hand():
     masks[0, :16] = 1  # half
     masks[:, 24:] = 2  # a quarter
     items = pd.DataFrame({"id": ["a", "b"], "case": ["x", "y"]})
-    scores = segmentation_scores(model, images, masks, items, 2).set_index(["class", "item"])
+    scores = segmentation_scores(model, images, masks, items, 2).set_index(["label", "item"])
     half, quarter = 2 * 0.5 / 1.5, 2 * 0.25 / 1.25
-    assert scores.loc[(1, "a"), ["dice", "baseline"]].tolist() == pytest.approx([half, half])
-    assert scores.loc[(1, "b"), ["dice", "baseline"]].isna().all()
+    assert scores.loc[(1, "a"), ["dice", "null"]].tolist() == pytest.approx([half, half])
+    assert scores.loc[(1, "b"), ["dice", "null"]].isna().all()
     assert scores.loc[2, "dice"].tolist() == [0, 0]
-    assert scores.loc[2, "baseline"].tolist() == pytest.approx([quarter, quarter])
+    assert scores.loc[2, "null"].tolist() == pytest.approx([quarter, quarter])
     assert scores["case"].tolist() == ["x", "y", "x", "y"]

@@ -60,9 +60,9 @@ def test_maps_of_both_models_in_the_frame_of_x():
     settings = replace(SETTINGS, samples=2)
     arrays = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
     keys = {
-        f"{model}.{orientation}.{map_}"
+        f"{model}.{input_}.{map_}"
         for model in ("pretrained", "finetuned")
-        for orientation in ("original", "rotated")
+        for input_ in ("original", "rotated")
         for map_ in ("smoothgrad", "gradient")
     } | {f"baseline.{o}.{map_}" for o in ("original", "rotated") for map_ in ("sobel", "centre")}
     assert arrays.keys() == keys | {"valid.original", "valid.rotated"}
@@ -88,14 +88,14 @@ def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
     settings = replace(SETTINGS, guided=True)
     for degrees in (90.0, 130.0):
         arrays = saliency_maps(encoder, unet, images, degrees, view, settings, generator())
-        for orientation, angle in (("original", 0.0), ("rotated", degrees)):
-            valid = arrays[f"valid.{orientation}"]
+        for input_, angle in (("original", 0.0), ("rotated", degrees)):
+            valid = arrays[f"valid.{input_}"]
             np.testing.assert_array_equal(valid, view.valid(images, angle))
-            maps = [v for k, v in arrays.items() if orientation in k and "valid" not in k]
+            maps = [v for k, v in arrays.items() if input_ in k and "valid" not in k]
             assert len(maps) == 6
             assert all((m[:, ~valid] == 0).all() for m in maps)
             # the pair's gradient is sparse here: an untrained residual network's branches are 0
-            assert (arrays[f"finetuned.{orientation}.gradient"][:, valid] > 0).mean() > 0.9
+            assert (arrays[f"finetuned.{input_}.gradient"][:, valid] > 0).mean() > 0.9
 
 
 def test_a_matched_view_maps_and_settles_its_first_view():
@@ -207,10 +207,10 @@ def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
 def test_the_cosine_of_equal_views_has_no_gradient(degrees):
     images = torch.rand(1, 3, 32, 32, generator=generator())
     arrays = saliency_maps(*pair_of_models(), images, degrees, View(), SETTINGS, generator())
-    for orientation in ("original", "rotated"):
-        assert not arrays[f"pretrained.{orientation}.gradient"].any()
-        assert arrays[f"pretrained.{orientation}.smoothgrad"].any()  # its noise differs
-        assert arrays[f"finetuned.{orientation}.gradient"].any()
+    for input_ in ("original", "rotated"):
+        assert not arrays[f"pretrained.{input_}.gradient"].any()
+        assert arrays[f"pretrained.{input_}.smoothgrad"].any()  # its noise differs
+        assert arrays[f"finetuned.{input_}.gradient"].any()
 
 
 def test_randomised_models_get_maps_and_leave_the_intact_ones_alone():

@@ -195,18 +195,18 @@ def saliency():
     masks = np.stack([2 * disc(SIZE, 0.6), disc(SIZE, 0.4), np.zeros((SIZE, SIZE))])
     valid = {"original": np.ones((SIZE, SIZE), bool), "rotated": footprint(SIZE, 45)}
     made = {
-        f"{model}.{orientation}.{name}": (rng.random(masks.shape) * valid[orientation])
+        f"{model}.{input_}.{name}": (rng.random(masks.shape) * valid[input_])
         for model, name in [*product(MODELS, ("smoothgrad", "gradient")), ("baseline", "sobel")]
-        for orientation in valid
+        for input_ in valid
     }
-    made |= {f"valid.{orientation}": array for orientation, array in valid.items()}
+    made |= {f"valid.{input_}": array for input_, array in valid.items()}
     return made | {"masks": masks.astype(np.uint8), "items": np.arange(3), "record": np.array("{}")}
 
 
 def test_score_maps_has_a_row_for_each_score(saliency):
     table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], SETTINGS)
-    keys = ["item", "model", "orientation", "map", "metric"]
-    # 7 maps in 2 orientations, 7 equivariances, 2 × 2 randomised maps with 2 similarities
+    keys = ["item", "model", "input", "attribution", "metric"]
+    # 7 maps of 2 inputs, 7 equivariances, 2 × 2 randomised maps with 2 similarities
     assert len(table) == 3 * (14 * 7 + 7 + 8) and not table.duplicated(keys).any()
     row = table.set_index(keys).loc[("b", "finetuned", "rotated", "gradient", "auroc")]
     mask = saliency["masks"][1] > 0
@@ -229,7 +229,7 @@ def test_broken_map_is_refused_by_name(saliency, bad):
 def test_score_maps_scores_map_and_footprint_by_the_same_settings(saliency):
     settings = metrics.Scoring(quantile=0.5, extra_metrics=["overlap_quantile"])
     table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], settings)
-    rows = table.set_index(["item", "model", "orientation", "map", "metric"])
+    rows = table.set_index(["item", "model", "input", "attribution", "metric"])
     mask, valid = saliency["masks"][1] > 0, saliency["valid.rotated"].astype(float)
     for metric, measure in (("dice_quantile", metrics.dice), ("overlap_quantile", metrics.overlap)):
         row = rows.loc[("b", "finetuned", "rotated", "gradient", metric)]
@@ -245,7 +245,7 @@ def test_score_maps_keeps_values_and_nulls_of_comparisons_apart(saliency):
     saliency[f"{key}.deletion"] = np.array([[0.5, 0, 1], [0.25, 3, 2]])
     saliency[f"{key}.insertion"] = np.array([[5, 6, 7], [8, 9, 10.0]])
     table = metrics.score_maps(saliency, ["a", "b", "c"], ["x", "x", "y"], SETTINGS)
-    rows = table.set_index(["model", "orientation", "map", "metric"]).sort_index()
+    rows = table.set_index(["model", "input", "attribution", "metric"]).sort_index()
     found = metrics.compare(saliency, key)
     assert len(found) == 5
     for metric, (values, nulls) in found.items():

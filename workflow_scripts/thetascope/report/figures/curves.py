@@ -111,7 +111,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     table : DataFrame
         Rows of `dice.csv` (see `tables.dice_table`), of one data set.
     noise : DataFrame
-        Rows of `noise.csv` (see `periodicity.noise_table`), of the same data set.
+        Rows of `noise.csv` (see `planner.noise_table`), of the same data set.
     confidence : float
         Of the intervals in the table, for example 0.95.
     """

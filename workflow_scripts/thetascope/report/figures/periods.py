@@ -40,7 +40,7 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
     Parameters
     ----------
     table : DataFrame
-        Rows of `periodogram.csv` (see `periodicity.periodogram_table`), of one data set. Where the
+        Rows of `periodogram.csv` (see `periodogram.periodogram_table`), of one data set. Where the
         curves that `oscillation_figure` shows are not among them, the figure says so.
     scores : DataFrame
         Rows of `dice.csv` (see `tables.dice_table`), of the same data set.
