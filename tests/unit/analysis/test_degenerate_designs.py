@@ -12,6 +12,7 @@ from thetascope.analysis.tables import dice_table
 from thetascope.files import read_table, write_table
 from thetascope.report import explorer
 from thetascope.report.figures import curves
+from thetascope.report.figures.periods import factorial_figure, periodogram_figure
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
 
