@@ -1,7 +1,6 @@
 """Rule pretrain: backbone + images of one data set, θ and seed → pretrained.pt, pretrain.csv."""
 
 from thetascope.engine import prefork
-from thetascope.learning import pretraining
 
 prefork.hand_over()  # to a process that has imported what follows already
 
@@ -11,34 +10,26 @@ from thetascope.engine.job import job
 from thetascope.files import read_csv, record, write_csv
 from thetascope.learning import checkpoints, runtime
 from thetascope.learning.contrastive import Pretrain
+from thetascope.learning.pretraining import pretrain
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
 
 with job(snakemake):
-    wildcards, params = snakemake.wildcards, snakemake.params
-    device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
-    manifest = read_csv(snakemake.input.manifest)
+    names, params, given = snakemake.wildcards, snakemake.params, snakemake.input
+    config, output = snakemake.config, snakemake.output
+    device = runtime.setup(config["device"], config["threads"])
+    manifest = read_csv(given.manifest)
     rows = manifest.index[manifest["split"] == "train"]
-    images = runtime.to_images(read_array(snakemake.input.images)[rows], device)
-    encoder = checkpoints.load_encoder(
-        wildcards.encoder, images.shape[1], snakemake.input.backbone
-    ).to(device)
-    made_by = record(snakemake, device=device.type)
-    state = State(params.state, made_by, list(snakemake.input), snakemake.config["save_interval"])
+    images = runtime.to_images(read_array(given.images)[rows], device)
+    encoder = checkpoints.load_encoder(names.encoder, images.shape[1], given.backbone).to(device)
+    angle = angles.degrees(names.angle) if angles.is_fixed(names.angle) else None
     # no self-supervised training is training for no epoch: the backbone passes through
-    epochs = {"epochs": 0} if wildcards.angle == "none" else {}
-    table = pretraining.pretrain(
-        encoder,
-        images,
-        angles.degrees(wildcards.angle) if angles.is_fixed(wildcards.angle) else None,
-        View(**params.view),
-        wildcards.method,
-        Pretrain(**params.settings | epochs),
-        runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "pretrain"),
-        state,
-    )
-    checkpoints.save(
-        snakemake.output.checkpoint, made_by, encoder=checkpoints.to_cpu(encoder.network)
-    )
-    write_csv(table, snakemake.output.epochs, made_by)
+    epochs = {"epochs": 0} if names.angle == angles.NONE else {}
+    settings, view = Pretrain(**params.settings | epochs), View(**params.view)
+    generator = runtime.generator(names.seed, names.dataset, names.angle, "pretrain")
+    made_by = record(snakemake, device=device.type)
+    state = State(params.state, made_by, list(given), config["save_interval"])
+    table = pretrain(encoder, images, angle, view, names.method, settings, generator, state)
+    checkpoints.save(output.checkpoint, made_by, encoder=checkpoints.to_cpu(encoder.network))
+    write_csv(table, output.epochs, made_by)
     state.remove()

@@ -43,6 +43,17 @@ def test_a_sub_package_itself_holds_nothing_but_a_docstring(path):
     assert ast.get_docstring(tree) and not beside_docstring(tree)
 
 
+@pytest.mark.parametrize("path", sorted(LIBRARY.parent.glob("*.py")), ids=lambda path: path.name)
+def test_a_script_is_thin_and_hands_over_before_it_imports_what_is_heavy(path):
+    source = path.read_text("utf-8")
+    assert len(source.splitlines()) <= 40
+    if "hand_over()" in source:
+        first = source[: source.index("prefork.hand_over()")]
+        assert re.findall(r"^(?:from|import) .*", first, re.M) == [
+            "from thetascope.engine import prefork"
+        ]
+
+
 def test_every_rule_has_a_script_of_its_own_name_and_every_script_a_rule():
     scripts = {}
     for path in ROOT.glob("rules/*.smk"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,12 @@ class Saliency:
     deletion: int
     items: int
     chunk_size: int
+
+    @classmethod
+    def of_section(cls, section: Mapping[str, Any]) -> Saliency:
+        """Read the configuration's section."""
+        blur = section["blur"]
+        return cls(**{**section, "blur": Blur(**blur) if blur else None})
 
 
 def _blur(maps: Tensor, blur: Blur | None) -> Tensor:
