@@ -26,7 +26,7 @@ from torchvision.transforms import v2
 from thetascope.datasets import options
 from thetascope.datasets.adapters.folder import read_image
 from thetascope.datasets.arrays import resize
-from thetascope.learning import convolutions, runtime
+from thetascope.learning import runtime
 from thetascope.learning.contrastive import Learner, Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.pretraining import pretrain
@@ -51,15 +51,6 @@ def sgd(model):
     return torch.optim.SGD(model.parameters(), SETTINGS.lr / 16, fused=True, **options)
 
 
-def plain_network(encoder):
-    """Copy the network with torch's own convolutions, as timm builds it."""
-    network = copy.deepcopy(encoder.network)
-    for conv in network.modules():
-        if isinstance(conv, convolutions.Conv2d):
-            conv.__class__ = nn.Conv2d
-    return network
-
-
 def our_step(encoder, x, y):
     """Build the step of rule `pretrain`, on pictures in [0, 1]."""
     learner = Learner(copy.deepcopy(encoder), "moco", SETTINGS, torch.Generator(), x.device)
@@ -72,7 +63,7 @@ def bare_step(encoder, x, y):
     """Build the least that will do: two passes forward, one of them back, and the optimiser."""
     inputs, hidden, outputs = sizes(encoder)
     head = nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs)
-    model = nn.Sequential(plain_network(encoder), *head)
+    model = nn.Sequential(copy.deepcopy(encoder.network), *head)
     model.to(x.device, memory_format=torch.channels_last)
     other, optimizer = copy.deepcopy(model).requires_grad_(False), sgd(model)
     x, y = (encoder._normalise(images) for images in (x, y))
@@ -92,7 +83,7 @@ def lightly_step(encoder):
     from lightly.models.modules import MoCoProjectionHead
     from lightly.models.utils import deactivate_requires_grad, update_momentum
 
-    model = nn.Sequential(plain_network(encoder), MoCoProjectionHead(*sizes(encoder)))
+    model = nn.Sequential(copy.deepcopy(encoder.network), MoCoProjectionHead(*sizes(encoder)))
     model.to(memory_format=torch.channels_last)
     other, optimizer = copy.deepcopy(model), sgd(model)
     deactivate_requires_grad(other)

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thetascope.learning import convolutions
-
 TIMM_NAMES = {
     "resnet18": "resnet18",
     "resnet50": "resnet50",
@@ -47,7 +45,6 @@ class Encoder(nn.Module):
         super().__init__()
         self.name, self.in_channels = name, in_channels
         self.network: Any = build_network(name, in_channels)
-        convolutions.speed_up(self.network)
         for key in ("mean", "std"):
             rgb = torch.tensor(self.network.pretrained_cfg[key])
             values = rgb if in_channels == 3 else rgb.mean().expand(in_channels)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from thetascope.errors import UserError
-from thetascope.learning import checkpoints, convolutions
+from thetascope.learning import checkpoints
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.resume import State
 
@@ -92,7 +92,6 @@ class UNet(nn.Module):
             for before, skip, width in zip([deep, *widths], skips, widths, strict=False)
         )
         self.classifier = nn.Conv2d(widths[-1], classes, 1)
-        convolutions.speed_up(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Float [N, C, S, S] in [0, 1] → logits [N, classes, S, S]."""
