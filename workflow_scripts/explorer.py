@@ -7,8 +7,8 @@ from thetascope.report import explorer
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     images = dict(zip(params.datasets, given.images, strict=True))
-    data = explorer.curves(read_table(given.scores), read_table(given.verdicts))
+    series = explorer.curves(read_table(given.scores), read_table(given.verdicts))
     panels = explorer.panels(params.evaluations, given.saliency, images, params.views)
-    page = explorer.page({**data, "panels": panels, "record": record(snakemake)})
+    page = explorer.page({"series": series, "panels": panels, "record": record(snakemake)})
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -271,8 +271,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(page, requests, data, tmp_path
         series["dataset"] = series["view"] = name
         if series["trained"] == "theta":
             series["finding"] = name
-    for kind in ("panels", "meanings"):
-        data[kind] = {name: data[kind]["ihc"]}
+    data["panels"] = {name: data["panels"]["ihc"]}
     data["panels"][name]["arm"] |= {"dataset": name, "view": name}
     uri = write(tmp_path, data)
     page.goto(uri)

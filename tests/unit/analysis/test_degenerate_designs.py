@@ -104,5 +104,5 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     assert verdict_page(words, judged, {})
 
     explored = explorer.curves(dice, judged)
-    assert explorer.page(explored)
-    assert all(series["theta"] == theta for series in explored["series"])
+    assert explorer.page({"series": explored})
+    assert all(series["theta"] == theta for series in explored)

@@ -118,8 +118,8 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
 
     no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
     explored = explorer.curves(table, no_verdict)
-    assert explored["meanings"] == {"d": meaning}
-    series = {one["trained"]: one for one in explored["series"]}
+    assert {one["meaning"] for one in explored} == {meaning}
+    series = {one["trained"]: one for one in explored}
     assert series["theta"]["theta"] == TWELVE
     assert series["theta"]["value"] == rows["value"].round(4).tolist()
     # where training alone varies, what was not trained is level
@@ -131,6 +131,18 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     assert [(one["angle"], one["eval_angle"]) for one in chosen] == [
         (label(theta), "000.0") for theta in TWELVE
     ]
+
+
+def test_segmentations_that_have_no_other_angle_leave_the_curves_of_maps_alone():
+    """They are rows of the diagonal, at all angles of training."""
+    maps, tasks = dice_rows(TWO_VIEWED), dice_rows(TWELVE, attribution="segmentation")
+    explored = explorer.curves(pd.concat([maps, tasks]), pd.DataFrame(columns=verdict.COLUMNS))
+    meanings = {one["attribution"]: one["meaning"] for one in explored}
+    assert meanings == {
+        "smoothgrad": "Trained at θ, evaluated at 0°",
+        "segmentation": "Trained and evaluated at θ",
+    }
+    assert all(one["theta"] == TWELVE for one in explored)
 
 
 def test_maps_of_what_was_trained_at_no_angle_are_those_evaluated_at_theta():

@@ -36,7 +36,7 @@ def column_of(table, name):
 def test_a_curve_holds_its_rows_in_order_of_theta():
     table = scores([270, 0, 90])
     table.loc[1, ["value", "ci_low", "ci_high"]] = np.nan
-    (series,) = explorer.curves(table, NO_VERDICTS)["series"]
+    (series,) = explorer.curves(table, NO_VERDICTS)
     rows = table.sort_values("angle")
     numbers = {"value": "value", "low": "ci_low", "high": "ci_high", "null": "null"}
     expected = {name: column_of(rows, column) for name, column in numbers.items()}
@@ -44,6 +44,7 @@ def test_a_curve_holds_its_rows_in_order_of_theta():
         expected[name][0] = None
     assert series == NAMES | {"dataset": "brains", "input": "original"} | expected | {
         **{"trained": "theta", "finding": None, "theta": [0, 90, 270]},
+        "meaning": "Trained and evaluated at θ",
         **{"items": [12] * 3, "seeds": [1] * 3},
     }
     json.dumps(series, allow_nan=False)
@@ -53,7 +54,7 @@ def test_the_first_offer_is_the_main_question_and_nothing_is_lost():
     kinds = [("finetuned", "gradient", "auroc"), ("finetuned", "smoothgrad", "new_metric")]
     kinds += [("baseline", "sobel", "dice_area"), ("pretrained", "smoothgrad", "dice_area")]
     parts = [scores([0], maps=[(model, name)], metric=metric) for model, name, metric in kinds]
-    found = explorer.curves(pd.concat(parts), NO_VERDICTS)["series"]
+    found = explorer.curves(pd.concat(parts), NO_VERDICTS)
     names = [(s["model"], s["attribution"], s["metric"]) for s in found]
     assert names == [kinds[i] for i in (3, 1, 0, 2)]
 
@@ -61,8 +62,8 @@ def test_the_first_offer_is_the_main_question_and_nothing_is_lost():
 def test_encoders_without_an_angle_are_there_to_compare():
     table = scores([0, 90, ("none", 0), ("none", 90), ("random", 90)])
     found = explorer.curves(table, NO_VERDICTS)
-    assert found["meanings"] == {"brains": "Trained and evaluated at θ"}
-    series = {s["trained"]: s for s in found["series"]}
+    assert {s["meaning"] for s in found} == {"Trained and evaluated at θ"}
+    series = {s["trained"]: s for s in found}
     theta = {trained: s["theta"] for trained, s in series.items()}
     assert theta == {"theta": [0, 90], "none": [0, 90], "random": [90]}
     for trained, training in ("theta", "fixed"), ("none", "none"), ("random", "random"):
@@ -72,8 +73,8 @@ def test_encoders_without_an_angle_are_there_to_compare():
 def test_where_nothing_was_trained_at_an_angle_its_evaluations_are_the_curve():
     table = scores([("random", 0), ("random", 45), ("none", 45)])
     found = explorer.curves(table, NO_VERDICTS)
-    assert found["meanings"]["brains"] == "Trained at random angles, evaluated at θ"
-    assert {s["trained"]: s["theta"] for s in found["series"]} == {"theta": [0, 45], "none": [45]}
+    assert {s["meaning"] for s in found} == {"Trained at random angles, evaluated at θ"}
+    assert {s["trained"]: s["theta"] for s in found} == {"theta": [0, 45], "none": [45]}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
     counts = [{"n_angles": 5 + i, "n_seeds": 9} for i in range(4)]
     rows = [tested | change | n for change, n in zip(({}, *others), counts, strict=True)]
     table = scores(angles, input=["original", "rotated"])
-    found = explorer.curves(table, pd.DataFrame(rows, columns=COLUMNS))["series"]
+    found = explorer.curves(table, pd.DataFrame(rows, columns=COLUMNS))
     assert {s["input"]: s["finding"] for s in found} == {
         **{"original": None, "rotated": "no valid test (5 angles, 9 seeds)."}
     }

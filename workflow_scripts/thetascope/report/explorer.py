@@ -68,7 +68,7 @@ NULLS = {
 }
 
 
-def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
+def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     """Arrange the scores as curves over θ.
 
     Parameters
@@ -80,16 +80,16 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        `meanings`: data set → what θ is. `series`: one dict per curve and input, with its keys,
-        the lists `theta`, `value`, `low`, `high`, `null`, `items`, `seeds` (None for NaN), the
-        `finding` of the verdict, if any, and `trained`: `theta`, or `none` or `random` for curves
-        to compare with.
+    list of dict
+        One per curve and input, with its keys, the lists `theta`, `value`, `low`, `high`, `null`,
+        `items`, `seeds` (None for NaN), its `meaning` (what θ is), the `finding` of the verdict, if
+        any, and `trained`: `theta`, or `none` or `random` for curves to compare with.
     """
     key = [*CURVE, "input"]
-    meanings, series = {}, []
-    for dataset, rows in scores.groupby("dataset"):
-        shown, swept, meanings[dataset] = sweep(rows)
+    series = []
+    # apart, since a segmentation has no angle of evaluation but its own
+    for (dataset, _), rows in scores.groupby(["dataset", "attribution"]):
+        shown, swept, meaning = sweep(rows)
         tested = rows_of(verdicts, dataset=dataset, **key_of(swept))
         findings = {tuple(row[key]): finding(row) for _, row in tested.iterrows()}
         # encoders that no θ was trained for, at the angle at which each point was evaluated
@@ -102,8 +102,8 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
             one = dict(zip([*key, "trained"], names, strict=True))
             if one["trained"] == "theta":
                 one["finding"] = findings.get(names[:-1])
-            series.append(one | _columns(part))
-    return {"meanings": meanings, "series": sorted(series, key=_rank)}
+            series.append(one | _columns(part) | {"meaning": meaning})
+    return sorted(series, key=_rank)
 
 
 def _columns(part: pd.DataFrame) -> dict[str, list[Any]]:

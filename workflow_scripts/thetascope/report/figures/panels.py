@@ -7,9 +7,7 @@ import pandas as pd
 
 from thetascope.analysis.sweeps import Sweep, shown, sweeps
 from thetascope.angles import NONE, RANDOM
-from thetascope.report.figures.style import (
-    IN_SET,
-)
+from thetascope.report.figures.style import IN_SET
 from thetascope.vocabulary import ANGLES
 
 
