@@ -1,4 +1,4 @@
-# `snakemake archive`: what the study found, with its configuration and checksums, to keep or to hand in.
+# `snakemake archive`: what the study found, with its configuration and checksums, to keep or to pass on.
 #
 # inputs   results/tables/…, results/plots/…, results/pages/…, the data sets' manifests
 # outputs  results/archive.zip

@@ -125,9 +125,8 @@ def evenly(evaluations, count):
 
 
 def shown_evaluations(wildcards):
-    """Four of them, the last one before the first comes round again."""
-    curve = over_theta(wildcards.dataset)
-    return curve[:: max(1, len(curve) // 5)][:4]
+    """Five of them: four would mostly be multiples of 90, where nothing is resampled."""
+    return evenly(over_theta(wildcards.dataset), 5)
 
 
 def pair_evaluation(wildcards):
@@ -186,7 +185,7 @@ PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------
 
-# categories stand in the report in this order
+# the report sorts its categories by name
 VERDICT, CURVES, PICTURES = "1 Verdict", "2 Curves over θ", "3 What the models look at"
 TRAINING, NUMBERS = "4 Training", "5 Tables"
 
@@ -218,6 +217,14 @@ SETTINGS = {
 }
 
 
+# what intervals need of the section `analysis`
+INTERVALS = {
+    "draws": config["analysis"]["bootstrap"],
+    "confidence": config["analysis"]["confidence"],
+    "seed": config["analysis"]["seed"],
+}
+
+
 # -- scheduling -------------------------------------------------------------------------------------
 
 
@@ -236,11 +243,13 @@ onstart:
 
 CORES = hooks.cores(workflow)  # None where a cluster schedules
 
+ONE_AT_A_TIME = False  # torch jobs, where nothing else keeps them from sharing a GPU
+
 # a resource without a limit has none: on a workstation, one job at a time per GPU
 if CORES and config["device"] != "cpu" and not hooks.is_limited(workflow, "gpu"):
     if count := len(gpus.visible()):
         pinned = config["device"] not in ("auto", "cuda")
-        hooks.limit(workflow, "gpu", 1 if pinned else count)
+        ONE_AT_A_TIME = not hooks.limit(workflow, "gpu", 1 if pinned else count)
 
 
 def torch_threads(wildcards):
@@ -249,6 +258,8 @@ def torch_threads(wildcards):
     `--cores 8` on two real cores would start eight processes with 0.7 GB each and gain nothing; a
     job then claims four, and computes with `threads` all the same.
     """
+    if ONE_AT_A_TIME:
+        return CORES
     return config["threads"] * max(1, (CORES or 1) // os.cpu_count())
 
 

@@ -4,7 +4,7 @@
 # outputs  results/data/{dataset}/…, results/backbones/{encoder}-{init}.pt, results/downloads/…
 
 
-# compute nodes often have no way to the internet: these rules run where Snakemake does
+# compute nodes often have no access to the internet: these rules run where Snakemake does
 localrules:
     download,
     backbone,

@@ -26,7 +26,7 @@ rule explorer:
     params:
         evaluations=EXPLORED,
         datasets=list(config["datasets"]),
-        views=config["views"],
+        canvases={name: view["canvas"] for name, view in config["views"].items()},
         code=fingerprint("explorer.py", "thetascope/report/explorer.html"),
     script:
         "../workflow_scripts/explorer.py"

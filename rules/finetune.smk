@@ -1,7 +1,7 @@
 # Supervised fine-tuning of the pretrained encoder.
 #
 # inputs   {RUN}/pretrained.pt, a data set's images, masks and manifest
-# outputs  {RUN}/finetuned.pt, finetune.csv (per epoch), segmentation.csv (per test item and class)
+# outputs  {RUN}/finetuned.pt, finetune.csv (per epoch), segmentation.csv (per test item and label)
 
 
 rule finetune:

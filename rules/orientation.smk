@@ -13,11 +13,6 @@ THETAS = sorted(
     }
 )
 HOG_ANGLES = config["orientation"]["hog_angles"]
-INTERVALS = {
-    "draws": config["analysis"]["bootstrap"],
-    "confidence": config["analysis"]["confidence"],
-    "seed": config["analysis"]["seed"],
-}
 
 
 rule orientation:

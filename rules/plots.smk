@@ -165,7 +165,9 @@ rule plot_saliency:
         runtime=growing(10),
     params:
         evaluations=shown_evaluations,
-        view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],
+        canvas=lambda wildcards: config["views"][
+            shown_evaluations(wildcards)[0]["view"]
+        ]["canvas"],
         code=fingerprint("plot_saliency.py"),
     script:
         "../workflow_scripts/plot_saliency.py"

@@ -41,7 +41,7 @@ rule dice_table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        analysis=config["analysis"],
+        intervals=INTERVALS,
         code=fingerprint("dice_table.py"),
     script:
         "../workflow_scripts/dice_table.py"
@@ -69,7 +69,7 @@ rule oscillation_tables:
 
 
 rule periodicity_tables:
-    """Do data sets differ, what is noise, what else is periodic, what goes along with the maps?"""
+    """Do data sets differ, what is noise, what else is periodic, what correlates with the maps?"""
     input:
         "results/tables/dice_per_item.parquet",
     output:
@@ -130,7 +130,7 @@ rule segmentation_table:
         runtime=growing(30),
     params:
         wildcards=RUNS,
-        analysis=config["analysis"],
+        intervals=INTERVALS,
         code=fingerprint("segmentation_table.py"),
     script:
         "../workflow_scripts/segmentation_table.py"

@@ -8,7 +8,7 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     images = dict(zip(params.datasets, given.images, strict=True))
     series = explorer.curves(read_table(given.scores), read_table(given.verdicts))
-    panels = explorer.panels(params.evaluations, given.saliency, images, params.views)
+    panels = explorer.panels(params.evaluations, given.saliency, images, params.canvases)
     page = explorer.page({"series": series, "panels": panels, "record": record(snakemake)})
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from thetascope.angles import degrees
+from thetascope.angles import degrees, is_fixed
 from thetascope.datasets.arrays import read_array
 from thetascope.engine.job import job
 from thetascope.files import read_npz, record
@@ -34,6 +34,7 @@ with job(snakemake):
         key: _turned(map_, turns[key.split(".")[1]], "bilinear")
         for key, map_ in of_attribution(file, ATTRIBUTION).items()
     }
-    title = f"θ = {theta:g}°: {', '.join(run[key] for key in ARM)}"
+    angle = f"{degrees(run['angle']):g}°" if is_fixed(run["angle"]) else run["angle"]
+    title = f"θ = {theta:g}° (training: {angle}): {', '.join(run[key] for key in ARM)}"
     figure = pairs_figure({"original": x, "rotated": y}, masks, maps, title)
     save(figure, snakemake.output, record(snakemake))

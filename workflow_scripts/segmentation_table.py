@@ -2,14 +2,14 @@
 
 from thetascope.analysis import tables
 from thetascope.analysis.scores import per_item
-from thetascope.analysis.settings import Analysis
+from thetascope.analysis.settings import Bootstrap
 from thetascope.engine.job import job
 from thetascope.files import record, write_table
 
 with job(snakemake):
     scores = per_item(snakemake.input, snakemake.params.wildcards)
-    analysis = Analysis(**snakemake.params.analysis)
-    table = tables.segmentation_table(scores, analysis.intervals)
+    bootstrap = Bootstrap(**snakemake.params.intervals)
+    table = tables.segmentation_table(scores, bootstrap)
     made_by = record(snakemake)
     del made_by["params"]["wildcards"]  # one entry per run: they are in the rows
     write_table(table, snakemake.output[0], made_by)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from thetascope import files
+from thetascope.errors import UserError
 from thetascope.files import atomic, seed_for
 
 
@@ -163,7 +164,6 @@ def test_equal_tables_are_equal_bytes(tmp_path):
         lambda table, beside: table.write_text(table.read_text().replace("0.5", "0.4")),
         lambda table, beside: table.write_bytes(table.read_bytes()[:-1]),
         lambda table, beside: table.write_bytes(b""),
-        lambda table, beside: beside.unlink(),
         lambda table, beside: beside.write_text(""),
         lambda table, beside: beside.write_bytes(b"\xff\xfe{"),
         lambda table, beside: beside.write_text("[]"),
@@ -178,7 +178,7 @@ def test_equal_tables_are_equal_bytes(tmp_path):
         ),
     ],
     ids=[
-        *("a digit", "cut off", "empty", "no JSON", "empty JSON", "no text", "a list", "a string"),
+        *("a digit", "cut off", "empty", "empty JSON", "no text", "a list", "a string"),
         *("nothing said", "no types", "another type", "no type", "of another table"),
     ],
 )
@@ -188,6 +188,14 @@ def test_a_table_that_is_not_what_was_written_is_damaged(tmp_path, damage):
     assert len(files.read_table(path)) == 1
     damage(path, path.with_suffix(".json"))
     with pytest.raises(files.DamagedError, match=r"t\.csv: damaged"):
+        files.read_table(path)
+
+
+def test_a_table_that_was_copied_alone_is_not_called_damaged(tmp_path):
+    path = tmp_path / "t.csv"
+    stored(path, p=[0.5])
+    path.with_suffix(".json").unlink()
+    with pytest.raises(UserError, match=r"t\.csv: .*copy t\.json beside it"):
         files.read_table(path)
 
 

@@ -188,6 +188,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     text = Path(path).read_bytes()
     beside = Path(path).with_suffix(".json")
+    if not beside.exists():
+        raise UserError(f"{path}: what made it is missing; copy {beside.name} beside it too")
     try:
         record = json.loads(beside.read_bytes())
         expected, types = record["sha256"], record["columns"]

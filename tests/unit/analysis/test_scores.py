@@ -97,6 +97,16 @@ def test_what_is_missing_is_none_in_every_part():
     assert one.value.ravel().tolist() == [0, 2, 1]
 
 
+def test_angles_are_numbers_where_no_run_has_one(tmp_path):
+    for i in range(2):
+        write_csv(pd.DataFrame({"item": ["a"], "value": [0.5]}), tmp_path / str(i), {})
+    names = [{"angle": name, "eval_angle": "090.0"} for name in ("random", "none")]
+    write_parquet(scores_.merge([tmp_path / "0", tmp_path / "1"], names), tmp_path / "p", {})
+    merged = read_parquet(tmp_path / "p")
+    assert merged["angle"].dtype == merged["eval_angle"].dtype == np.float64
+    assert merged["training"].tolist() == ["none", "random"]
+
+
 def test_kinds_are_told_apart_by_all_their_names():
     rows = score_rows(
         [0], 0.5, maps=[("m", "a"), ("m", "b")], metric=["x", "y"], dataset=["p", "q"]

@@ -109,16 +109,16 @@ def test_tables_have_the_sweep_that_is_shown():
 
 def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     table = dice_rows([*TWO_VIEWED, ("none", 0), ("none", 90)])
-    rows, swept, meaning = sweep(table.sample(frac=1, random_state=0))
+    rows, swept = sweep(table.sample(frac=1, random_state=0))
     assert swept == Sweep("train", "fixed", 0.0)
-    assert meaning == "Trained at θ, evaluated at 0°"
+    assert swept.meaning == "Trained at θ, evaluated at 0°"
     rows = rows.sort_values("theta")
     assert rows["theta"].tolist() == rows["angle"].tolist() == TWELVE
     assert (rows["eval_angle"] == 0).all()
 
     no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
     explored = explorer.curves(table, no_verdict)
-    assert {one["meaning"] for one in explored} == {meaning}
+    assert {one["meaning"] for one in explored} == {swept.meaning}
     series = {one["trained"]: one for one in explored}
     assert series["theta"]["theta"] == TWELVE
     assert series["theta"]["value"] == rows["value"].round(4).tolist()

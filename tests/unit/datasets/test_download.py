@@ -272,6 +272,21 @@ def test_a_refusal_of_the_server_is_final(site, path, monkeypatch, code):
     assert left(path) == PARTIAL
 
 
+@pytest.mark.parametrize("code", [408, 429, 500])
+def test_what_may_pass_is_tried_again(site, path, code):
+    site.plan = [status(code)]
+    download(site.url, path, None)
+    assert path.read_bytes() == BODY
+    assert len(site.requests) == 2
+
+
+def test_redirects_without_an_end_are_final(site, path):
+    site.plan = [status(302, Location="/file")] * 40
+    with pytest.raises(UserError, match=f"^{site.url}: .*redirects.*; correct the address"):
+        download(site.url, path, None)
+    assert len(site.requests) < 40
+
+
 def test_the_log_has_a_line_now_and_then(site, path, caplog, monkeypatch):
     monkeypatch.setattr(module, "REPORT_EVERY", 0)
     caplog.set_level(logging.INFO, module.__name__)

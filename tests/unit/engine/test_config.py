@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from snakemake.utils import update_config
 
 from thetascope.engine import config as configuration
 from thetascope.errors import UserError
+from thetascope.learning.rotation import View
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
@@ -295,3 +297,10 @@ def test_the_angle_that_is_held_may_be_declared():
     resolved = configuration.resolve(changed("analysis.confirmatory.held_angle", [0, 1.1]))
     assert resolved["analysis"]["confirmatory"]["held_angle"] == [0, 1.1]
     assert configuration.resolve(resolved) == resolved
+
+
+def test_a_view_that_says_little_is_completed_as_the_library_would():
+    resolved = configuration.resolve(changed("views.near", {"interpolation": "nearest"}))
+    expected = asdict(View(interpolation="nearest"))
+    assert resolved["views"]["near"] == expected
+    assert list(resolved["views"]["plain"]) == list(expected)

@@ -91,13 +91,14 @@ def test_where_nothing_was_trained_at_an_angle_its_evaluations_are_the_curve():
 )
 def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
     tested = NAMES | {"dataset": "brains", "verdict": "not testable", "held_angle": np.nan} | own
+    tested["series"] = "excess"
     others = {"dataset": "lungs"}, {"input": "pair"}, other
     counts = [{"n_angles": 5 + i, "n_seeds": 9} for i in range(4)]
     rows = [tested | change | n for change, n in zip(({}, *others), counts, strict=True)]
     table = scores(angles, input=["original", "rotated"])
     found = explorer.curves(table, pd.DataFrame(rows, columns=COLUMNS))
     assert {s["input"]: s["finding"] for s in found} == {
-        **{"original": None, "rotated": "no valid test (5 angles, 9 seeds)."}
+        **{"original": None, "rotated": "excess: no valid test (5 angles, 9 seeds)."}
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether what maps look at goes along, over θ, with what the models can do."""
+"""Whether scores of maps correlate, over θ, with what the models can do."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import basis_of_waves, known_periods
 
-NONE = Permutations(0, 0)
+NO_DRAWS = Permutations(0, 0)
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
 
 
@@ -75,7 +75,7 @@ def periodogram_table(
     for curve in curves(scores):
         _, periods = known_periods(curve.theta, [360 / n for n in range(1, len(curve.theta))])
         testable = exchangeable(curve.key)
-        means = shuffled_means(curve.cells, permutations if testable else NONE)
+        means = shuffled_means(curve.cells, permutations if testable else NO_DRAWS)
         power = lomb_scargle(curve.theta, means, periods)
         power /= (means[:, 0] ** 2).sum() or 1
         highest = power.max(axis=0, initial=0)

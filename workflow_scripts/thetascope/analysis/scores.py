@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from thetascope.angles import FIXED, degrees, is_fixed, training
-from thetascope.files import TEXT_COLUMNS, read_text, stream_parquet
+from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, read_text, stream_parquet
 from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
@@ -83,7 +83,9 @@ def _parse(keys: list[str], names: list[list[str]], texts: list[bytes]) -> pa.Ta
         labels, codes = np.unique(column, return_inverse=True)
         of_row = pa.array(np.repeat(codes, counts))
         for name, values in typed(key, labels.tolist()).items():
-            column = pa.array(values).take(of_row)
+            # a part without any fixed angle would have a column of no type
+            kind = pa.float64() if name in ANGLE_COLUMNS else None
+            column = pa.array(values, kind).take(of_row)
             text = pa.types.is_string(column.type)
             columns[name] = column.dictionary_encode() if text else column
     return pa.table(columns | dict(zip(rows.column_names, rows.columns, strict=True)))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thetascope.angles import FIXED, degrees, training
+from thetascope.angles import FIXED, NONE, RANDOM, degrees, training
 
 # how an encoder was trained (fixed, random, none), its angle if fixed, and that of evaluation
 Cell = tuple[str, float | None, float]
@@ -34,6 +34,20 @@ class Sweep:
     training: str
     held_angle: float | None = None
 
+    @property
+    def meaning(self) -> str:
+        """What θ is along the curve, in words."""
+        if self.kind == "diagonal":
+            return "Trained and evaluated at θ"
+        if self.kind == "train":
+            return f"Trained at θ, evaluated at {self.held_angle:g}°"
+        trained = {
+            RANDOM: "Trained at random angles",
+            NONE: "No self-supervision",
+            FIXED: f"Trained at {self.held_angle}°",
+        }
+        return f"{trained[self.training]}, evaluated at θ"
+
     def theta(self, cell: Cell) -> float:
         """Where on the curve a cell lies, in degrees."""
         _, angle, evaluated = cell
@@ -41,7 +55,7 @@ class Sweep:
 
 
 def cell(angle: str, eval_angle: str) -> Cell:
-    """Cell of two angles as they stand in paths: ('030.0', '060.0') → ('fixed', 30.0, 60.0)."""
+    """Cell of two angles as paths have them: ('030.0', '060.0') → ('fixed', 30.0, 60.0)."""
     how = training(angle)
     return how, degrees(angle) if how == FIXED else None, degrees(eval_angle)
 
@@ -74,7 +88,9 @@ def shown(cells: Sequence[Cell]) -> Sweep:
 
 
 def of_curve(evaluations: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Those of these wildcards that lie on the curve that is shown, each with its `theta`."""
+    """Those of these wildcards that lie on the curve that is shown, by their `theta` there."""
     cells = [cell(one["angle"], one["eval_angle"]) for one in evaluations]
     sweep = shown(cells)
-    return [{**evaluations[i], "theta": sweep.theta(cells[i])} for i in sweeps(cells)[sweep]]
+    places = sweeps(cells)[sweep]
+    found = [{**evaluations[i], "theta": sweep.theta(cells[i])} for i in places]
+    return sorted(found, key=lambda one: float(one["theta"]))

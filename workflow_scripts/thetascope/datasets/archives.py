@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import struct
@@ -14,6 +15,7 @@ from typing import BinaryIO
 
 from thetascope.errors import UserError
 
+FULL = errno.ENOSPC, errno.EDQUOT  # the disk
 UNPACK = "delete it to fetch it again, or extract it by hand and set `path` in the configuration"
 # absolute, with `..`, a Windows drive or folder, or deeper than Python can remove
 UNSAFE = re.compile(r"^/|(^|/)\.\.(/|$)|[\\:]|.{1001}", re.S)
@@ -52,6 +54,10 @@ def extracted(
                 for info in zipped.infolist():
                     _check_member(info, file)
                     zipped.extract(info, folder)  # refuses what is encrypted or has a wrong CRC
+        except OSError as error:
+            if error.errno in FULL:  # the archive is as it should be
+                raise
+            raise UserError(f"{archive}: cannot be extracted ({error}); {UNPACK}") from error
         except Exception as error:  # damage shows in a dozen ways in zipfile and what it uses
             problem = str(error) or repr(error)
             raise UserError(f"{archive}: cannot be extracted ({problem}); {UNPACK}") from error

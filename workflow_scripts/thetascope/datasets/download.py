@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from requests import PreparedRequest, RequestException, Response, Session
 from requests.adapters import HTTPAdapter
-from requests.exceptions import HTTPError, InvalidSchema, InvalidURL, SSLError
+from requests.exceptions import HTTPError, InvalidSchema, InvalidURL, SSLError, TooManyRedirects
 from tqdm import tqdm
 
 from thetascope import __version__
@@ -90,9 +90,12 @@ def _diagnose(error: RequestException) -> tuple[str, bool]:
     cause = getattr(error.args[0], "reason", error)  # without urllib3's own "retries exceeded"
     match error:
         case HTTPError(response=Response(status_code=status, reason=reason)):
-            return f"the server replied {status} {reason}", status < 500
+            passes = status >= 500 or status in (408, 429)  # too slow, too many at once
+            return f"the server replied {status} {reason}", not passes
         case SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return f"the server's certificate could not be verified ({cause})", True
+        case TooManyRedirects():
+            return f"{error}", True
         case InvalidSchema() | InvalidURL():
             return f"{error}; https:// is needed (http:// only on this machine)", True
     return f"no reply, or not all of it ({cause})", False

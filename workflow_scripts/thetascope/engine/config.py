@@ -27,6 +27,9 @@ MOST_VALUES = 100_000  # in a file of settings: a list of every angle there is h
 
 Config = dict[str, Any]
 
+# what a view is where it says nothing, as `learning.rotation.View` has it
+VIEW = {"canvas": "zero", "interpolation": "bilinear", "sham": False, "matched": False}
+
 # keywords whose value in the schema says all there is to say
 BOUNDS = {
     "minimum": "must be at least {}",
@@ -120,6 +123,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
     problems = [line for error in errors for line in _explain(error)]
     problems += _not_finite(resolved)
     if not problems:  # cross-field checks may rely on types
+        resolved["views"] = {name: VIEW | view for name, view in resolved["views"].items()}
         problems = [line for check in config_checks.CHECKS for line in check(resolved)]
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))

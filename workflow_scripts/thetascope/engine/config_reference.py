@@ -1,4 +1,4 @@
-"""The reference of the configuration, from its schema: what stands in docs/config.md."""
+"""The reference of the configuration, made from its schema: docs/config.md."""
 
 from __future__ import annotations
 

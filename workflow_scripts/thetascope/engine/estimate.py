@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from thetascope.files import read_record
+from thetascope.vocabulary import ARM
 
 GPU_RULES = ("pretrain", "finetune", "saliency")
 SAMPLE = 10  # measured jobs that are looked at per group
-GROUP = ["rule", "dataset", "view", "encoder", "method"]
+GROUP = ["rule", *ARM]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
 LIBRARY = Path(__file__).parents[1]
 # what runs jobs cannot change a number: import-linter holds that nothing below imports it
@@ -18,7 +19,9 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
 
     Snakemake sees a change of a rule's script only; with this among the rule's params it sees a
     change of the library too, and only where it matters. Of Python the syntax tree counts, without
-    docstrings: comments and layout may change. Modules of `thetascope.engine` do not count.
+    docstrings: comments and layout may change. Modules of `thetascope.engine` do not count, nor
+    do `__init__` files: those of rooms hold no code, and that of the package the version, which
+    every result names, and what a notebook may ask for.
 
     Parameters
     ----------
@@ -63,8 +66,14 @@ def _code(path: Path, root: Path, source: bytes) -> tuple[bytes, list[Path]]:
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
-    # importing a.b.c runs a and a.b too
-    parts = [name.split(".") for name in names if name.split(".")[0] == LIBRARY.name]
-    modules = {"/".join(p[:n]) for p in parts for n in range(1, len(p) + 1)}
-    candidates = [root / f"{m}{end}" for m in sorted(modules) for end in (".py", "/__init__.py")]
-    return ast.dump(tree).encode(), [file for file in candidates if file.is_file()]
+    modules = sorted(name for name in names if name.split(".")[0] == LIBRARY.name)
+    candidates = [root / f"{module.replace('.', '/')}.py" for module in modules]
+    return repr(_plain(tree)).encode(), [file for file in candidates if file.is_file()]
+
+
+def _plain(node: Any) -> Any:
+    """What a syntax tree holds; its empty fields differ between versions of Python."""
+    if isinstance(node, ast.AST):
+        fields = [(name, _plain(v)) for name, v in ast.iter_fields(node) if v not in (None, [])]
+        return type(node).__name__, fields
+    return [_plain(inner) for inner in node] if isinstance(node, list) else node

@@ -71,10 +71,11 @@ def is_limited(workflow: Any, resource: str) -> bool:
     return resource in workflow.global_resources
 
 
-@comfort("the limit of one job at a time per GPU", instead=None)
-def limit(workflow: Any, resource: str, amount: int) -> None:
-    """Do as `--resources` does, for which a Snakefile has no words (#1866)."""
+@comfort("torch jobs side by side on several GPUs", instead=False)
+def limit(workflow: Any, resource: str, amount: int) -> bool:
+    """Do as `--resources` does, for which a Snakefile has no words (#1866); tell if it is done."""
     workflow.register_resource(resource, amount)
+    return True
 
 
 @comfort("a core to Snakemake's scheduler in a long run", instead=None)

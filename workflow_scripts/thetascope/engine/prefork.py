@@ -47,7 +47,7 @@ def start() -> None:
                 sys.executable,
                 "-P",
                 "-c",
-                f"from thetascope.engine.prefork import serve; serve({os.getpid()})",
+                f"{SERVE}({os.getpid()})",
             ],
             stdin=listener.fileno(),
             env=os.environ | {"PYTHONPATH": root},

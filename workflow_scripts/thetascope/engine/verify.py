@@ -1,4 +1,4 @@
-"""Whether results can be had again: a sample of finished cells, computed anew and compared."""
+"""Whether results can be reproduced: a sample of finished cells, computed again and compared."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,14 @@ NAMES = {
         "pointing_game": "Highest pixel in the mask",
         "equivariance": "Agreement of the two maps",
         "probe_accuracy": "Accuracy of telling pairs apart",
-        "dice_macro": "Dice, mean over classes",
+        "dice_macro": "Dice, mean over labels",
         "deletion": "Deletion",
         "insertion": "Insertion",
     },
 }
 # what the null of an attribution or metric is, if not the footprint
 NULLS = {
-    "segmentation": "everything this class",
+    "segmentation": "everything this label",
     "probe": "tossing a coin",
     "equivariance": "maps of edges",
     "similarity_rank": "map of edges",
@@ -89,9 +90,11 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]
     series = []
     # apart, since a segmentation has no angle of evaluation but its own
     for (dataset, _), rows in scores.groupby(["dataset", "attribution"]):
-        shown, swept, meaning = sweep(rows)
+        shown, swept = sweep(rows)
         tested = rows_of(verdicts, dataset=dataset, **key_of(swept))
-        findings = {tuple(row[key]): finding(row) for _, row in tested.iterrows()}
+        findings: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+        for _, row in tested.iterrows():
+            findings[tuple(row[key])].append(f"{row['series']}: {finding(row)}")
         # encoders that no θ was trained for, at the angle at which each point was evaluated
         others = rows[(rows["training"] != FIXED) & (rows["training"] != swept.training)]
         others = others.merge(shown[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle")
@@ -101,8 +104,8 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]
         for names, part in every.sort_values("theta").groupby([*key, "trained"]):
             one = dict(zip([*key, "trained"], names, strict=True))
             if one["trained"] == "theta":
-                one["finding"] = findings.get(names[:-1])
-            series.append(one | _columns(part) | {"meaning": meaning})
+                one["finding"] = " ".join(findings[names[:-1]]) or None
+            series.append(one | _columns(part) | {"meaning": swept.meaning})
     return sorted(series, key=_rank)
 
 
@@ -129,7 +132,7 @@ def panels(
     evaluations: Iterable[Mapping[str, Any]],
     files: Iterable[str | Path],
     images: Mapping[str, str | Path],
-    views: Mapping[str, Mapping[str, Any]],
+    canvases: Mapping[str, str],
 ) -> dict[str, Any]:
     """Draw one item's maps at some angles of each data set.
 
@@ -141,8 +144,8 @@ def panels(
         Their `saliency.npz`.
     images : mapping
         Data set → `images.npy`.
-    views : mapping
-        The configuration's section.
+    canvases : mapping
+        View → its canvas.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def panels(
     found: dict[str, Any] = {}
     for evaluation, file in zip(evaluations, files, strict=True):
         name, arrays = evaluation["dataset"], read_npz(file)
-        canvas = views[evaluation["view"]]["canvas"]
+        canvas = canvases[evaluation["view"]]
         if name not in found:
             shown, image, mask = example(arrays, read_array(images[name]), canvas)
             found[name] = {

@@ -70,7 +70,7 @@ def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
         known = list(table[column].unique())
         if missing := [value for value in values if value not in known]:
             shown = ", ".join(map(str, known[:SHOWN])) + ", …" * (len(known) > SHOWN)
-            raise UserError(f"{column}: no row has {missing[0]!r}; there are {shown}")
+            raise UserError(f"{column}: no row has {missing[0]!r}; there are {shown or 'no rows'}")
         found &= table[column].isin(values).to_numpy()
     return table[found]
 
@@ -101,13 +101,13 @@ def plot_curve(table: pd.DataFrame, axes: Axes | None = None) -> Axes:
             raise UserError(
                 f"{column}: one curve has one; these rows have {shown}: choose with `select`"
             )
-    curves, _, meaning = sweep(table)
+    curves, swept = sweep(table)
     axes = axes or plt.subplots(layout="constrained")[1]
     draw_curves(axes, curves)
     first = curves.iloc[0]
     axes.set(
         title=f"{first['dataset']}: {first['model']}, {first['attribution']}",
-        xlabel=f"θ (degrees). {meaning}",
+        xlabel=f"θ (degrees). {swept.meaning}",
         ylabel=METRICS.get(first["metric"], first["metric"]),
         xticks=range(0, 361, 90),
         xlim=(-5, 365),

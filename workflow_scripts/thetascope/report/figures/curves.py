@@ -117,7 +117,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     """
     maps = [name for _, name in CURVES]
     table = table[table["metric"].isin(list(METRICS)) & table["attribution"].isin(maps)]
-    curves, swept, meaning = sweep(table)
+    curves, swept = sweep(table)
     floors = _floors(noise, swept, confidence)
     # what the untrained encoder gives at the angle at which each point was evaluated
     untrained = table[(table["training"] == NONE) & (swept.training != NONE)].merge(
@@ -138,7 +138,7 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
         axes.set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
     figure.suptitle(
         f"{title_of(table, arms)}: do saliency maps find the foreground?\n"
-        f"{meaning}. {counts_of(curves, confidence)}"
+        f"{swept.meaning}. {counts_of(curves, confidence)}"
     )
     legend(figure)
     return figure
@@ -171,7 +171,7 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
         As for `oscillation_figure`.
     """
     table = table[table["metric"].isin(POLAR) & (table["attribution"] == ATTRIBUTION)]
-    curves, swept, meaning = sweep(table)
+    curves, swept = sweep(table)
     floors = rows_of(_floors(noise, swept, confidence), attribution=ATTRIBUTION)
     arms = arms_of(curves)
     rows = [(arm, model) for arm in arms for model in MODELS]
@@ -202,6 +202,8 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
             for text in axes.get_yticklabels():
                 text.set(bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5})
             axes.set_title(row_label(f"{MODELS[model]}: {METRICS[metric]}", arm, arms))
-    figure.suptitle(f"{title_of(table, arms)}: {meaning.lower()}\n{counts_of(curves, confidence)}")
+    figure.suptitle(
+        f"{title_of(table, arms)}: {swept.meaning.lower()}\n{counts_of(curves, confidence)}"
+    )
     legend(figure)
     return figure

@@ -6,27 +6,19 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.sweeps import Sweep, shown, sweeps
-from thetascope.angles import NONE, RANDOM
 from thetascope.report.figures.style import IN_SET
 from thetascope.vocabulary import ANGLES
 
 
-def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, Sweep, str]:
-    """Rows of the sweep that is shown (`sweeps.shown`), with their `theta`; it; what θ is."""
+def sweep(table: pd.DataFrame) -> tuple[pd.DataFrame, Sweep]:
+    """Rows of the sweep that is shown (`sweeps.shown`), with their `theta`, and it."""
     # NaN equals nothing, None itself
     angles = table[ANGLES].astype(object).where(table[ANGLES].notna(), None)
     cells = list(angles.itertuples(index=False, name=None))
     chosen = shown(cells)
     places = sweeps(cells)[chosen]
     theta = [chosen.theta(cells[place]) for place in places]
-    if chosen.kind == "train":
-        meaning = f"Trained at θ, evaluated at {chosen.held_angle:g}°"
-    elif chosen.kind == "eval":
-        trained = {RANDOM: "Trained at random angles", NONE: "No self-supervision"}
-        meaning = f"{trained[chosen.training]}, evaluated at θ"
-    else:
-        meaning = "Trained and evaluated at θ"
-    return table.iloc[places].assign(theta=theta), chosen, meaning
+    return table.iloc[places].assign(theta=theta), chosen
 
 
 def rows_of(table: pd.DataFrame, **values: object) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
     confidence : float
         Of the thresholds in the table, for example 0.95.
     """
-    curves, swept, meaning = sweep(scores)
+    curves, swept = sweep(scores)
     table = rows_of(table, attribution=ATTRIBUTION, series="excess", **key_of(swept))
     table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
     arms = arms_of(curves)
@@ -77,7 +77,7 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
         axes.set(xlabel="cycles per turn (4: a period of 90°)")
         axes.set_xlim(0.4, table["cycles"].max() + 0.6)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    figure.suptitle(f"{title}\n{meaning}")
+    figure.suptitle(f"{title}\n{swept.meaning}")
     legend(figure, columns=3)
     return figure
 
