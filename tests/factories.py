@@ -44,6 +44,21 @@ def analysis(**changes):
     return Analysis(**{**section, "confirmatory": question, "seed": 3} | changes)
 
 
+def pretraining(**changes):
+    """The section `pretrain`: two epochs, a small head and queue."""
+    from thetascope.learning.contrastive import Pretrain  # torch takes seconds
+
+    return Pretrain(
+        **{
+            **{"epochs": 2, "batch_size": 4, "lr": 0.5, "schedule": "cosine"},
+            **{"momentum": 0.9, "weight_decay": 1e-4, "temperature": 0.2},
+            **{"queue_size": 6, "frozen_queue": False, "encoder_momentum": 0.9},
+            **{"hidden_dim": 32, "output_dim": 16},
+        }
+        | changes
+    )
+
+
 # -- scores and tables -----------------------------------------------------------------------------
 
 

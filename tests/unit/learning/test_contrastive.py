@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from factories import pretraining
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -16,7 +17,6 @@ from scipy.special import logsumexp
 from thetascope.learning.contrastive import (
     COLUMNS,
     Learner,
-    Pretrain,
     ProjectionHead,
     Queue,
     _update_momentum_model,
@@ -24,20 +24,7 @@ from thetascope.learning.contrastive import (
     simclr_logits,
 )
 
-SETTINGS = Pretrain(
-    epochs=2,
-    batch_size=4,
-    lr=0.5,
-    schedule="cosine",
-    momentum=0.9,
-    weight_decay=1e-4,
-    temperature=0.2,
-    queue_size=6,
-    frozen_queue=False,
-    encoder_momentum=0.9,
-    hidden_dim=32,
-    output_dim=16,
-)
+SETTINGS = pretraining()
 
 
 def unit(n, dim=8, seed=0):

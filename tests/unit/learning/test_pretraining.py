@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from factories import pretraining
 
 from thetascope.errors import UserError
 from thetascope.learning.contrastive import Pretrain, ProjectionHead
@@ -15,20 +16,7 @@ from thetascope.learning.encoders import Encoder
 from thetascope.learning.pretraining import pretrain
 from thetascope.learning.rotation import View
 
-SETTINGS = Pretrain(
-    epochs=2,
-    batch_size=4,
-    lr=0.5,
-    schedule="cosine",
-    momentum=0.9,
-    weight_decay=1e-4,
-    temperature=0.2,
-    queue_size=6,
-    frozen_queue=False,
-    encoder_momentum=0.9,
-    hidden_dim=32,
-    output_dim=16,
-)
+SETTINGS = pretraining()
 
 
 def train(angle=90.0, method="moco", seed=0, n=10, view=None, **changes):

@@ -6,29 +6,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from factories import pretraining
 
 from thetascope.errors import UserError
-from thetascope.learning.contrastive import Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.pretraining import pretrain
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
 
-PRETRAIN = Pretrain(
-    epochs=5,
-    batch_size=4,
-    lr=0.5,
-    schedule="cosine",
-    momentum=0.9,
-    weight_decay=1e-4,
-    temperature=0.2,
-    queue_size=7,
-    frozen_queue=False,
-    encoder_momentum=0.9,
-    hidden_dim=16,
-    output_dim=8,
-)
+PRETRAIN = pretraining(epochs=5, queue_size=7, hidden_dim=16, output_dim=8)
 FINETUNE = Finetune(epochs=6, batch_size=4, lr=0.01, patience=2, decoder_channels=[8] * 5)
 IMAGES = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 MASKS = (IMAGES.mean(1) > 0.5).byte()
