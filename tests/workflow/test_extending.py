@@ -72,10 +72,12 @@ def test_a_metric(fresh):
     assert apply(fresh, "A metric") is None
     code = """
 import json, numpy as np
-from thetascope.saliency.metrics import score
+from thetascope.saliency.metrics import Scoring, score
 mask = np.zeros((8, 8), bool)
 mask[:4] = True
-print(json.dumps([score(m, mask, 0.8)["soft_dice"] for m in (mask * 3.0, 1.0 - mask)]))
+settings = Scoring(quantile=0.8, extra_metrics=[])
+maps = mask * 3.0, 1.0 - mask
+print(json.dumps([score(m, mask, settings)["soft_dice"] for m in maps]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
