@@ -108,7 +108,7 @@ def test_only_what_there_is_can_be_chosen(opened):
     assert opened.locator("#metric option").all_text_contents() == ["dice_class_1"]
     expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
     assert opened.locator("#pictures img").count() == 0
-    expect(opened.locator("#spoken")).to_contain_text("everything this class alone")
+    expect(opened.locator("#spoken")).to_contain_text("everything this label alone")
 
 
 def test_an_untrained_encoder_and_edges_can_be_compared(opened):
