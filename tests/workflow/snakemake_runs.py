@@ -46,7 +46,8 @@ class Project:
     def watch(self, *arguments, configfile="experiments/smoke.yaml"):
         """Run as `snakemake` does: what it said, and its main process at four times a second.
 
-        The table has `memory` (resident, MB), `files` (open) and `threads`.
+        The table has `memory` (resident, MB), `files` (open), `threads`, and how many jobs were
+        `done`.
         """
         said = self.folder / "said.txt"
         rows = []
@@ -56,10 +57,12 @@ class Project:
             main = psutil.Popen(command, cwd=self.folder, **streams)
             while main.poll() is None:
                 with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                    rows.append((main.memory_info().rss / 1e6, main.num_fds(), main.num_threads()))
+                    done = said.read_text().count("Finished jobid")
+                    size = main.memory_info().rss / 1e6
+                    rows.append((size, main.num_fds(), main.num_threads(), done))
                     main.wait(0.25)
         assert main.returncode == 0, said.read_text()
-        return said.read_text(), pd.DataFrame(rows, columns=["memory", "files", "threads"])
+        return said.read_text(), pd.DataFrame(rows, columns=["memory", "files", "threads", "done"])
 
 
 def _command(arguments, configfile):
