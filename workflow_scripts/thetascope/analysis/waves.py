@@ -195,12 +195,11 @@ def oscillation_table(
         )
     rows = []
     for curve in curves(scores):
-        known = resolved(curve.theta, periods)
+        known, asked = known_periods(curve.theta, periods)
         draws = bootstrap_means(curve.values, bootstrap)
         fits = np.column_stack([curve.mean, draws])
         amplitude, phase, power = np.full((3, len(periods), 1 + bootstrap.draws), np.nan)
         if known.any():
-            asked = [period for period, ok in zip(periods, known, strict=True) if ok]
             amplitude[known], phase[known], power[known] = harmonics(curve.theta, fits, asked)
         amplitude = amplitude.round(DECIMALS)
         total = ((curve.mean - curve.mean.mean()) ** 2).sum()

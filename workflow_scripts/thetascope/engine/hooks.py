@@ -47,9 +47,9 @@ def comfort(lost: str, instead: Any) -> Callable[[Callable[P, T]], Callable[P, T
     return guard
 
 
-@comfort("the check for keys that stand twice in a configuration", instead=())
+@comfort("the check for keys that are listed twice in a configuration", instead=())
 def configuration_files(workflow: Any) -> tuple[str | Path, ...]:
-    """Name `config.yaml` and its overlays: Snakemake lets keys stand twice in them (#2323)."""
+    """Name `config.yaml` and its overlays: Snakemake accepts keys that are listed twice (#2323)."""
     return tuple(workflow.configfiles)
 
 
