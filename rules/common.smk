@@ -84,7 +84,7 @@ STAGES = [
     ("pretrain", RUN_NAME, ["pretrain.csv", "pretrained.pt"], RUNS),
     ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], RUNS),
     ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
-    ("score", EVALUATION_NAME, ["dice.csv"], EVALUATIONS),
+    ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], EVALUATIONS),
 ]
 
 
@@ -148,6 +148,7 @@ PLAIN_TABLES = [
     "verdict",
     "interaction",
     "noise",
+    "reliability",
     "periodogram",
     "downstream",
     "segmentation",

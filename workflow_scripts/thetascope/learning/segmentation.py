@@ -261,7 +261,7 @@ def finetune(
 def segmentation_scores(
     model: UNet, images: Tensor, masks: Tensor, items: pd.DataFrame, batch_size: int
 ) -> pd.DataFrame:
-    """Score the segmentation of each item and class beside the null of calling all foreground.
+    """Score the segmentation of each item and class, beside chance.
 
     Parameters
     ----------
@@ -277,14 +277,15 @@ def segmentation_scores(
     Returns
     -------
     DataFrame
-        Columns `item`, `case`, `label`, `dice`, `null` (Dice of predicting the class at every
-        pixel); both are NaN by `item_dice`'s rule.
+        Columns `item`, `case`, `label`, `dice`, `chance` (what as many pixels as were predicted can
+        expect anywhere in the picture, see `scoring.chance`); both are NaN by `item_dice`'s rule.
     """
     classes = model.classifier.out_channels
-    dice = item_dice(predict(model, images, batch_size), masks, classes)
+    predictions = predict(model, images, batch_size)
+    dice = item_dice(predictions, masks, classes)
     rows = []
     for label in range(1, classes):
-        everywhere = item_dice(torch.full_like(masks, label), masks, classes)[:, label - 1]
+        found, true = ((m == label).float().mean(dim=(1, 2)) for m in (predictions, masks))
         rows.append(
             pd.DataFrame(
                 {
@@ -292,7 +293,9 @@ def segmentation_scores(
                     "case": items["case"].to_numpy(),
                     "label": label,
                     "dice": dice[:, label - 1].cpu(),
-                    "null": everywhere.cpu(),
+                    "chance": torch.where(
+                        true > 0, 2 * found * true / (found + true), torch.nan
+                    ).cpu(),
                 }
             )
         )
