@@ -73,10 +73,11 @@ def test_what_a_later_change_trains_again(lean, setting, again):
     assert plan(lean, setting) == {rule: count for rule, count in jobs if count}
 
 
-def test_a_plan_says_that_checkpoints_have_to_be_made_again(lean):
+def test_a_plan_says_what_is_made_again_and_that_a_run_goes_before_the_next(lean):
     said = run(lean, "--dry-run", config=["saliency={samples: 3}"]).stdout
     lost = RUN.format("090.0") + "/pretrained.pt"
     assert f"reason: Missing output files: {lost}" in said
+    assert said.count("    priority: 1\n") == 5 + 8  # fine-tuning and maps, above pre-training
 
 
 def test_checkpoints_go_after_the_last_job_that_needs_them(lean):
