@@ -188,7 +188,7 @@ def test_every_arm_has_its_own_rows():
     figure = draw(table(GRID, view=["plain", "disc"]))
     labels = [axes.get_ylabel() for axes in figure.axes[:: len(METRICS)]]
     assert len(labels) == 2 * ROWS
-    assert ["disc" in text for text in labels] == [True] * 4 + [False] * 4
+    assert ["disc" in text for text in labels] == [True] * ROWS + [False] * ROWS
 
 
 def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
