@@ -69,7 +69,9 @@ def measured(dataset, angle, count):
             for width in BLURS:
                 smooth = [blur(m.flatten(0, 1), width * x.shape[-1]).view_as(m) for m in maps]
                 r = np.mean([correlation(*m[1:].flatten(2)).mean().item() for m in smooth])
-                area = np.mean([auroc(*both) for both in zip(smooth[0][0].numpy(), masks)])
+                area = np.mean(
+                    [auroc(*both) for both in zip(smooth[0][0].numpy(), masks, strict=True)]
+                )
                 yield model, level, samples, round(width, 4), r, area, took
 
 

@@ -117,12 +117,15 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
     """
     for one in scores:
         for place, theta, (value, chance, own_cut) in _swept(one):
-            series = {"value": value, "chance": chance, "excess": value - chance}
+            found = np.isfinite(value)
+            # chance may be known where there is no value: it stands beside values
+            series = {"value": value, "chance": np.where(found, chance, np.nan)}
+            series["excess"] = value - chance
             if np.isfinite(own_cut).any():
                 series["turning"] = value - own_cut
             for name, values in series.items():
                 key = one.key | place | {"series": name}
-                if curve := _curve(key, theta, values, np.isfinite(value)):
+                if curve := _curve(key, theta, values, found):
                     yield curve
 
 

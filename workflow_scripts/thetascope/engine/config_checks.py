@@ -73,8 +73,10 @@ def split(config: Config) -> Iterator[str]:
 
 
 def analysis(config: Config) -> Iterator[str]:
-    """Periods that do not come round to themselves, and angles that are none."""
+    """Periods that do not come round to themselves, angles that are none, a name that is taken."""
     for name, asked in config["analysis"]["questions"].items():
+        if name == "exploratory":
+            yield f"analysis.questions.{name}: means all other rows; choose another name"
         for angle in asked.get("held_angle", []):
             try:
                 angles.label(angle)
