@@ -18,6 +18,7 @@ rule saliency:
         probe=f"{EVALUATION}/probe.csv",
     log:
         f"logs/{EVALUATION_NAME}/saliency.log",
+    priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads

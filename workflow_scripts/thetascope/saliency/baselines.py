@@ -49,7 +49,7 @@ def hog(images: Tensor) -> Tensor:
     magnitude = torch.hypot(across, down).amax(dim=1, keepdim=True)
     size = images.shape[-1]
     energy = F.adaptive_avg_pool2d(magnitude, min(HOG_CELLS, size))
-    return F.interpolate(energy, size=(size, size))[:, 0]
+    return F.interpolate(energy, size=(size, size), mode="nearest-exact")[:, 0]
 
 
 def random(images: Tensor, sigma: float, generator: Generator) -> Tensor:

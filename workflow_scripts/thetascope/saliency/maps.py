@@ -147,7 +147,7 @@ def saliency_maps(
     for input_, where in zip(("original", "rotated"), found, strict=True):
         arrays[f"predicted.{input_}"] = where.float().mean(dim=(1, 2))
     everywhere = settings.logit_over == "all"
-    of_x, of_y = (w | everywhere | ~w.any(dim=(1, 2), keepdim=True) for w in found)
+    pixels_x, pixels_y = (w | everywhere | ~w.any(dim=(1, 2), keepdim=True) for w in found)
 
     models = {"": (encoder, unet)}
     for percent in settings.randomise:
@@ -158,7 +158,7 @@ def saliency_maps(
     maps: Maps = {}
     for suffix, networks in models.items():
         same_noise = generator.clone_state()
-        of_networks = _network_maps(*networks, (x, y), (of_x, of_y), settings, same_noise)
+        of_networks = _network_maps(*networks, (x, y), (pixels_x, pixels_y), settings, same_noise)
         maps |= {f"{name}{suffix}": pair for name, pair in of_networks.items()}
 
     def place(name: str, of_x: Tensor, of_y: Tensor) -> None:
@@ -190,7 +190,7 @@ def saliency_maps(
     if settings.deletion:
         objectives = {
             "pretrained": (pair_cosine(encoder), (x, y)),
-            "finetuned": (foreground_logit(unet), (x, of_x)),
+            "finetuned": (foreground_logit(unet), (x, pixels_x)),
         }
         order = runtime.generator(generator.initial_seed(), "deletion")
         arrays |= _areas(objectives, arrays, settings, order)
