@@ -26,6 +26,7 @@ from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import rotate
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
 from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.maps import MODELS, Saliency
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 ITEMS = {"brats": 369, "lung_mask": 1000, "kvasir_seg": 1000}
@@ -63,14 +64,20 @@ def jobs_of(name, experiment, x, seconds):
     masks = (many[:, 0] > 0.5).byte()
     # as many for each training image as the split has
     parts = range(len(many)), range(max(1, len(many) // 7))
-    y, settings = rotate(x, ANGLE), experiment["saliency"]
-    options = [settings[key] for key in ("samples", "noise_level", "chunk_size")]
+    y, section = rotate(x, ANGLE), experiment["saliency"]
+    scoring = ("quantile", "extra_metrics")
+    saliency = Saliency.of_section({k: v for k, v in section.items() if k not in scoring})
+    everywhere = torch.ones_like(x[:, 0], dtype=torch.bool)
+    pretrained, finetuned = (
+        (saliency.samples[model], saliency.noise_level[model], saliency.chunk_size, drawn)
+        for model in MODELS
+    )
 
     def maps():
-        smoothgrad(pair_cosine(folded(encoder, x)), (x, y), *options, drawn)
+        smoothgrad(pair_cosine(folded(encoder, x)), (x, y), *pretrained)
         logit = foreground_logit(folded(unet, x))
         for images in (x, y):
-            smoothgrad(logit, (images,), *options, drawn)
+            smoothgrad(logit, (images,), *finetuned, given=(everywhere,))
 
     took = seconds(
         {
@@ -89,7 +96,7 @@ def jobs_of(name, experiment, x, seconds):
         times = {
             "pretrain": experiment["pretrain"]["epochs"] * train / len(x),
             "finetune": experiment["finetune"]["epochs"] * train / len(many),
-            "saliency": min(settings["items"], test) / len(x),
+            "saliency": min(section["items"], test) / len(x),
         }
         for rule, count in times.items():
             yield rule, dataset, "all", name, "all", jobs, 0, count * took[rule], 0
