@@ -23,16 +23,18 @@ with job(snakemake):
     items = choose_items(manifest, settings.items)
     images = runtime.to_images(read_array(given.images), device)
     masks = runtime.to_tensor(read_array(given.masks)[items], device)
-    kind = names.encoder, images.shape[1]
-    encoder = checkpoints.load_encoder(*kind, given.pretrained).to(device)
-    unet = load_unet(*kind, given.finetuned).to(device)
+    channels, size = images.shape[1:3]
+    precision = runtime.set_precision(params.precision, device, names.encoder, size)
+    kind = names.encoder, channels
+    encoder = checkpoints.load_encoder(*kind, given.pretrained, precision).to(device)
+    unet = load_unet(*kind, given.finetuned, precision).to(device)
     job_of = names.seed, names.dataset, names.angle, names.eval_angle
     generator = runtime.generator(*job_of, "saliency")
     arrays = saliency_maps(encoder, unet, images[items], degrees, view, settings, generator)
     train, test = (list(manifest.index[manifest["split"] == part]) for part in ("train", "test"))
-    tested, size = manifest.loc[test], settings.chunk_size
-    accuracy = pair_probe(encoder, images, train, test, degrees, view, tested, size)
+    options = degrees, view, manifest.loc[test], settings.chunk_size
+    accuracy = pair_probe(encoder, images, train, test, *options)
     arrays["masks"] = view.masks(masks).cpu().numpy()
-    made_by = record(snakemake, device=device.type)
+    made_by = record(snakemake, device=device.type, precision=precision)
     write_csv(accuracy, snakemake.output.probe, made_by)
     write_npz(snakemake.output.maps, made_by, items=items, **arrays)
