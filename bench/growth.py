@@ -11,6 +11,7 @@ import runpy
 import shutil
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from thetascope.analysis.scores import MEASURES
+from thetascope.analysis.settings import Analysis
 from thetascope.angles import label
 from thetascope.files import write_csv
 from thetascope.saliency.metrics import METRICS
@@ -34,7 +37,8 @@ RUNS = [
     for tenth in range(3600)
     for seed in range(4)
 ]
-FILES = ("dice.csv", "probe.csv", "segmentation.csv", "pretrain.csv", "finetune.csv")
+FILES = ("dice.csv", "reliability.csv", "probe.csv", "segmentation.csv")
+FILES += ("pretrain.csv", "finetune.csv")
 PER_ITEM = "dice_per_item.parquet"
 
 
@@ -56,6 +60,7 @@ RULES = {
         {n: table(n) for n in ("interaction", "noise", "periodogram", "downstream")},
     ),
     "segmentation_table": ({"": "segmentation.csv"}, {"": table("segmentation")}),
+    "reliability_table": ({"": "reliability.csv"}, {"": table("reliability")}),
     "training_table": (
         {"pretrain": "pretrain.csv", "finetune": "finetune.csv"},
         {"": ["training.parquet"]},
@@ -90,9 +95,10 @@ def tables_of_a_run(rng):
     probe = {"model": "pretrained", "input": "pair", "attribution": "probe"}
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
-        draw(rng, maps, "value", "null"),
-        draw(rng, items.assign(**probe, metric="probe_accuracy"), "value", "null"),
-        draw(rng, items.assign(label=1), "dice", "null"),
+        draw(rng, maps, *MEASURES),
+        draw(rng, items.assign(**MAP), "split_half", "predicted"),
+        draw(rng, items.assign(**probe, metric="probe_accuracy", own_cut=np.nan), *MEASURES[:2]),
+        draw(rng, items.assign(label=1), "dice", "chance"),
         draw(rng, epochs, "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"),
         draw(rng, epochs, "loss", "validation_dice").assign(best=epochs["epoch"] == 1),
     )
@@ -124,10 +130,13 @@ def run_script(folder, rule):
             return str(results / name)
         return [f"{folder}/runs/{i}/{name}" for i in range(len(RUNS))]
 
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    analysis = yaml.safe_load((ROOT / "config.yaml").read_text())["analysis"]
+    evaluations = [{**run, "eval_angle": run["angle"]} for run in RUNS]
+    wildcards = evaluations if rule == "reliability_table" else RUNS
     params = {
-        **{"runs": RUNS, "wildcards": RUNS, "analysis": config["analysis"], "code": "0" * 16},
-        "evaluations": [{**run, "eval_angle": run["angle"]} for run in RUNS],
+        **{"runs": RUNS, "wildcards": wildcards, "analysis": analysis, "code": "0" * 16},
+        "intervals": asdict(Analysis(**analysis).intervals),
+        "evaluations": evaluations,
     }
     snakemake = SimpleNamespace(
         rule=rule,

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 from skimage.filters import sobel, threshold_otsu
 from sklearn.linear_model import RidgeClassifier
@@ -178,57 +179,104 @@ def finetune(model, parts, settings):
 
 
 def smoothgrad(objective, inputs, samples, level):
-    """Mean gradient over noisy copies of one picture, or one pair: [S, S] of each."""
+    """Mean gradient over noisy copies of one picture, or one pair: [3, S, S], of all and halves."""
     noisy = [
         (x + level * (x.max() - x.min()) * torch.randn(samples, *x.shape)).requires_grad_()
         for x in inputs
     ]
     gradients = torch.autograd.grad(objective(*noisy).sum(), noisy)
-    return [g.mean(dim=0).abs().amax(dim=0).numpy() for g in gradients]
+    return [
+        np.stack([part.mean(dim=0).abs().amax(dim=0).numpy() for part in (g, *g.tensor_split(2))])
+        for g in gradients
+    ]
+
+
+def hog(image):
+    """Mean magnitude of the gradient in 14 × 14 cells."""
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    across, down = (
+        padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2],
+        padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1],
+    )
+    magnitude = torch.from_numpy(np.hypot(across, down).max(axis=0))[None, None]
+    cells = F.adaptive_avg_pool2d(magnitude, min(14, image.shape[-1]))
+    return F.interpolate(cells, size=image.shape[1:])[0, 0].numpy()
+
+
+def noise(size, sigma):
+    """Smooth noise, as random beside the border as in the middle."""
+    margin = round(4 * sigma)
+    white = np.random.default_rng().random([size + 2 * margin] * 2)
+    return gaussian_filter(white, sigma)[margin : margin + size, margin : margin + size]
 
 
 def saliency(encoder, unet, x, y, settings):
-    """All maps of one pair: (model, map) → that of x, and that of y rotated back by the caller."""
+    """All maps of one pair: (model, map) → [maps, S, S] of x, and of y as it is."""
 
     def cosine(a, b):
         return F.cosine_similarity(encoder(a), encoder(b))
 
-    def logit(a):
-        logits = unet(a)
-        return (logits[:, 1] - logits[:, 0]).mean(dim=(1, 2))
+    def logit(where):
+        def scalar(a):
+            logits = unet(a)
+            return (logits[:, 1] - logits[:, 0])[:, where].mean(dim=1)
 
-    size = x.shape[-1]
+        return scalar
+
+    size, levels = x.shape[-1], settings["noise_level"]
+    sigma = settings["blur"] * size
     axis = (np.arange(size) + 0.5) / size - 0.5
     gaussian = np.exp(-((axis / 0.25) ** 2) / 2)
-    maps = {("baseline", "centre"): [np.outer(gaussian, gaussian)] * 2}
-    maps["baseline", "sobel"] = [sobel(z.numpy(), axis=(1, 2)).max(axis=0) for z in (x, y)]
-    for kind, options in (
-        ("smoothgrad", (settings["samples"], settings["noise_level"])),
-        ("gradient", (1, 0.0)),
-    ):
-        maps["pretrained", kind] = smoothgrad(cosine, (x, y), *options)
-        maps["finetuned", kind] = [smoothgrad(logit, (z,), *options)[0] for z in (x, y)]
+    maps = {("baseline", "centre"): [np.outer(gaussian, gaussian)[None]] * 2}
+    maps["baseline", "sobel"] = [sobel(z.numpy(), axis=(1, 2)).max(axis=0)[None] for z in (x, y)]
+    maps["baseline", "hog"] = [hog(z.numpy())[None] for z in (x, y)]
+    samples = settings["samples"]
+    maps["pretrained", "smoothgrad"] = smoothgrad(
+        cosine, (x, y), samples["pretrained"], levels["pretrained"]
+    )
+    found = []
+    for z in (x, y):
+        with torch.no_grad():
+            where = unet(z[None]).argmax(dim=1)[0] == 1
+        where = where if where.any() else torch.ones_like(where)
+        found += smoothgrad(logit(where), (z,), samples["finetuned"], levels["finetuned"])
+    maps["finetuned", "smoothgrad"] = found
+    maps = {
+        key: [gaussian_filter(m, sigma, axes=(1, 2), mode="mirror") for m in both]
+        for key, both in maps.items()
+    }
+    maps["baseline", "random"] = [noise(size, sigma)[None] for _ in range(2)]
     return maps
 
 
 def score(saliency, mask, quantile):
-    """All metrics of one map."""
-    flat, truth = saliency.ravel(), mask.ravel()
-    falling = np.sort(flat)[::-1]
+    """All metrics of one map on the shown pixels, flat; and how many pixels each Dice marked."""
+    falling = np.sort(saliency)[::-1]
     thresholds = {
         "otsu": threshold_otsu(saliency),
         "area": falling[mask.sum() - 1],
         "quantile": falling[round((1 - quantile) * len(falling)) - 1],
     }
-    return {
-        **{
-            f"dice_{name}": dice((saliency >= t) & (saliency > 0), mask)
-            for name, t in thresholds.items()
-        },
-        "auroc": roc_auc_score(truth, flat),
-        "auprc": average_precision_score(truth, flat),
-        "relevance_mass": flat[truth].sum() / flat.sum(),
+    marked = {f"dice_{k}": (saliency >= t) & (saliency > 0) for k, t in thresholds.items()}
+    scores = {
+        **{name: dice(pixels, mask) for name, pixels in marked.items()},
+        "auroc": roc_auc_score(mask, saliency),
+        "auprc": average_precision_score(mask, saliency),
+        "relevance_mass": saliency[mask].sum() / saliency.sum(),
         "pointing_game": mask[saliency == saliency.max()].mean(),
+    }
+    return scores, {name: pixels.sum() for name, pixels in marked.items()}
+
+
+def chance(marked, mask, draws):
+    """What random maps can expect where as many pixels are marked."""
+    m, n = mask.sum(), len(mask)
+    return {
+        **{name: 2 * k * m / (n * (k + m)) for name, k in marked.items()},
+        "auroc": 0.5,
+        "auprc": np.mean([average_precision_score(mask, draw) for draw in draws]),
+        "relevance_mass": m / n,
+        "pointing_game": m / n,
     }
 
 
@@ -273,31 +321,52 @@ def main(csv, folder, settings):
     accuracy = probe(encoder, parts["train"], test)
     begun["score"] = time.monotonic()
 
-    def back(array):
-        turned = tf.rotate(
-            torch.from_numpy(array)[None].float(), -angle, InterpolationMode.BILINEAR
-        )
-        return turned[0].numpy()
+    quantile, size = settings["saliency"]["quantile"], settings["image_size"]
 
-    rows = []
-    everywhere = np.ones(chosen[0][1].shape[1:], dtype=np.float32)
-    footprints = {"original": everywhere, "rotated": (back(back(everywhere)) > 0).astype(float)}
-    for (item, *_, mask), found in zip(chosen, maps, strict=True):
-        truth = mask.numpy() == 1
-        nulls = {
-            k: score(f, truth, settings["saliency"]["quantile"]) for k, f in footprints.items()
-        }
-        for (model, kind), (of_x, of_y) in found.items():
-            both = {"original": of_x, "rotated": back(of_y)}
-            for input_, values in both.items():
-                values = values * footprints[input_]
-                scores = score(values, truth, settings["saliency"]["quantile"])
-                if input_ == "rotated":
-                    scores["equivariance"] = spearmanr(of_x.ravel(), values.ravel()).statistic
+    def turned(array, by, mode="reflect"):
+        """Turn maps [k, S, S]; what comes in from outside is mirrored, or 0."""
+        margin = size // 2
+        padded = F.pad(torch.from_numpy(array)[None].float(), [margin] * 4, mode=mode)
+        found = tf.rotate(padded, by, InterpolationMode.BILINEAR)[0]
+        return found[:, margin:-margin, margin:-margin].numpy()
+
+    everywhere = np.ones((1, size, size), dtype=np.float32)
+    there_and_back = turned(turned(everywhere, angle, "constant"), -angle, "constant")
+    footprints = {"original": everywhere, "rotated": there_and_back}
+    shown = {input_: footprint[0] > 0 for input_, footprint in footprints.items()}
+    framed = [
+        {key: (of_x, turned(of_y, -angle)) for key, (of_x, of_y) in found.items()} for found in maps
+    ]
+    rows, halves = [], []
+    for place, (input_, where) in enumerate(shown.items()):
+        draws = [
+            np.rot90(found["baseline", "random"][place][0], quarter)[where]
+            for found in framed
+            for quarter in (1, 2, 3)
+        ]
+        for (item, *_, mask), found in zip(chosen, framed, strict=True):
+            truth = mask.numpy()[where] == 1
+            if truth.all() or not truth.any():
+                continue
+            found["baseline", "footprint"] = everywhere, everywhere
+            for (model, kind), both in found.items():
+                of_x, values = both[0][0][where], both[place][0][where]
+                scores, marked = score(values, truth, quantile)
+                expected = chance(marked, truth, draws)
+                own_cut = score(of_x, truth, quantile)[0] if place else {}
+                if place and kind != "footprint":
+                    scores["equivariance"] = spearmanr(of_x, values).statistic
+                    expected["equivariance"] = 0
                 for metric, value in scores.items():
-                    null = nulls[input_].get(metric)
-                    rows.append((item, model, input_, kind, metric, value, null))
-    pd.DataFrame(rows).to_csv(folder / "dice.csv")
+                    numbers = value, expected[metric], own_cut.get(metric)
+                    rows.append((item, model, input_, kind, metric, *numbers))
+                if len(both[place]) == 3:
+                    first, second = (m[where] for m in both[place][1:])
+                    halves.append((item, model, input_, np.corrcoef(first, second)[0, 1]))
+    columns = ["item", "model", "input", "attribution", "metric", "value", "chance", "own_cut"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "dice.csv")
+    columns = ["item", "model", "input", "split_half"]
+    pd.DataFrame(halves, columns=columns).to_csv(folder / "reliability.csv")
     print(f"probe {accuracy:.3f}")
     ends = [*begun.values(), time.monotonic()][1:]
     for (stage, start), end in zip(begun.items(), ends, strict=True):

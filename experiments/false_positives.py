@@ -4,12 +4,12 @@
 
 It needs the development set-up (CONTRIBUTING.md).
 
-Gives the runs of a finished study other angles at random, for each seed and repeat. After that
-nothing in their scores depends on θ but what the footprint does: nothing if maps `ignore` it (the
-values change places, the footprint stays), all of it if they `follow` it (value − footprint changes
-places). Tests the declared curves as the workflow does. Counts how many p of the series without a
-wave are ≤ 0.05, period by period, and how many studies have an effect, of one set or of all. Only
-runs that were trained at an angle count, each evaluated at that angle (the sweep `diagonal`).
+Gives the runs of a finished study other angles at random, for each seed and repeat. What geometry
+does to a score, its chance and its own cut, moves with it: after that no score over chance and
+none over the own cut depends on θ. Tests the declared questions as the workflow does. Counts how
+many of their p are ≤ 0.05, period by period, and how many studies have an effect, of one set or of
+all. Only runs that were trained at an angle count, each evaluated at that angle (the sweep
+`diagonal`).
 """
 
 import sys
@@ -23,7 +23,7 @@ import yaml
 from scipy.stats import binomtest
 
 from thetascope.analysis.inference import false_discovery, period_tests
-from thetascope.analysis.scores import read_scores
+from thetascope.analysis.scores import MEASURES, read_scores
 from thetascope.analysis.settings import Analysis, Permutations
 from thetascope.analysis.sweeps import Sweep, sweeps
 from thetascope.angles import FIXED
@@ -34,60 +34,63 @@ LEVEL = 0.05
 DIAGONAL = Sweep("diagonal", FIXED)
 
 
-def declared(scores, confirmatory):
-    """Diagonals of the scores that can hold a declared curve: the rest would only take time."""
-    asked = {k: v for k, v in confirmatory.items() if k in scores[0].key}
+def moved(scores, places):
+    """The same scores with the cells, or cells and seeds, of these places."""
+    return replace(scores, **{name: getattr(scores, name)[places] for name in MEASURES})
+
+
+def declared(scores, questions):
+    """Diagonals of the scores that a question asks for: the rest would only take time."""
     for one in scores:
-        cells = sweeps(one.cells).get(DIAGONAL)
-        if cells and all(one.key[k] in v for k, v in asked.items()):
-            own = [one.cells[i] for i in cells]
-            yield replace(one, cells=own, value=one.value[cells], null=one.null[cells])
+        asked = any(
+            all(one.key[k] in values for k, values in question.items() if k in one.key)
+            for question in questions.values()
+        )
+        if asked and (cells := sweeps(one.cells).get(DIAGONAL)):
+            yield moved(replace(one, cells=[one.cells[i] for i in cells]), cells)
 
 
-def shuffled(scores, follow, rng):
-    """The same scores under other angles; all metrics of a run stay together."""
+def shuffled(scores, rng):
+    """The same scores under other angles; all scores of a run stay together."""
     angles, seeds, _ = scores[0].value.shape
     order = np.stack([rng.permutation(angles) for _ in range(seeds)], axis=1)
-    column = np.arange(seeds)
-    kept = [s.null if follow else 0 for s in scores]
-    return [
-        replace(s, value=(s.value - k)[order, column] + k)
-        for s, k in zip(scores, kept, strict=True)
-    ]
+    return [moved(one, (order, np.arange(seeds))) for one in scores]
 
 
-repeats = int(sys.argv[1])
-table = sys.argv[2] if len(sys.argv) > 2 else HERE.parent / "results/tables/dice_per_item.parquet"
-config = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))
-analysis = Analysis(**config["analysis"])
-scores = list(declared(read_scores(table), analysis.confirmatory))
-sets = sorted({s.key["dataset"] for s in scores})
-rows = []
-for follow, without in enumerate(["value", "excess"]):
+def main(repeats, table=HERE.parent / "results/tables/dice_per_item.parquet"):
+    """Print the rates."""
+    config = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))
+    analysis = Analysis(**config["analysis"])
+    of_set = defaultdict(list)
+    for one in declared(read_scores(table), analysis.questions):
+        of_set[one.key["dataset"]].append(one)
     hits, effects = defaultdict(list), Counter()
-    for repeat in range(repeats):
-        rng = np.random.default_rng(repeat)
+    for repeat in range(int(repeats)):
+        rng, draws = np.random.default_rng(repeat), Permutations(analysis.permutations, repeat)
         studies = {
-            name: period_tests(
-                shuffled([s for s in scores if s.key["dataset"] == name], follow, rng),
-                analysis.periods,
-                Permutations(analysis.permutations, repeat),
-            )
-            for name in sets
+            name: period_tests(shuffled(scores, rng), analysis.periods, draws)
+            for name, scores in of_set.items()
         }
         studies["all together"] = pd.concat(studies.values(), ignore_index=True)
         for name, tests in studies.items():
-            tests = false_discovery(tests, analysis.confirmatory)
-            effects[name] += (tests["q"][tests["confirmatory"]] <= LEVEL).any()
-            tests = tests[(tests["series"] == without) & tests["p"].notna()]
-            hits[name].append((tests["p"] <= LEVEL).groupby(tests["period"]).mean())
-    for name, rates in hits.items():
-        low, high = binomtest(int(effects[name]), repeats).proportion_ci(method="wilson")
-        by_period = pd.concat(rates, axis=1).mean(axis=1)
+            tests = false_discovery(tests, analysis.questions)
+            tests = tests[tests["p"].notna()]
+            for question in analysis.questions:
+                asked = tests[tests["question"] == question]
+                effects[name, question] += (asked["q"] <= LEVEL).any()
+                hits[name, question].append((asked["p"] <= LEVEL).groupby(asked["period"]).mean())
+    rows = []
+    for (name, question), rates in hits.items():
+        found = int(effects[name, question])
+        low, high = binomtest(found, len(rates)).proportion_ci(method="wilson")
         rows.append(
-            {"set": name, "maps": "follow" if follow else "ignore"}
-            | {f"{period:g}°": rate for period, rate in by_period.items()}
-            | {"any effect": effects[name] / repeats, "low": low, "high": high}
+            {"set": name, "question": question}
+            | {f"{p:g}°": rate for p, rate in pd.concat(rates, axis=1).mean(axis=1).items()}
+            | {"any effect": found / len(rates), "low": low, "high": high}
         )
-print(f"Share of p ≤ {LEVEL} per period, of studies with any effect, and its 95 % interval")
-print(pd.DataFrame(rows).round(3).to_string(index=False))
+    print(f"Share of p ≤ {LEVEL} per period, of studies with any effect, and its 95 % interval")
+    print(pd.DataFrame(rows).round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

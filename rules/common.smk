@@ -84,7 +84,7 @@ STAGES = [
     ("pretrain", RUN_NAME, ["pretrain.csv", "pretrained.pt"], RUNS),
     ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], RUNS),
     ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
-    ("score", EVALUATION_NAME, ["dice.csv"], EVALUATIONS),
+    ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], EVALUATIONS),
 ]
 
 
@@ -96,6 +96,12 @@ def per_run(name):
 def per_evaluation(name):
     """The file of this name in every evaluation of every run."""
     return [f"{EVALUATION}/{name}".format(**e) for e in EVALUATIONS]
+
+
+def checkpoint_of_run(name):
+    """A file that Snakemake deletes after the last job that needs it, unless all are kept."""
+    path = f"{RUN}/{name}"
+    return temp(path) if config["keep"] == "results" else path
 
 
 ORIENTATION = "results/orientation/{dataset}"
@@ -148,6 +154,7 @@ PLAIN_TABLES = [
     "verdict",
     "interaction",
     "noise",
+    "reliability",
     "periodogram",
     "downstream",
     "segmentation",
@@ -236,6 +243,11 @@ onstart:
         if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:
             prefork.start()
     hooks.follow_progress(to_do, show_logs=not here)
+
+
+# The priority of what follows pre-training: a run is finished before the next begins. So with `keep:
+# results` few checkpoints lie there at a time; without it Snakemake's scheduler let half of them pile up.
+UNDER_WAY = 1
 
 
 # -- resources --------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 # The results on one page, to look at in a browser.
 #
-# inputs   results/tables/dice.csv, verdict.csv, saliency.npz of some angles, every data set's images
+# inputs   results/tables/dice.csv, verdict.csv, reliability.csv, saliency.npz of some angles, every data set's images
 # outputs  results/explorer.html
 
 # with maps of more angles the page of many data sets would be too large to open
@@ -12,6 +12,7 @@ rule explorer:
     input:
         scores="results/tables/dice.csv",
         verdicts="results/tables/verdict.csv",
+        reliability="results/tables/reliability.csv",
         images=expand("results/data/{dataset}/images.npy", dataset=config["datasets"]),
         saliency=[f"{EVALUATION}/saliency.npz".format(**e) for e in EXPLORED],
     output:

@@ -12,11 +12,12 @@ rule finetune:
         manifest="results/data/{dataset}/manifest.csv",
         pretrained=f"{RUN}/pretrained.pt",
     output:
-        checkpoint=f"{RUN}/finetuned.pt",
+        checkpoint=checkpoint_of_run("finetuned.pt"),
         epochs=f"{RUN}/finetune.csv",
         segmentation=f"{RUN}/segmentation.csv",
     log:
         f"logs/{RUN_NAME}/finetune.log",
+    priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads

@@ -60,10 +60,11 @@ rule plot_training:
 
 
 rule plot_oscillation:
-    """Draw the metrics over θ, with intervals, footprint null and noise floor."""
+    """Draw the metrics over θ, with intervals, chance, own cut and noise floor."""
     input:
         dice="results/tables/dice.csv",
         noise="results/tables/noise.csv",
+        reliability="results/tables/reliability.csv",
     output:
         shown("results/plots/oscillation-{dataset}.svg", CURVES, "oscillation"),
         "results/plots/oscillation-{dataset}.png",
@@ -82,7 +83,7 @@ rule plot_oscillation:
 
 
 rule plot_polar:
-    """Draw Dice and AUROC round the circle, with intervals, footprint null and noise floor."""
+    """Draw Dice and AUROC round the circle, with intervals, chance, own cut and noise floor."""
     input:
         dice="results/tables/dice.csv",
         noise="results/tables/noise.csv",

@@ -11,7 +11,7 @@ rule pretrain:
         manifest="results/data/{dataset}/manifest.csv",
         backbone=f"results/backbones/{{encoder}}-{config['pretrain']['init']}.pt",
     output:
-        checkpoint=f"{RUN}/pretrained.pt",
+        checkpoint=checkpoint_of_run("pretrained.pt"),
         epochs=f"{RUN}/pretrain.csv",
     log:
         f"logs/{RUN_NAME}/pretrain.log",

@@ -2,7 +2,7 @@
 #
 # inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
 # outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv (per item),
-#          dice.csv (per item × model × input × attribution)
+#          dice.csv, reliability.csv (per item × model × input × attribution)
 
 
 rule saliency:
@@ -18,6 +18,7 @@ rule saliency:
         probe=f"{EVALUATION}/probe.csv",
     log:
         f"logs/{EVALUATION_NAME}/saliency.log",
+    priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
     threads: torch_threads
@@ -36,12 +37,13 @@ rule saliency:
 
 
 rule score:
-    """Score every map against the mask, the footprint null beside it."""
+    """Score every map against the mask, beside chance; and how well its halves agree."""
     input:
         saliency=f"{EVALUATION}/saliency.npz",
         manifest="results/data/{dataset}/manifest.csv",
     output:
-        f"{EVALUATION}/dice.csv",
+        scores=f"{EVALUATION}/dice.csv",
+        reliability=f"{EVALUATION}/reliability.csv",
     log:
         f"logs/{EVALUATION_NAME}/score.log",
     conda:

@@ -28,7 +28,7 @@ rule dice_per_item:
 
 
 rule dice_table:
-    """Mean and bootstrap interval per data set, θ, model and metric, the null beside it."""
+    """Mean and bootstrap interval per data set, θ, model and metric, chance beside it."""
     input:
         "results/tables/dice_per_item.parquet",
     output:
@@ -97,6 +97,7 @@ rule verdict:
         oscillation="results/tables/oscillation.csv",
         noise="results/tables/noise.csv",
         interaction="results/tables/interaction.csv",
+        reliability="results/tables/reliability.csv",
     output:
         table=table("verdict"),
         page="results/tables/verdict.md",
@@ -116,7 +117,7 @@ rule verdict:
 
 
 rule segmentation_table:
-    """Test Dice of the fine-tuned models per θ, beside the Dice of calling everything foreground."""
+    """Test Dice of the fine-tuned models per θ, beside chance."""
     input:
         per_run("segmentation.csv"),
     output:
@@ -134,6 +135,27 @@ rule segmentation_table:
         code=fingerprint("segmentation_table.py"),
     script:
         "../workflow_scripts/segmentation_table.py"
+
+
+rule reliability_table:
+    """How much of the maps of each model would come out again with other noise."""
+    input:
+        per_evaluation("reliability.csv"),
+    output:
+        table("reliability"),
+    log:
+        "logs/tables/reliability.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        wildcards=EVALUATIONS,
+        intervals=INTERVALS,
+        code=fingerprint("reliability_table.py"),
+    script:
+        "../workflow_scripts/reliability_table.py"
 
 
 rule training_table:

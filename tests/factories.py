@@ -1,7 +1,7 @@
 """What tests of several rooms are made of: scores over θ, tables of them, settings, pictures.
 
-What could be taken for something else differs from it: nulls are not constant, intervals lie to no
-side alike, settings are not those of `config.yaml`.
+What could be taken for something else differs from it: value, chance and own cut have numbers of
+their own, intervals lie to no side alike, settings are not those of `config.yaml`.
 """
 
 from itertools import product
@@ -38,10 +38,10 @@ def shuffling(draws=99, seed=5):
 
 
 def analysis(**changes):
-    """The section `analysis`, few draws; the question is the excess of AUROC on the diagonal."""
+    """The section `analysis`, few draws; one question, the excess of AUROC on the diagonal."""
     question = {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}
     section = {"bootstrap": 50, "confidence": 0.9, "periods": PERIODS, "permutations": 99}
-    return Analysis(**{**section, "confirmatory": question, "seed": 3} | changes)
+    return Analysis(**{**section, "questions": {"main": question}, "seed": 3} | changes)
 
 
 def pretraining(**changes):
@@ -95,18 +95,18 @@ def every(rows, maps=None, **names):
     return pd.concat(found, ignore_index=True)
 
 
-def score_rows(angles, value, null=0.25, *, seeds=1, items=2, **names):
+def score_rows(angles, value, chance=0.25, own_cut=0.4, *, seeds=1, items=2, **names):
     """Scores per item, one row each, as `dice_per_item.parquet` holds them.
 
-    `value` and `null` are numbers or arrays [cells], [cells, seeds] or [cells, seeds, items], one
-    cell for each of `angles` (see `cells`); `names` as for `every`.
+    `value`, `chance` and `own_cut` are numbers or arrays [cells], [cells, seeds] or [cells, seeds,
+    items], one cell for each of `angles` (see `cells`); `names` as for `every`.
     """
     places = cells(angles)
     shape = len(places), seeds, items
     cell, seed, item = (index.ravel() for index in np.indices(shape))
     numbers = {
         name: np.broadcast_to(np.expand_dims(a, tuple(range(np.ndim(a), 3))), shape).ravel()
-        for name, a in (("value", value), ("null", null))
+        for name, a in (("value", value), ("chance", chance), ("own_cut", own_cut))
     }
     rows = places.iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item], **numbers)
     return every(rows, **names)
@@ -132,11 +132,25 @@ def at_nominal_rate(p, level=0.05):
 def dice_rows(angles, **names):
     """A table like `dice.csv`, of random numbers; `angles` as for `cells`, `names` for `every`."""
     rows = every(cells(angles), **names)
-    value, null = np.random.default_rng(0).uniform(0.3, 0.6, (2, len(rows)))
-    rows = rows.assign(value=value, ci_low=value - 0.05, ci_high=value + 0.1, null=null)
-    excess = value - null
-    rows = rows.assign(excess=excess, excess_ci_low=excess - 0.02, excess_ci_high=excess + 0.03)
+    value, chance, own_cut = np.random.default_rng(0).uniform(0.3, 0.6, (3, len(rows)))
+    rows = rows.assign(value=value, ci_low=value - 0.05, ci_high=value + 0.1)
+    excess, turning = value - chance, np.where(rows["input"] == "rotated", value - own_cut, np.nan)
+    rows = rows.assign(chance=chance, excess=excess)
+    rows = rows.assign(excess_ci_low=excess - 0.02, excess_ci_high=excess + 0.03)
+    rows = rows.assign(own_cut=value - turning, turning=turning)
+    rows = rows.assign(turning_ci_low=turning - 0.04, turning_ci_high=turning + 0.01)
     return rows.assign(n_items=12, n_seeds=1)
+
+
+def reliability_rows(**names):
+    """A table like `reliability.csv`, of random numbers; `names` as for `every`."""
+    rows = every(pd.DataFrame(index=[0]), **names).drop(columns="metric")
+    half = np.random.default_rng(1).uniform(0.2, 0.8, len(rows))
+    whole = 2 * half / (1 + half)
+    rows = rows.assign(split_half=half, split_half_ci_low=half - 0.1, split_half_ci_high=half + 0.2)
+    rows = rows.assign(reliability=whole, reliability_ci_low=whole - 0.05)
+    rows = rows.assign(reliability_ci_high=whole + 0.1)
+    return rows.assign(n_maps=36, n_no_foreground=2, n_items=12)
 
 
 def of(table, **values):

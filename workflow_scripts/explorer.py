@@ -1,4 +1,4 @@
-"""Rule explorer: dice.csv, verdict.csv, saliency.npz of some angles → results/explorer.html."""
+"""Rule explorer: dice, verdict, reliability, saliency.npz of some angles → explorer.html."""
 
 from thetascope.engine.job import job
 from thetascope.files import atomic, read_table, record
@@ -7,7 +7,8 @@ from thetascope.report import explorer
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     images = dict(zip(params.datasets, given.images, strict=True))
-    series = explorer.curves(read_table(given.scores), read_table(given.verdicts))
+    tables = [read_table(given[name]) for name in ("scores", "verdicts", "reliability")]
+    series = explorer.curves(*tables)
     panels = explorer.panels(params.evaluations, given.saliency, images, params.canvases)
     page = explorer.page({"series": series, "panels": panels, "record": record(snakemake)})
     with atomic(snakemake.output[0]) as temporary:

@@ -12,7 +12,7 @@ with job(snakemake):
     peaks = waves.peaks_table(scores, analysis.intervals)
     amplitudes = waves.oscillation_table(scores, analysis.periods, analysis.intervals)
     tests = inference.period_tests(scores, analysis.periods, analysis.tests)
-    tests = inference.false_discovery(tests, analysis.confirmatory)
+    tests = inference.false_discovery(tests, analysis.questions)
     write_table(peaks, snakemake.output.peaks[0], record(snakemake))
     waves_and_tests = amplitudes.merge(tests, validate="1:1")
     write_table(waves_and_tests, snakemake.output.oscillation[0], record(snakemake))

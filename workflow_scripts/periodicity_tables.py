@@ -12,7 +12,7 @@ with job(snakemake):
     scores = read_scores(snakemake.input[0])
     interaction = inference.interaction_tests(scores, periods, tests)
     tables = {
-        "interaction": inference.false_discovery(interaction, analysis.confirmatory),
+        "interaction": inference.false_discovery(interaction, analysis.questions),
         "noise": planner.noise_table(scores, periods),
         "periodogram": periodogram.periodogram_table(scores, tests, analysis.confidence),
         "downstream": downstream.downstream_table(scores, tests),

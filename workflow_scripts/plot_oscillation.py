@@ -1,4 +1,4 @@
-"""Rule plot_oscillation: dice.csv, noise.csv → results/plots/oscillation-{dataset}.*."""
+"""Rule plot_oscillation: dice, noise, reliability → results/plots/oscillation-{dataset}.*."""
 
 from thetascope.engine.job import job
 from thetascope.files import read_table, record
@@ -6,7 +6,7 @@ from thetascope.report.figures.curves import oscillation_figure
 from thetascope.report.figures.style import save
 
 with job(snakemake):
-    names, dataset = ("dice", "noise"), snakemake.wildcards.dataset
+    names, dataset = ("dice", "noise", "reliability"), snakemake.wildcards.dataset
     tables = [read_table(snakemake.input[name]) for name in names]
     of_set = [table[table["dataset"] == dataset] for table in tables]
     figure = oscillation_figure(*of_set, snakemake.params.confidence)

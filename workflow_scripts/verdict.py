@@ -1,4 +1,4 @@
-"""Rule verdict: oscillation.csv, noise.csv, interaction.csv → verdict.csv, verdict.md."""
+"""Rule verdict: oscillation, noise, interaction, reliability → verdict.csv, verdict.md."""
 
 from thetascope.analysis import verdict
 from thetascope.analysis.settings import Analysis
@@ -7,9 +7,8 @@ from thetascope.files import atomic, read_table, record, write_table
 
 with job(snakemake):
     given, analysis = snakemake.input, Analysis(**snakemake.params.analysis)
-    table = verdict.verdict_table(
-        read_table(given.oscillation), read_table(given.noise), analysis, snakemake.params.shams
-    )
+    tables = [read_table(given[name]) for name in ("oscillation", "noise", "reliability")]
+    table = verdict.verdict_table(*tables, analysis, snakemake.params.shams)
     page = verdict.page(table, read_table(given.interaction), analysis)
     write_table(table, snakemake.output.table[0], record(snakemake))
     with atomic(snakemake.output.page) as temporary:

@@ -244,3 +244,19 @@ def test_only_what_is_missing_of_a_packed_job_is_computed_again(packed, start):
     assert (packed.folder / SCORES).exists()
     assert (packed.folder / OTHER_SCORES).exists()
     assert state_of(done) == done
+
+
+# -- disk ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packing", [(), PACKED], ids=["alone", "packed"])
+def test_checkpoints_go_when_their_last_job_is_done(finished, start, tmp_path, packing):
+    folder = without_runs(finished, tmp_path / "project")
+    uncomment(folder / "slurm/config.yaml", *packing)
+    settings = folder / "config.yaml"
+    settings.write_text(settings.read_text().replace("keep: all", "keep: results"))
+    start(folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
+    assert (folder / SCORES).read_bytes() == (finished.folder / SCORES).read_bytes()
+    assert not list(folder.glob("results/runs/**/*.pt"))
+    again = start(folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
+    assert "Nothing to be done" in again.said.read_text()

@@ -60,7 +60,7 @@ def test_adding_a_seed_runs_only_that_seed(project):
         ("finetune={lr: 0.002}", {"finetune", "saliency", "score"}),
         ("pretrain={temperature: 0.3}", {"pretrain", "finetune", "saliency", "score"}),
         ("analysis={bootstrap: 60}", set()),
-        ("analysis={confirmatory: {metric: [auroc]}}", {}),
+        ("analysis={questions: {turning: {metric: [auroc]}}}", {}),
         ("device=cpu", None),
     ],
 )
@@ -78,6 +78,9 @@ def test_a_setting_reruns_the_stages_that_read_it_and_what_follows(project, sett
     ("module", "reruns"),
     [
         ("saliency/metrics.py", {"score"}),
+        ("saliency/scoring.py", {"score"}),
+        ("saliency/baselines.py", {"saliency", "score"}),
+        ("analysis/reliability.py", set()),
         ("saliency/sanity.py", {"saliency", "score"}),
         ("learning/segmentation.py", {"finetune", "saliency", "score"}),
         ("learning/contrastive.py", {"pretrain", "finetune", "saliency", "score"}),

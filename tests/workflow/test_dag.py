@@ -23,6 +23,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "periodicity_tables": 1,
         "verdict": 1,
         "segmentation_table": 1,
+        "reliability_table": 1,
         "orientation": 1,
         "hog_svm": 1,
         "orientation_tables": 1,
@@ -39,7 +40,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "verdict_page": 1,
         "table_page": 4,
         "explorer": 1,
-        "total": 54,
+        "total": 55,
     }
 
 

@@ -77,7 +77,7 @@ def test_rows_are_chosen_by_value_list_and_number(results):
     assert len(chosen) < len(dice)
 
 
-def test_a_curve_shows_value_interval_and_null(curve):
+def test_a_curve_shows_value_interval_chance_and_own_cut(curve):
     axes = thetascope.plot_curve(curve)
     fixed = curve[curve["training"] == "fixed"]
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -85,7 +85,9 @@ def test_a_curve_shows_value_interval_and_null(curve):
         rows = fixed[fixed["input"] == input_].sort_values("angle")
         assert lines[name].get_xdata().tolist() == [0, 90, 180, 270]
         assert lines[name].get_ydata().tolist() == rows["value"].tolist()
-        assert lines[f"{name}: footprint null"].get_ydata().tolist() == rows["null"].tolist()
+        assert lines[f"{name}: chance"].get_ydata().tolist() == rows["chance"].tolist()
+    cut = lines["map of x, cut to the same pixels"].get_ydata()
+    assert cut.tolist() == rows["own_cut"].tolist()  # of R_θ x, the last
     assert axes.get_ylabel() == "AUROC"
     plt.close(axes.figure)
 

@@ -1,6 +1,7 @@
 """The smoke experiment end to end: files, tables and figures as documented."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -82,24 +83,56 @@ def test_logs_and_benchmarks_mirror_the_runs(finished):
     assert (finished.folder / "benchmarks" / run / "eval-090.0/saliency.tsv").exists()
 
 
-def test_dice_table_is_complete_and_holds_the_null(finished):
+def test_dice_table_is_complete_and_holds_what_stands_beside_a_score(finished):
     table = read(finished, "results/tables/dice.csv")
     keys = ["training", "angle", "eval_angle", "model", "input", "attribution", "metric"]
     assert not table.duplicated(keys).any()
-    # 8 evaluations of 6 maps of 2 inputs, where equivariance needs both, and of a probe; the
+    # 8 evaluations of 7 maps of 2 inputs, of which 6 have an equivariance, and of a probe; the
     # segmentations of 4 angles
-    assert len(table) == 8 * 6 * (2 * len(METRICS) + 1) + 8 + 4
+    assert len(table) == 8 * (7 * 2 * len(METRICS) + 6) + 8 + 4
     tasks = {"probe_accuracy", "dice_class_1"}
     assert set(table["metric"]) == METRICS | {"equivariance"} | tasks
-    # where the views coincide, their cosine has no gradient
-    flat = (table["model"] == "pretrained") & (table["attribution"] == "gradient")
-    flat &= table["eval_angle"] == 0
-    means = table[["value", "ci_low", "ci_high", "null", "excess"]]
-    assert means[flat].isna().all().all()
-    assert means[~flat].notna().all().all()
-    between = (table["ci_low"] <= table["value"]) & (table["value"] <= table["ci_high"])
-    assert between[~flat].all()
-    assert np.allclose(table["value"] - table["null"], table["excess"], atol=1e-5, equal_nan=True)
+    own = (table["input"] == "rotated") & table["metric"].isin(METRICS)
+    own &= table["attribution"] != "footprint"
+    of_cut = ["own_cut", "turning", "turning_ci_low", "turning_ci_high"]
+    assert table[of_cut].notna().eq(own, axis=0).all(axis=None)
+    numbers = table.select_dtypes("number").drop(columns=["angle", *of_cut])
+    assert numbers.notna().all(axis=None)
+    for prefix, name in ("", "value"), ("excess_", "excess"), ("turning_", "turning"):
+        low, high = table[f"{prefix}ci_low"], table[f"{prefix}ci_high"]
+        assert (table[name].between(low, high) | table[name].isna()).all()
+    for difference, other in ("excess", "chance"), ("turning", "own_cut"):
+        expected = table["value"] - table[other]
+        assert np.allclose(expected, table[difference], atol=1e-5, equal_nan=True)
+
+
+def test_where_no_corner_is_cut_off_the_own_cut_is_the_score_of_x(finished):
+    """At multiples of 90°, and the footprint is then all of the picture."""
+    table = read(finished, "results/tables/dice.csv")
+    keys = ["training", "angle", "eval_angle", "model", "attribution", "metric"]
+    of_x = table[table["input"] == "original"].set_index(keys)["value"]
+    cut = table.dropna(subset="own_cut").set_index(keys)["own_cut"]
+    assert len(cut) == 8 * 6 * len(METRICS)
+    assert cut.to_numpy() == pytest.approx(of_x[cut.index].to_numpy())
+    footprint = table[table["attribution"] == "footprint"]
+    assert np.allclose(footprint["value"], footprint["chance"], atol=1e-5)
+
+
+def test_the_reliability_is_that_of_the_halves_of_all_evaluations(finished):
+    table = read(finished, "results/tables/reliability.csv")
+    kinds = table[["model", "input", "attribution"]].to_numpy().tolist()
+    models, inputs = ("finetuned", "pretrained"), ("original", "rotated")
+    assert kinds == [[m, i, "smoothgrad"] for m in models for i in inputs]
+    files = list(finished.folder.glob("results/runs/**/saliency.npz"))
+    arrays = [np.load(path) for path in files]
+    assert (table["n_maps"] == 8 * 4).all() and (table["n_items"] == 4).all()
+    for (model, input_, name), row in zip(kinds, table.to_dict("records"), strict=True):
+        r = np.mean([a[f"{model}.{input_}.{name}.split_half"] for a in arrays])
+        assert row["split_half"] == pytest.approx(r, abs=1e-5)
+        assert row["reliability"] == pytest.approx(2 * r / (1 + r), abs=1e-5)
+        shares = [a[f"predicted.{input_}"] for a in arrays]
+        none = sum((share == 0).sum() for share in shares) if model == "finetuned" else 0
+        assert row["n_no_foreground"] == none
 
 
 def test_orientations_of_every_angle_meet_the_curves(finished):
@@ -113,7 +146,7 @@ def test_orientations_of_every_angle_meet_the_curves(finished):
     assert svm.groupby("hog_cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
     assert svm.loc[svm["theta"] == 0, "accuracy"].eq(0.5).all()
     correlation = read(finished, "results/tables/orientation_correlation.csv")
-    assert set(correlation["series"]) == {"value", "footprint", "excess", "residual"}
+    assert set(correlation["series"]) == {"value", "chance", "excess", "turning"}
     assert correlation["shifts"].isin([0, 2]).all()
 
 
@@ -126,16 +159,24 @@ def test_scores_follow_from_the_maps(finished):
         "model == 'finetuned' and input == 'rotated' and attribution == 'smoothgrad' "
         "and metric == 'relevance_mass'"
     ).iloc[0]
-    saliency, mask = maps["finetuned.rotated.smoothgrad"][0], maps["masks"][0] > 0
-    assert row["value"] == pytest.approx(saliency[mask].sum() / saliency.sum(), rel=1e-4)
-    assert row["null"] == pytest.approx(mask.mean(), rel=1e-4)
+    shown, mask = maps["valid.rotated"], (maps["masks"][0] > 0) & maps["valid.rotated"]
+    for column, input_ in ("value", "rotated"), ("own_cut", "original"):
+        saliency = maps[f"finetuned.{input_}.smoothgrad"][0] * shown
+        assert row[column] == pytest.approx(saliency[mask].sum() / saliency.sum(), rel=1e-4)
+    assert row["chance"] == pytest.approx(mask.sum() / shown.sum(), rel=1e-4)
 
 
 def test_every_result_names_what_made_it(finished):
     run = finished.folder / RUN.format("090.0")
     with np.load(run / "eval-090.0/saliency.npz") as maps:
         records = [json.loads(str(maps["record"]))]
-    for path in (run / "pretrain.csv", run / "segmentation.csv", run / "eval-090.0/dice.csv"):
+    names = [
+        "pretrain.csv",
+        "segmentation.csv",
+        "eval-090.0/dice.csv",
+        "eval-090.0/reliability.csv",
+    ]
+    for path in (run / name for name in names):
         records.append(json.loads(path.read_text().split("\n", 1)[0].removeprefix("# ")))
     for made_by in records:
         assert made_by["params"]["code"]
@@ -148,12 +189,13 @@ def test_verify_makes_every_byte_again_and_finds_the_one_that_was_changed(finish
     project = finished.at(shutil.copytree(finished.folder, tmp_path / "project"))
     scores = project.folder / RUN.format("090.0") / "eval-090.0/dice.csv"
     last = scores.read_text().splitlines()[-1]
-    item, *others, value = last.rsplit(",", 2)
-    scores.write_text(scores.read_text().replace(last, f"{item},{others[0]},{float(value) + 0.25}"))
+    place, value, beside = re.fullmatch(r"(.*),([^,]*),([^,]*,[^,]*)", last).groups()
+    changed = f"{place},{float(value) + 0.25},{beside}"
+    scores.write_text(scores.read_text().replace(last, changed))
     done = project.snakemake("verify", "--config", "angles=[90]", "verify=1", check=False)
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    assert "7 of 8 files came out the same to the last bit" in said
+    assert "8 of 9 files came out the same to the last bit" in said
     assert f"{scores.relative_to(project.folder)}: differs by up to 0.25" in said
 
 
@@ -197,9 +239,18 @@ def test_all_controls_together_give_finite_tables(fresh):
     networks = {f"{model}{s}" for model in ("pretrained", "finetuned") for s in suffixes}
     assert set(table["model"]) == networks | {"baseline"}
     rows = table.groupby("metric").size()
-    maps = 2 * (2 * len(networks) + 2)  # angles × maps
-    assert (rows[sorted(METRICS)] == 2 * maps).all() and rows["equivariance"] == maps
-    assert rows["similarity_rank"] == rows["similarity_ssim"] == 2 * 2 * 4 * 2
-    assert rows["deletion"] == rows["insertion"] == 2 * 2 * 2 * 2  # of the intact models
+    maps = 2 * (len(networks) + 5)  # angles × maps
+    assert (rows[sorted(METRICS)] == 2 * maps).all()
+    assert rows["equivariance"] == maps - 2  # without the footprint's
+    assert rows["similarity_rank"] == rows["similarity_ssim"] == 2 * 2 * 4
+    assert rows["deletion"] == rows["insertion"] == 2 * 2 * 2  # of the intact models
     numbers = table.select_dtypes("number")
-    assert "excess_ci_high" in numbers and np.isfinite(numbers).all(axis=None)
+    of_cut = [name for name in numbers if name.startswith(("own_cut", "turning"))]
+    assert "excess_ci_high" in numbers and len(of_cut) == 4
+    assert np.isfinite(numbers.drop(columns=of_cut)).all(axis=None)
+    cut = table["metric"].isin(METRICS) & (table["input"] == "rotated")
+    cut &= table["attribution"] != "footprint"
+    assert np.isfinite(numbers.loc[cut, of_cut]).all(axis=None)
+    # the disc shows the same pixels at every θ
+    chance = table[table["metric"] == "dice_area"].groupby("attribution")["chance"].agg(np.ptp)
+    assert chance["smoothgrad"] < 1e-4

@@ -5,17 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 from factories import REGULAR, score_rows, wave
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from thetascope.analysis.curves import KEY, curve_table, curves, exchangeable, footprint_share
+from thetascope.analysis.curves import KEY, curve_table, curves, exchangeable
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.sweeps import sweeps
 
-SERIES = ["value", "footprint", "excess", "residual"]
+SERIES = ["value", "chance", "excess", "turning"]
 QUARTERS = [0.0, 90.0, 180.0, 270.0]
 CROSSED = [*product(QUARTERS, QUARTERS), *product(["none", "random"], QUARTERS)]
-modest = settings(max_examples=50, deadline=None)
 
 
 def of_rows(rows):
@@ -27,6 +24,10 @@ def one(rows, series="value", **place):
     found = [c for c in of_rows(rows) if c.key.items() >= (place | {"series": series}).items()]
     (curve,) = found
     return curve
+
+
+def series_of(value, chance, own_cut):
+    return [value, chance, value - chance, value - own_cut]
 
 
 def places(rows):
@@ -81,11 +82,11 @@ def test_without_all_combinations_there_are_no_margins():
 
 
 def test_margins_are_means_over_the_other_angle():
-    value, null = np.random.default_rng(0).uniform(size=(2, 24, 2, 3))
-    rows = score_rows(CROSSED, value, null, seeds=2, items=3)
-    crossed = value[:16].reshape(4, 4, 2, 3), null[:16].reshape(4, 4, 2, 3)
+    value, chance, own_cut = np.random.default_rng(0).uniform(size=(3, 24, 2, 3))
+    rows = score_rows(CROSSED, value, chance, own_cut, seeds=2, items=3)
     for sweep, other in ("train_margin", 1), ("eval_margin", 0):
-        for series, array in zip(("value", "footprint"), crossed, strict=True):
+        for series, cells in zip(SERIES, series_of(value, chance, own_cut), strict=True):
+            array = cells[:16].reshape(4, 4, 2, 3)
             curve = one(rows, series, sweep=sweep)
             assert curve.theta.tolist() == QUARTERS
             assert curve.values == pytest.approx(array.mean(axis=other))
@@ -95,9 +96,9 @@ def test_margins_are_means_over_the_other_angle():
 
 
 @pytest.mark.parametrize(("kind", "held"), [("diagonal", None), ("eval", 90.0), ("train", 90.0)])
-def test_value_and_null_of_a_curve_are_those_of_its_own_cells(kind, held):
-    value, null = np.random.default_rng(0).uniform(size=(2, 16, 2, 3))
-    rows = score_rows(CROSSED[:16], value, null, seeds=2, items=3)
+def test_all_series_of_a_curve_are_those_of_its_own_cells(kind, held):
+    measures = np.random.default_rng(0).uniform(size=(3, 16, 2, 3))
+    rows = score_rows(CROSSED[:16], *measures, seeds=2, items=3)
     places = [
         i
         for i, (trained, evaluated) in enumerate(CROSSED[:16])
@@ -105,10 +106,7 @@ def test_value_and_null_of_a_curve_are_those_of_its_own_cells(kind, held):
             kind
         ]
     ]
-    value, null = value[places], null[places]
-    share = footprint_share(value, null)
-    expected = [value, null, value - null, value - share * null]
-    for series, array in zip(SERIES, expected, strict=True):
+    for series, array in zip(SERIES, series_of(*measures[:, places]), strict=True):
         found = one(rows, series, sweep=kind, held_angle=held)
         assert found.values == pytest.approx(array)
         assert found.mean == pytest.approx(array.mean(axis=(1, 2)))
@@ -122,32 +120,45 @@ def test_cells_are_means_over_items_each_seed_about_its_own_mean():
     assert cells == pytest.approx(means - means.mean(axis=0), abs=1e-8)
 
 
-@given(seed=st.integers(0, 999), taken=st.floats(-1, 2), level=st.floats(-1, 1))
-@modest
-def test_residual_is_the_least_that_any_share_of_the_footprint_leaves(seed, taken, level):
-    rng = np.random.default_rng(seed)
-    footprint = rng.normal(size=(12, 1, 4)).repeat(2, axis=1)
-    value = level + taken * footprint + 0.3 * rng.normal(size=footprint.shape)
-    share = footprint_share(value, footprint)
-
-    def left(share):
-        return (value - share * footprint).mean(axis=(1, 2)).var()
-
-    assert 0 <= share <= 1
-    assert left(share) <= min(map(left, np.linspace(0, 1, 101))) + 1e-12
+def test_what_has_no_own_cut_has_no_turning():
+    """Maps of x, and tasks."""
+    assert {c.key["series"] for c in of_rows(score_rows(REGULAR, 0.5, own_cut=np.nan))} == {
+        *("value", "chance", "excess")
+    }
 
 
-def test_a_flat_footprint_has_no_share():
-    flat = np.full((18, 3, 12), 0.7846)  # whose mean is not quite that
-    assert footprint_share(np.full_like(flat, 0.5), flat) == 0
+def test_an_angle_without_any_value_is_in_no_series_and_an_item_without_one_in_no_curve():
+    """Chance and own cut may be there where there is no value."""
+    measures = np.random.default_rng(0).uniform(size=(3, 12, 1, 4))
+    measures[0, 3] = np.nan
+    measures[0, 7, 0, 2] = np.nan
+    measures[2, 9, 0, 0] = np.nan  # the map of x is 0 everywhere
+    of_series = dict(zip(SERIES, series_of(*np.delete(measures, 3, axis=1)), strict=True))
+    kept = {"value": [0, 1, 3], "chance": [0, 1, 3], "excess": [0, 1, 3], "turning": [1, 3]}
+    rows = score_rows(REGULAR, *measures, items=4)
+    for series, items in kept.items():
+        curve = one(rows, series)
+        assert curve.theta.tolist() == np.delete(REGULAR, 3).tolist()
+        assert curve.values == pytest.approx(of_series[series][..., items])
+        assert curve.left_out == 4 - len(items)
 
 
 def test_angles_change_places_where_every_angle_is_a_run_of_its_own():
     key = {"series": "value", "model": "pretrained", "sweep": "diagonal"}
+    key["attribution"] = "smoothgrad"
     assert all(exchangeable(key | {"sweep": s}) for s in ("diagonal", "train", "train_margin"))
-    for other in {"sweep": "eval"}, {"sweep": "eval_margin"}, {"series": "footprint"}:
+    assert all(exchangeable(key | {"series": s}) for s in ("excess", "turning"))
+    for other in {"sweep": "eval"}, {"sweep": "eval_margin"}, {"series": "chance"}:
         assert not exchangeable(key | other)
-    assert not exchangeable(key | {"model": "baseline"})
+
+
+def test_of_maps_without_a_network_the_random_one_alone_is_drawn_anew_at_every_angle():
+    key = {"series": "value", "model": "baseline", "sweep": "diagonal"}
+    for name in "sobel", "centre", "hog", "footprint":
+        assert not exchangeable(key | {"attribution": name})
+    assert exchangeable(key | {"attribution": "random"})
+    for other in {"sweep": "eval"}, {"series": "chance"}:
+        assert not exchangeable(key | {"attribution": "random"} | other)
 
 
 # -- in a table ------------------------------------------------------------------------------------

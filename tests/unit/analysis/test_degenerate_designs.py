@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from factories import analysis, score_rows
+from factories import analysis, reliability_rows, score_rows
 
 from thetascope.analysis import downstream, inference, periodogram, planner, verdict, waves
 from thetascope.analysis.scores import arrange
@@ -16,20 +16,24 @@ from thetascope.report.figures.periods import factorial_figure, periodogram_figu
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
 
+MEASURES = ["value", "chance", "own_cut"]
 SCORED = ["dice_area", "auroc"]  # panels of other metrics stay empty
 QUARTERS = [0.0, 90.0, 180.0, 270.0]
 EIGHTHS = [float(angle) for angle in range(0, 360, 45)]
 QUESTION = {"sweep": ["diagonal"], "series": ["excess"], "attribution": ["smoothgrad"]}
-ANALYSIS = analysis(periods=[360, 180, 90], permutations=9, bootstrap=9, confirmatory=QUESTION)
+ANALYSIS = analysis(
+    periods=[360, 180, 90], permutations=9, bootstrap=9, questions={"main": QUESTION}
+)
 
 
 def scores(angles, seeds=1, unscored=lambda rows: rows["seed"] < 0, **names):
-    """Three items of both models; those without a score have no null either."""
+    """Three items of both models; those without a score have no chance either."""
     maps = [(model, ATTRIBUTION) for model in MODELS]
     names = {"input": list(INPUTS), "metric": SCORED} | names
     rows = score_rows(angles, 0.0, seeds=seeds, items=3, maps=maps, **names)
-    rows["value"], rows["null"] = np.random.default_rng(0).uniform(size=(2, len(rows)))
-    rows.loc[unscored(rows), ["value", "null"]] = np.nan
+    rows[MEASURES] = np.random.default_rng(0).uniform(size=(len(rows), 3))
+    rows.loc[unscored(rows), MEASURES] = np.nan
+    rows.loc[rows["input"] == "original", "own_cut"] = np.nan
     return rows
 
 
@@ -64,12 +68,14 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     per_item = arrange([rows])
     periods, tests, confidence = ANALYSIS.periods, ANALYSIS.tests, ANALYSIS.confidence
     dice = stored("dice", dice_table(per_item, ANALYSIS.intervals))
+    halves = reliability_rows(model=list(MODELS), input=list(INPUTS), view=["plain", "disc"])
+    reliability = stored("reliability", halves)
     noise = stored("noise", planner.noise_table(per_item, periods))
     spectrum = periodogram.periodogram_table(per_item, tests, confidence)
     spectrum = stored("periodogram", spectrum)
 
     shown = [
-        curves.oscillation_figure(dice, noise, confidence),
+        curves.oscillation_figure(dice, noise, reliability, confidence),
         curves.polar_figure(dice, noise, confidence),
         periodogram_figure(spectrum, dice, confidence),
     ]
@@ -85,16 +91,16 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     assert bool(bars) != any("resolve no period" in text.get_text() for text in shown[2].texts)
 
     tested = inference.period_tests(per_item, periods, tests)
-    tested = inference.false_discovery(tested, ANALYSIS.confirmatory)
+    tested = inference.false_discovery(tested, ANALYSIS.questions)
     fits = waves.oscillation_table(per_item, periods, ANALYSIS.intervals)
     oscillation = stored("oscillation", fits.merge(tested, validate="1:1"))
-    judged = verdict.verdict_table(oscillation, noise, ANALYSIS, [])
+    judged = verdict.verdict_table(oscillation, noise, reliability, ANALYSIS, [])
     judged = stored("verdict", judged)
     of_diagonal = resolved and design not in ("none", "seen at 0 and 90 alone")
     arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
     assert len(judged) == (arms * len(MODELS) * len(INPUTS) * len(SCORED) if of_diagonal else 0)
     interaction = inference.interaction_tests(per_item, periods, tests)
-    interaction = inference.false_discovery(interaction, ANALYSIS.confirmatory)
+    interaction = inference.false_discovery(interaction, ANALYSIS.questions)
     interaction = stored("interaction", interaction)
     words = verdict.page(judged, interaction, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
@@ -103,6 +109,6 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     assert "<td>" in table_page(oscillation, "t", {}) or not of_diagonal
     assert verdict_page(words, judged, {})
 
-    explored = explorer.curves(dice, judged)
+    explored = explorer.curves(dice, judged, reliability)
     assert explorer.page({"series": explored})
     assert all(series["theta"] == theta for series in explored)

@@ -16,7 +16,7 @@ def table(*rows, permutations=None):
 def task(angles, value, **names):
     """Scores of segmentation, unless it says otherwise."""
     names = {"attribution": "segmentation", "metric": "dice_class_1"} | names
-    return score_rows(angles, value, model="finetuned", **names)
+    return score_rows(angles, value, own_cut=np.nan, model="finetuned", **names)
 
 
 def test_correlations_against_scipy():
@@ -41,22 +41,25 @@ def test_p_is_at_its_nominal_level_and_at_least_one_in_all_draws():
     assert np.isnan(correlation_test(REGULAR, np.ones(12), shuffling(99))).all()
 
 
-def test_value_and_excess_of_maps_meet_the_value_of_every_task():
+def test_all_series_of_maps_but_chance_meet_the_value_of_every_task():
     rng = np.random.default_rng(0)
-    curves = {name: rng.normal(size=12) for name in ("value", "null", "dice", "probe")}
-    noise = rng.normal(size=(2, 12))  # nulls of tasks, which nobody asks for
+    curves = {name: rng.normal(size=12) for name in ("value", "chance", "own_cut", "dice", "probe")}
+    noise = rng.normal(size=(2, 12))  # chance of tasks, which nobody asks for
     found = table(
-        score_rows(REGULAR, curves["value"], curves["null"]),
-        task(REGULAR, curves["dice"], null=noise[0]),
-        task(REGULAR, curves["probe"], null=noise[1], attribution="probe", metric="accuracy"),
+        score_rows(REGULAR, curves["value"], curves["chance"], curves["own_cut"]),
+        task(REGULAR, curves["dice"], chance=noise[0]),
+        task(REGULAR, curves["probe"], chance=noise[1], attribution="probe", metric="accuracy"),
     )
     assert found[["series", "task"]].to_numpy().tolist() == [
         ["excess", "accuracy"],
         ["excess", "dice_class_1"],
+        ["turning", "accuracy"],
+        ["turning", "dice_class_1"],
         ["value", "accuracy"],
         ["value", "dice_class_1"],
     ]
-    maps = curves["value"] - curves["null"], curves["value"]
+    value = curves["value"]
+    maps = value - curves["chance"], value - curves["own_cut"], value
     pairs = [(map_, curves[name]) for map_ in maps for name in ("probe", "dice")]
     expected = [correlation_test(*pair, shuffling()) for pair in pairs]
     rows = found[["pearson", "spearman", "p"]].to_numpy()
@@ -70,10 +73,10 @@ def test_only_what_was_trained_and_evaluated_at_the_same_angle_is_asked():
     curve = np.random.default_rng(0).normal(size=len(pairs))
     of_task = np.random.default_rng(1).normal(size=12)
     found = table(score_rows(pairs, curve), task(REGULAR, of_task))
-    assert found["series"].tolist() == ["excess", "value"]
+    assert found["series"].tolist() == ["excess", "turning", "value"]
     diagonal = curve[:144].reshape(12, 12).diagonal()
     expected = np.corrcoef(diagonal, of_task)[0, 1]
-    assert found["pearson"].tolist() == pytest.approx([expected] * 2)
+    assert found["pearson"].tolist() == pytest.approx([expected] * 3)
 
 
 def test_curves_meet_the_task_of_their_own_arm():
@@ -95,6 +98,6 @@ def test_curves_meet_at_the_angles_that_both_have():
     value = wave(REGULAR, 1, 180) + 0.1 * REGULAR
     shared = REGULAR[2:]
     found = table(score_rows(REGULAR, value), task(shared, -value[2:]))
-    assert found["pearson"].tolist() == pytest.approx([-1, -1])
-    assert found["n_angles"].tolist() == [10, 10]
+    assert found["pearson"].tolist() == pytest.approx([-1] * 3)
+    assert found["n_angles"].tolist() == [10] * 3
     assert table(score_rows(REGULAR, value), task(REGULAR + 15, value)).empty

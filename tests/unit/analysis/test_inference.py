@@ -50,7 +50,7 @@ def curve_of(table, series="value", sweep="diagonal"):
 
 
 def of_runs(cells, theta=REGULAR, **names):
-    """Scores whose means over items are `cells` [angles, seeds], above a null of 0.25."""
+    """Scores whose means over items are `cells` [angles, seeds], beside a chance of 0.25."""
     return score_rows(theta, cells, seeds=cells.shape[1], **names)
 
 
@@ -226,22 +226,19 @@ def test_table_has_the_rows_of_the_oscillation_table():
     value = curve_of(tests)
     assert value.loc[90, ["p", "p_max", "p_any"]].tolist() == [0.01, 0.01, 0.01]
     assert np.isnan(value.loc[60, "p"]) and not value.loc[60, "resolved"]
-    assert curve_of(tests, "footprint")[["p", "p_max", "p_any"]].isna().all(axis=None)
+    assert curve_of(tests, "chance")[["p", "p_max", "p_any"]].isna().all(axis=None)
 
 
 def test_each_series_is_tested_by_its_own_scores():
     rng = np.random.default_rng(4)
     pairs = [*REGULAR, *((a, 15.0) for a in REGULAR)]  # a diagonal and a sweep over training
-    # the null follows θ, and is taken up to 0.4
-    null = 0.5 + np.tile(wave(REGULAR, 0.7, 120), 2)[:, None] + rng.normal(0, 0.1, (24, 3))
-    value = 0.4 * null + rng.normal(0, 0.5, (24, 3))
-    table = period_table(score_rows(pairs, value, null, seeds=3))
+    measures = rng.normal(0, 0.5, (3, 24, 3))
+    # chance and own cut swing with θ
+    measures[1:] += np.tile(wave(REGULAR, [[0.3], [0.7]], 120), 2)[..., None]
+    table = period_table(score_rows(pairs, *measures, seeds=3))
     for sweep, place in ("diagonal", slice(12)), ("train", slice(12, None)):
-        of_null, of_value = null[place], value[place]
-        about = of_null.mean(axis=1) - of_null.mean()
-        share = of_value.mean(axis=1) @ about / (about @ about)
-        series = {"value": of_value, "excess": of_value - of_null}
-        series["residual"] = of_value - share * of_null
+        value, chance, own_cut = measures[:, place]
+        series = {"value": value, "excess": value - chance, "turning": value - own_cut}
         for name, cells in series.items():
             expected = permutation_test(REGULAR, cells[..., None], PERIODS, shuffling())
             found = curve_of(table, name, sweep)
@@ -264,10 +261,12 @@ def test_a_quarter_of_the_circle_resolves_nothing_and_breaks_nothing():
     assert curve_of(differences(*rows))["p"].isna().all()
 
 
-def test_maps_without_a_network_are_not_tested():
+def test_of_maps_without_a_network_only_those_of_noise_are_tested():
     cells = np.random.default_rng(0).normal(size=(12, 2))
-    rows = of_runs(cells, model="baseline", attribution="sobel")
-    assert curve_of(period_table(rows))["p"].isna().all()
+    names = ["sobel", "centre", "hog", "footprint", "random"]
+    table = curve_of(period_table(of_runs(cells, model="baseline", attribution=names)))
+    tested = table["p"].notna().groupby(table["attribution"]).all()
+    assert tested.to_dict() == {name: name == "random" for name in names}
 
 
 def test_one_encoder_seen_from_all_angles_is_not_tested():
@@ -277,7 +276,7 @@ def test_one_encoder_seen_from_all_angles_is_not_tested():
     for sweep in "eval", "eval_margin":
         assert of(tests, sweep=sweep)["p"].isna().all()
     assert of(tests, sweep="eval", training="random", held_angle=None)["series"].nunique() == 4
-    tested = tests[tests["resolved"] & (tests["series"] != "footprint")]
+    tested = tests[tests["resolved"] & (tests["series"] != "chance")]
     assert of(tested, sweep="train")["held_angle"].nunique() == 12
     for sweep in "diagonal", "train", "train_margin":
         assert not of(tests, sweep=sweep).empty
@@ -293,58 +292,44 @@ def benjamini_hochberg(p):
     return [steps[np.sort(p) >= own].min() for own in p]
 
 
-def test_families_are_corrected_apart():
-    p = np.array([0.001, 0.02, 0.03, np.nan, 0.004, 0.5, 0.04, 0.9])
-    tests = pd.DataFrame({"p": p, "metric": ["auroc"] * 4 + ["dice"] * 4, "series": ["a", "b"] * 4})
-    tests["period"] = np.arange(8)
-    table = false_discovery(tests, {"metric": ["auroc"], "series": ["a", "b"]})
-    assert table["confirmatory"].tolist() == [True] * 4 + [False] * 4
-    assert table["q"][:3].tolist() == pytest.approx(benjamini_hochberg(p[:3]))
-    assert table["q"][4:].tolist() == pytest.approx(benjamini_hochberg(p[4:]))
+def test_questions_and_all_other_rows_are_corrected_apart():
+    p = np.array([0.001, 0.02, 0.03, np.nan, 0.004, 0.5, 0.04, 0.9, 0.01, 0.2])
+    tests = pd.DataFrame({"p": p, "metric": ["auroc"] * 4 + ["dice"] * 4 + ["auprc"] * 2})
+    tests = tests.assign(series=["a", "b"] * 5, period=np.arange(10))
+    questions = {"one": {"metric": ["auroc"], "series": ["a", "b"]}, "two": {"metric": ["dice"]}}
+    table = false_discovery(tests, questions)
+    assert table["question"].tolist() == ["one"] * 4 + ["two"] * 4 + ["exploratory"] * 2
+    for rows in slice(3), slice(4, 8), slice(8, 10):
+        assert table["q"][rows].tolist() == pytest.approx(benjamini_hochberg(p[rows]))
     assert np.isnan(table["q"][3])
-    narrow = false_discovery(tests, {"metric": ["auroc"], "series": ["a"]})
-    assert narrow["confirmatory"].tolist() == [True, False, True, False] + [False] * 4
+    pd.testing.assert_frame_equal(table[list(tests)], tests)
+    narrow = false_discovery(tests, {"main": {"metric": ["auroc"], "series": ["a"]}})
+    assert (narrow["question"] == "main").tolist() == [True, False, True, False] + [False] * 6
 
 
-def test_what_is_declared_must_be_in_all_series():
-    # five waves that subtracting has made, and one that is in every series but not strong
-    excess = pd.DataFrame(
-        {"series": "excess", "period": np.arange(10), "p": [0.001] * 5 + [0.5] * 5}
-    )
-    value = excess.assign(series="value", p=0.4)
-    footprint = excess.assign(series="footprint", p=np.nan)
-    for table in excess, value:
-        table.loc[9, "p"] = 0.01
-    tests = pd.concat([excess, value, footprint], ignore_index=True)
-    table = false_discovery(tests, {"series": ["excess"]})
-    pd.testing.assert_series_equal(table["p"], tests["p"])
-    # alone it would have been the sixth of ten: q = 0.017
-    assert table["q"][:10].tolist() == pytest.approx(
-        benjamini_hochberg([0.4] * 5 + [0.5] * 4 + [0.01])
-    )
-    assert table["q"][9] == pytest.approx(0.1)
+def test_a_row_that_fits_two_questions_belongs_to_the_first():
+    tests = pd.DataFrame({"p": [0.01, 0.02, 0.03], "metric": ["x", "x", "y"], "period": [1, 2, 2]})
+    both = {"metric": {"metric": ["x"]}, "period": {"period": [2]}}
+    assert false_discovery(tests, both)["question"].tolist() == ["metric", "metric", "period"]
+    turned = dict(reversed(both.items()))
+    assert false_discovery(tests, turned)["question"].tolist() == ["metric", "period", "period"]
 
 
-def test_curves_with_and_without_a_held_angle_are_corrected_as_curves_of_their_own():
-    """A NaN in the key is a name like any other: no row is lost, and none meets another's."""
-    keys = pd.DataFrame({"held_angle": [np.nan, 30.0, np.nan], "sweep": ["a", "b", "c"]})
-    excess = keys.assign(series="excess", p=[0.01, 0.02, 0.03])
-    value = keys.assign(series="value", p=[0.04, 0.01, 0.5])
-    table = false_discovery(pd.concat([value, excess]), {"series": ["excess"]})
-    assert table["confirmatory"].tolist() == [False] * 3 + [True] * 3
-    assert table["q"][3:].tolist() == pytest.approx(benjamini_hochberg([0.04, 0.02, 0.5]))
-    assert table["q"][:3].tolist() == pytest.approx(benjamini_hochberg([0.04, 0.01, 0.5]))
+def test_without_questions_all_is_exploratory():
+    tests = pd.DataFrame({"p": [0.01, 0.04], "metric": "x"})
+    table = false_discovery(tests, {})
+    assert set(table["question"]) == {"exploratory"} and table["q"].tolist() == [0.02, 0.04]
 
 
 def test_what_is_declared_of_a_held_angle_is_found_as_a_number():
     tests = pd.DataFrame({"held_angle": [np.nan, 30.0, 60.0], "p": [0.1, 0.2, 0.3]})
-    declared = false_discovery(tests, {"held_angle": [30]})["confirmatory"]
-    assert declared.tolist() == [False, True, False]
+    found = false_discovery(tests, {"main": {"held_angle": [30]}})["question"]
+    assert found.tolist() == ["exploratory", "main", "exploratory"]
 
 
 def test_q_comes_from_p_and_not_from_p_max():
     tests = pd.DataFrame({"period": [1, 2], "p": [0.01, 0.04], "p_max": [0.3, 0.4], "p_any": 0.9})
-    assert false_discovery(tests, {"period": [1, 2]})["q"].tolist() == [0.02, 0.04]
+    assert false_discovery(tests, {"main": {"period": [1, 2]}})["q"].tolist() == [0.02, 0.04]
 
 
 def test_false_discoveries_among_nulls_are_at_the_level():
@@ -352,21 +337,23 @@ def test_false_discoveries_among_nulls_are_at_the_level():
     any_found = []
     for _ in range(400):
         tests = pd.DataFrame({"p": rng.uniform(size=20), "metric": "auroc", "period": range(20)})
-        any_found.append((false_discovery(tests, {"metric": ["auroc"]})["q"] <= 0.05).any())
+        q = false_discovery(tests, {"main": {"metric": ["auroc"]}})["q"]
+        any_found.append((q <= 0.05).any())
     assert at_nominal_rate(1 - np.array(any_found))
 
 
-def test_a_declaration_that_nothing_meets_makes_all_rows_exploratory(caplog):
+def test_a_question_that_nothing_meets_is_named_and_leaves_its_rows_to_others(caplog):
     tests = pd.DataFrame({"metric": "auroc", "period": range(3), "p": [0.01, 0.02, 0.5]})
-    table = false_discovery(tests, {"metric": ["auc"]})
-    assert not table["confirmatory"].any()
-    assert table["q"].notna().all()
-    assert "confirmatory" in caplog.text
+    table = false_discovery(tests, {"typo": {"metric": ["auc"]}, "met": {"period": [0]}})
+    assert table["question"].tolist() == ["met", "exploratory", "exploratory"]
+    assert table["q"].tolist() == pytest.approx([0.01, 0.04, 0.5])
+    assert "analysis.questions.typo" in caplog.text and "questions.met" not in caplog.text
 
 
 def test_no_tests_no_discoveries():
     tests = period_table(score_rows([0, 90], 0.5))
-    assert {"confirmatory", "q"} <= set(false_discovery(tests, {"metric": ["auroc"]}).columns)
+    table = false_discovery(tests, {"main": {"metric": ["auroc"]}})
+    assert table.empty and {"question", "q"} <= set(table.columns)
 
 
 # -- data set × θ ----------------------------------------------------------------------------------

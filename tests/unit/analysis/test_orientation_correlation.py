@@ -76,9 +76,9 @@ def test_what_is_constant_correlates_with_nothing():
 
 def test_every_curve_meets_the_autocorrelation_of_its_own_data_set():
     reference = {"a": np.cos(np.deg2rad(2 * REGULAR)), "b": np.cos(np.deg2rad(4 * REGULAR))}
-    null = 0.4 + 0.05 * np.random.default_rng(0).normal(size=12)
+    chance, own_cut = 0.4 + 0.05 * np.random.default_rng(0).normal(size=(2, 12))
     rows = [
-        score_rows(REGULAR, 0.5 + 0.1 * curve, null, dataset=name)
+        score_rows(REGULAR, 0.5 + 0.1 * curve, chance, own_cut, dataset=name)
         for name, curve in reference.items()
     ]
     likeness = pd.concat(
@@ -92,7 +92,8 @@ def test_every_curve_meets_the_autocorrelation_of_its_own_data_set():
     signs = dict(zip(METHODS, (1, -1), strict=True))
     for (name, curve), (kind, sign) in product(reference.items(), signs.items()):
         found = of(table, dataset=name, histogram=kind).set_index("series")
-        series = {"value": 0.1 * curve, "footprint": null, "excess": 0.1 * curve - null}
+        series = {"value": 0.1 * curve, "chance": chance, "excess": 0.1 * curve - chance}
+        series["turning"] = 0.1 * curve - own_cut
         for row, values in series.items():
             expected = curve_correlation(REGULAR, values, sign * curve)
             assert found.loc[row, list(expected)].to_dict() == pytest.approx(expected)

@@ -60,7 +60,7 @@ def curve_of(table, series="value", sweep="diagonal"):
 def test_periodogram_finds_what_nobody_declared(seeds):
     cells = wave(FINE, 3, 72, 10)[:, None] + null_cells(np.random.default_rng(0), 24, seeds)
     table = spectrum(score_rows(FINE, cells, seeds=seeds), confidence=0.95)
-    value, flat = curve_of(table), curve_of(table, "footprint")
+    value, flat = curve_of(table), curve_of(table, "chance")
     assert value["cycles"].tolist() == list(range(1, 12))  # 12 would be the Nyquist frequency
     assert value.index[value["power"] >= value["threshold"]].tolist() == [72]
     assert value.index[value["p_max"] <= 0.05].tolist() == [72]
@@ -71,9 +71,10 @@ def test_periodogram_finds_what_nobody_declared(seeds):
 def test_power_and_threshold_are_shares_of_the_curve_that_they_belong_to(confidence):
     """Far from 1, and of a value and an excess that differ."""
     rng = np.random.default_rng(0)
-    value, null = rng.normal(0, 7, (2, 12, 2))
-    table = spectrum(score_rows(REGULAR, value, null, seeds=2), confidence=confidence)
-    for series, cells in ("value", value), ("excess", value - null):
+    value, chance, own_cut = rng.normal(0, 7, (3, 12, 2))
+    table = spectrum(score_rows(REGULAR, value, chance, own_cut, seeds=2), confidence=confidence)
+    of_series = {"value": value, "excess": value - chance, "turning": value - own_cut}
+    for series, cells in of_series.items():
         own = cells - cells.mean(axis=0)
         curve = own.mean(axis=1)
         transform = 2 / 12 * abs(np.fft.rfft(curve)[1:6]) ** 2

@@ -113,10 +113,11 @@ def curve_of(table, series="value", sweep="diagonal"):
 
 def test_noise_table_is_of_each_series_own_noise():
     rng = np.random.default_rng(0)
-    value, null = 0.2 * rng.normal(size=(13, 3)), wave(WITH_360, 0.1, 90)
-    null = null[:, None] + 0.3 * rng.normal(size=(13, 3))
-    table = table_of(score_rows(WITH_360, value, null, seeds=3), [*PERIODS, 45])
-    for series, cells in ("value", value), ("excess", value - null):
+    value, chance, own_cut = rng.normal(0, [[[0.2]], [[0.3]], [[0.5]]], (3, 13, 3))
+    chance += wave(WITH_360, 0.1, 90)[:, None]
+    table = table_of(score_rows(WITH_360, value, chance, own_cut, seeds=3), [*PERIODS, 45])
+    of_series = {"value": value, "excess": value - chance, "turning": value - own_cut}
+    for series, cells in of_series.items():
         found = curve_of(table, series)
         seed_sd, replicate_sd = noise_sd(WITH_360, cells)
         assert found["seed_sd"].tolist() == pytest.approx([seed_sd] * 5)
@@ -127,7 +128,7 @@ def test_noise_table_is_of_each_series_own_noise():
         ):
             expected = [*function(WITH_360, PERIODS, seed_sd, 3), np.nan]
             assert found[column].tolist() == pytest.approx(expected, nan_ok=True)
-    assert curve_of(table, "footprint")["noise_amplitude"].isna().all()
+    assert curve_of(table, "chance")["noise_amplitude"].isna().all()
 
 
 def test_one_seed_has_the_noise_of_its_replicates():

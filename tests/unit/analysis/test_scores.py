@@ -72,8 +72,9 @@ def test_wildcards_become_columns_of_their_types():
 
 def test_scores_lie_where_their_row_says_whatever_the_order():
     rng = np.random.default_rng(0)
-    value, null = rng.uniform(size=(2, 5, 2, 8))
-    rows = score_rows(ANGLES, value, null, seeds=2, items=8).sample(frac=1, random_state=0)
+    value, chance, own_cut = rng.uniform(size=(3, 5, 2, 8))
+    rows = score_rows(ANGLES, value, chance, own_cut, seeds=2, items=8)
+    rows = rows.sample(frac=1, random_state=0)
     (whole,), (pieces,) = (arrange(p) for p in ([rows], [rows[:1], rows[1:30], rows[30:]]))
     assert whole.key == NAMES
     # in the order of their names; None stands for what has no angle
@@ -86,7 +87,15 @@ def test_scores_lie_where_their_row_says_whatever_the_order():
         ("random", None, 0),
     ]
     assert whole.value.tolist() == pieces.value.tolist() == value.tolist()
-    assert whole.null.tolist() == pieces.null.tolist() == null.tolist()
+    assert whole.chance.tolist() == pieces.chance.tolist() == chance.tolist()
+    assert whole.own_cut.tolist() == pieces.own_cut.tolist() == own_cut.tolist()
+
+
+def test_what_has_no_own_cut_has_none():
+    """As `segmentation.csv`, which lacks the column."""
+    rows = score_rows([0], 0.5, 0.125).drop(columns="own_cut")
+    (one,) = arrange([rows], measures=("chance", "value", "own_cut"))
+    assert (one.value == 0.125).all() and (one.chance == 0.5).all() and np.isnan(one.own_cut).all()
 
 
 def test_what_is_missing_is_none_in_every_part():
@@ -150,7 +159,7 @@ def test_segmentation_dice_becomes_scores_like_any():
         ("fixed", 30.0, 0, "b", 2, np.nan, np.nan),
         ("none", np.nan, 0, "a", 1, 0.4, 0.2),
     ]
-    columns = ["training", "angle", "seed", "item", "label", "dice", "null"]
+    columns = ["training", "angle", "seed", "item", "label", "dice", "chance"]
     arm = {"dataset": "d", "view": "v", "encoder": "e", "method": "m", "case": "c"}
     table = pd.DataFrame(rows, columns=columns).assign(**arm)
     found = segmentation_scores(table).set_index(["metric", "item"])
@@ -159,8 +168,11 @@ def test_segmentation_dice_becomes_scores_like_any():
     assert (found[["model", "input", "attribution"]].to_numpy()[0]).tolist() == [
         *("finetuned", "original", "segmentation")
     ]
-    assert found.loc[("dice_class_2", "a"), ["value", "null"]].tolist() == [0.7, 0.1]
-    assert found.loc[("dice_macro", "a"), ["value", "null"]].tolist() == pytest.approx([0.6, 0.15])
+    assert found.loc[("dice_class_2", "a"), ["value", "chance"]].tolist() == [0.7, 0.1]
+    assert found.loc[("dice_macro", "a"), ["value", "chance"]].tolist() == pytest.approx(
+        [0.6, 0.15]
+    )
     assert found.loc[("dice_macro", "b"), "value"] == 0.9
+    assert found["own_cut"].isna().all()
     one = segmentation_scores(table[table["label"] == 1])
     assert set(one["metric"]) == {"dice_class_1"}

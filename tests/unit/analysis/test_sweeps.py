@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from factories import dice_rows, of, score_rows
+from factories import dice_rows, of, reliability_rows, score_rows
 
 from thetascope.analysis import verdict
 from thetascope.analysis.curves import curves
@@ -117,7 +117,7 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     assert (rows["eval_angle"] == 0).all()
 
     no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
-    explored = explorer.curves(table, no_verdict)
+    explored = explorer.curves(table, no_verdict, reliability_rows())
     assert {one["meaning"] for one in explored} == {swept.meaning}
     series = {one["trained"]: one for one in explored}
     assert series["theta"]["theta"] == TWELVE
@@ -136,7 +136,8 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
 def test_segmentations_that_have_no_other_angle_leave_the_curves_of_maps_alone():
     """They are rows of the diagonal, at all angles of training."""
     maps, tasks = dice_rows(TWO_VIEWED), dice_rows(TWELVE, attribution="segmentation")
-    explored = explorer.curves(pd.concat([maps, tasks]), pd.DataFrame(columns=verdict.COLUMNS))
+    no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
+    explored = explorer.curves(pd.concat([maps, tasks]), no_verdict, reliability_rows())
     meanings = {one["attribution"]: one["meaning"] for one in explored}
     assert meanings == {
         "smoothgrad": "Trained at θ, evaluated at 0°",

@@ -18,12 +18,12 @@ ANGLES = [0, 90, 360, ("none", 0), ("random", 0)]
 
 
 def scores(items=8, seeds=1, angles=ANGLES, noise=0.1):
-    """An offset per item, of which the null has half, and noise."""
+    """An offset per item, of which chance has half and the own cut a third, and noise."""
     rng = np.random.default_rng(0)
     offset = rng.normal(0, 0.1, items)
     value = 0.6 + offset + rng.normal(0, noise, (len(angles), seeds, items))
-    null = np.broadcast_to(0.5 + offset / 2, value.shape)
-    rows = score_rows(angles, value, null, seeds=seeds, items=items)
+    chance, own_cut = (np.broadcast_to(0.5 + offset / n, value.shape) for n in (2, 3))
+    rows = score_rows(angles, value, chance, own_cut, seeds=seeds, items=items)
     return rows.sample(frac=1, random_state=0)  # in no order
 
 
@@ -40,22 +40,24 @@ def test_dice_table_means_are_those_of_the_rows():
     assert result["training"].tolist() == ["fixed"] * 3 + ["none", "random"]
     assert result["angle"].tolist() == pytest.approx([0, 90, 360, np.nan, np.nan], nan_ok=True)
     assert result["eval_angle"].tolist() == [0, 90, 360, 0, 0]
-    expected = rows.groupby(["training", "angle"], dropna=False)[["value", "null"]].mean()
-    assert result["value"].to_numpy() == pytest.approx(expected["value"].to_numpy())
-    assert result["null"].to_numpy() == pytest.approx(expected["null"].to_numpy())
-    assert (result["excess"] - (result["value"] - result["null"])).abs().max() < 1e-12
+    measures = ["value", "chance", "own_cut"]
+    expected = rows.groupby(["training", "angle"], dropna=False)[measures].mean()
+    assert result[measures].to_numpy() == pytest.approx(expected.to_numpy())
+    for difference, other in ("excess", "chance"), ("turning", "own_cut"):
+        assert (result[difference] - (result["value"] - result[other])).abs().max() < 1e-12
     assert (result[["n_items", "n_seeds"]] == [8, 3]).all(axis=None)
     assert result[KEYS].equals(result[KEYS].sort_values(KEYS))
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9])
-def test_value_and_excess_have_intervals_of_their_own(confidence):
+def test_value_excess_and_turning_have_intervals_of_their_own(confidence):
     """Skewed, so that low and high are no mirror of each other."""
-    value = np.random.default_rng(0).exponential(0.2, (1, 2, 9))
-    null = np.random.default_rng(1).exponential(0.4, (1, 2, 9))
+    scales = np.reshape([0.2, 0.4, 0.6], (3, 1, 1, 1))
+    value, chance, own_cut = np.random.default_rng(0).exponential(scales, (3, 1, 2, 9))
     bootstrap = intervals(200, confidence)
-    row = table(score_rows([30], value, null, seeds=2, items=9), bootstrap).iloc[0]
-    for prefix, values in ("", value), ("excess_", value - null):
+    row = table(score_rows([30], value, chance, own_cut, seeds=2, items=9), bootstrap).iloc[0]
+    of_series = {"": value, "excess_": value - chance, "turning_": value - own_cut}
+    for prefix, values in of_series.items():
         tails = (1 - confidence) / 2, (1 + confidence) / 2
         expected = np.quantile(bootstrap_means(values, bootstrap)[0], tails)
         assert row[[f"{prefix}ci_low", f"{prefix}ci_high"]].tolist() == pytest.approx(expected)
@@ -92,7 +94,7 @@ def test_same_seed_same_table_whatever_the_order_of_rows():
 
 def test_items_without_score_are_left_out():
     rows = scores(items=6, angles=[0, 90])
-    rows.loc[rows["item"].isin(["i0", "i4"]), ["value", "null"]] = np.nan
+    rows.loc[rows["item"].isin(["i0", "i4"]), ["value", "chance", "own_cut"]] = np.nan
     result = table(rows)
     expected = rows.dropna().groupby("angle")["value"].mean()
     assert result["value"].to_numpy() == pytest.approx(expected.to_numpy())
@@ -100,13 +102,24 @@ def test_items_without_score_are_left_out():
     assert result.notna().all(axis=None)
 
 
-def test_null_is_averaged_over_the_items_that_have_a_score():
+def test_chance_and_own_cut_are_averaged_over_the_items_that_have_a_score():
     rows = scores(items=6)
-    rows.loc[rows["item"] == "i0", "value"] = np.nan  # an all-zero map: a null, but no value
+    rows.loc[rows["item"] == "i0", "value"] = np.nan  # as if chance were there without a value
     result = table(rows)
-    assert (result["value"] - result["null"] - result["excess"]).abs().max() < 1e-12
-    of_scored = rows.dropna(subset="value").query("angle == 90")["null"].mean()
-    assert of(result, angle=90)["null"].item() == pytest.approx(of_scored)
+    for difference, other in ("excess", "chance"), ("turning", "own_cut"):
+        assert (result["value"] - result[other] - result[difference]).abs().max() < 1e-12
+        of_scored = rows.dropna(subset="value").query("angle == 90")[other].mean()
+        assert of(result, angle=90)[other].item() == pytest.approx(of_scored)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_has_no_own_cut_has_neither_turning_nor_its_interval():
+    rows = pd.concat([scores(), scores(angles=[0]).assign(own_cut=np.nan, input="original")])
+    columns = ["own_cut", "turning", "turning_ci_low", "turning_ci_high"]
+    result = table(rows)
+    assert of(result, input="original")[columns].isna().all(axis=None)
+    assert of(result, input="rotated").drop(columns="angle").notna().all(axis=None)
+    assert result.drop(columns=["angle", *columns]).notna().all(axis=None)
 
 
 def test_row_without_any_score_stays_and_is_reported(caplog):
@@ -116,7 +129,11 @@ def test_row_without_any_score_stays_and_is_reported(caplog):
         result = table(rows).set_index("angle")
     assert "1 rows" in caplog.text and "90.0" in caplog.text
     assert result.loc[90, "n_items"] == 0
-    assert result.loc[90, ["value", "ci_low", "ci_high", "excess"]].isna().all()
+    assert (
+        result.loc[90, ["value", "ci_low", "ci_high", "chance", "excess", "own_cut", "turning"]]
+        .isna()
+        .all()
+    )
     assert result.drop(90).notna().all(axis=None)
 
 
@@ -125,14 +142,15 @@ def test_row_without_any_score_stays_and_is_reported(caplog):
 
 def test_segmentation_table():
     rows = scores(seeds=2, angles=[30, ("none", 0)]).rename(columns={"value": "dice"})
+    rows = rows.drop(columns="own_cut")  # a segmentation has none
     both = pd.concat([rows.assign(label=1), rows.assign(label=2, dice=rows["dice"] / 2)])
     result = tables.segmentation_table(both, intervals(500))
     assert result["training"].tolist() == ["fixed", "fixed", "none", "none"]
     assert result["angle"].tolist() == pytest.approx([30, 30, np.nan, np.nan], nan_ok=True)
     assert result["label"].tolist() == [1, 2, 1, 2]
-    expected = both.groupby(["training", "label"])[["dice", "null"]].mean()
+    expected = both.groupby(["training", "label"])[["dice", "chance"]].mean()
     assert result["value"].to_numpy() == pytest.approx(expected["dice"].to_numpy())
-    assert result["null"].to_numpy() == pytest.approx(expected["null"].to_numpy())
+    assert result["chance"].to_numpy() == pytest.approx(expected["chance"].to_numpy())
     assert (result["ci_low"] < result["value"]).all()
     assert (result["value"] < result["ci_high"]).all()
     assert (result[["n_items", "n_seeds"]] == [8, 2]).all(axis=None)

@@ -130,20 +130,23 @@ def test_known_wave(theta):
     shares = of_value["power_share"].dropna()
     assert shares.sum() == pytest.approx(1, abs=0.15 if len(theta) != len(REGULAR) else 1e-9)
     assert shares[90] > 3 * shares[360]
-    of_excess = fits(rows, "excess")  # a constant null takes no wave away
+    of_excess = fits(rows, "excess")  # constant chance takes no wave away
     for column in "amplitude", "phase_deg":
         expected = of_value[column].to_numpy()
         assert of_excess[column].to_numpy() == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_excess_has_a_wave_and_an_interval_of_its_own():
-    """A null with a wave, and items that differ in how far they follow it."""
+def test_every_series_has_a_wave_and_an_interval_of_its_own():
+    """Chance with a wave, and items that differ in how far they follow it."""
     taken = np.array([0.2, 0.5, 1.4, 0.9, 0.1])
-    null = noisy(0.3 + wave(REGULAR, 0.1, 90, 20), 0.01, 5)
-    value = 0.5 + wave(REGULAR, 0.06, 90, 65)[:, None, None] + taken * (null - 0.3)
-    rows = score_rows(REGULAR, value, null, items=5)
+    chance = noisy(0.3 + wave(REGULAR, 0.1, 90, 20), 0.01, 5)
+    own_cut = noisy(0.4 + wave(REGULAR, 0.05, 90, 50), 0.02, 5)
+    value = 0.5 + wave(REGULAR, 0.06, 90, 65)[:, None, None] + taken * (chance - 0.3)
+    rows = score_rows(REGULAR, value, chance, own_cut, items=5)
     columns = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
-    for series, scores in ("value", value), ("footprint", null), ("excess", value - null):
+    of_series = {"value": value, "chance": chance, "turning": value - own_cut}
+    of_series["excess"] = value - chance
+    for series, scores in of_series.items():
         curve = scores.mean(axis=(1, 2))
         draws = bootstrap_means(scores, intervals())
         (one,), (phase,), _ = harmonics(REGULAR, curve[:, None], [90])
@@ -215,12 +218,14 @@ def test_items_that_lack_a_score_are_left_out_of_the_whole_curve():
     assert peaks(rows).loc["value", "peak_value"] == pytest.approx(0.6)
 
 
-def test_items_that_lack_a_null_are_left_out_too():
+@pytest.mark.parametrize(("column", "series"), [("chance", "excess"), ("own_cut", "turning")])
+def test_items_that_lack_what_is_subtracted_are_left_out_of_that_series(column, series):
     rows = score_rows(REGULAR, 0.5 + wave(REGULAR, 0.1, 180, 0), items=3)
-    rows.loc[(rows["item"] == "i1") & (rows["angle"] == 90), "null"] = np.nan
-    fit = oscillation(rows)
+    rows.loc[(rows["item"] == "i1") & (rows["angle"] == 90), column] = np.nan
+    fit = fits(rows, series)
     assert (fit[["n_items", "n_left_out"]] == [2, 1]).all(axis=None)
-    assert np.isfinite(fits(rows, "excess").loc[180, "amplitude"])
+    assert np.isfinite(fit.loc[180, "amplitude"])
+    assert (fits(rows)[["n_items", "n_left_out"]] == [3, 0]).all(axis=None)
 
 
 def test_an_angle_without_any_score_is_no_part_of_the_curve():
@@ -233,18 +238,17 @@ def test_an_angle_without_any_score_is_no_part_of_the_curve():
     assert not fit.loc[120, "resolved"]
 
 
-@pytest.mark.parametrize("taken", [0.0, 0.3, 1.0])
-def test_series_of_a_map_that_takes_up_a_share_of_the_footprint(taken):
-    footprint = 0.5 + wave(REGULAR, 0.1, 90, 20)
-    own = wave(REGULAR, 0.05, 180, 0)
-    table = oscillation(score_rows(REGULAR, 0.2 + taken * footprint + own, footprint))
-    found = table.set_index(["series", "period"])["amplitude"]
-    assert found["value", 90] == pytest.approx(0.1 * taken)
-    assert found["footprint", 90] == pytest.approx(0.1)
-    assert found["excess", 90] == pytest.approx(0.1 * (1 - taken))
-    assert found["residual", 90] == pytest.approx(0, abs=1e-9)
-    of_180 = [found[series, 180] for series in ("value", "excess", "residual")]
-    assert of_180 == pytest.approx([0.05] * 3)
+def test_series_are_the_score_over_what_it_is_compared_with():
+    """Each in its own amplitude and phase: waves of one period add up as arrows do."""
+    value, chance = wave(REGULAR, 0.05, 90), wave(REGULAR, 0.1, 90, 22.5)
+    own_cut = wave(REGULAR, 0.2, 90)
+    table = oscillation(score_rows(REGULAR, 0.5 + value, 0.2 + chance, 0.4 + own_cut))
+    found = of(table, period=90).set_index("series")[["amplitude", "phase_deg"]]
+    # a crest that lies a quarter of a period beside is at a right angle
+    beside = np.hypot(0.05, 0.1), 90 - np.rad2deg(np.arctan2(0.1, 0.05)) / 4
+    expected = {"value": (0.05, 0), "chance": (0.1, 22.5), "excess": beside, "turning": (0.15, 45)}
+    for series, numbers in expected.items():
+        assert found.loc[series].tolist() == pytest.approx(numbers), series
 
 
 def test_margins_show_what_training_and_what_evaluation_does():
@@ -301,11 +305,14 @@ def test_the_interval_of_a_peak_goes_over_all_seeds():
 
 
 def test_each_series_has_its_own_peak():
-    value, null = 0.5 + wave(REGULAR, 0.1, 360, 30), 0.3 + wave(REGULAR, 0.3, 360, 210)
-    found = peaks(score_rows(REGULAR, value, null))[["peak_angle", "trough_angle", "peak_value"]]
+    value, chance = 0.5 + wave(REGULAR, 0.1, 360, 30), 0.3 + wave(REGULAR, 0.3, 360, 210)
+    own_cut = 0.2 + wave(REGULAR, 0.3, 360, 30)
+    found = peaks(score_rows(REGULAR, value, chance, own_cut))
+    found = found[["peak_angle", "trough_angle", "peak_value"]]
     assert found.loc["value"].tolist() == pytest.approx([30, 210, 0.6])
-    assert found.loc["footprint"].tolist() == pytest.approx([210, 30, 0.6])
+    assert found.loc["chance"].tolist() == pytest.approx([210, 30, 0.6])
     assert found.loc["excess"].tolist() == pytest.approx([30, 210, 0.6])
+    assert found.loc["turning"].tolist() == pytest.approx([210, 30, 0.5])
 
 
 def test_rounding_does_not_choose_between_equal_peaks():

@@ -12,6 +12,7 @@ import skimage.color
 import skimage.transform
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from thetascope.datasets import arrays
 from thetascope.datasets.arrays import resize
@@ -83,13 +84,27 @@ def test_white_matter_is_bright_and_inside_the_brain(items):
         assert item.image[0][item.mask > 0].mean() > brain.mean()
 
 
-def test_stain_is_brown(items):
-    brown = total = 0
+def test_nuclei_leave_most_of_each_tile_free(items):
     for item in items["ihc"]:
-        hue = skimage.color.rgb2hsv(item.image.transpose(1, 2, 0))[..., 0]
-        brown += ((hue < 0.17) & (item.mask > 0)).sum()
-        total += (item.mask > 0).sum()
-    assert brown / total > 0.8
+        assert 0.05 <= item.mask.mean() < 0.35
+
+
+def test_nuclei_hold_more_haematoxylin_and_less_dab_than_what_surrounds_them(items):
+    for item in items["ihc"]:
+        picture, nuclei = item.image.transpose(1, 2, 0), item.mask > 0
+        around = ndimage.binary_dilation(nuclei, iterations=6) & ~nuclei
+        haematoxylin, _, dab = np.moveaxis(skimage.color.rgb2hed(picture), 2, 0)
+        blue = haematoxylin - dab
+        assert blue[nuclei].mean() > blue[around].mean() + 0.01
+        assert (picture.min(axis=2)[nuclei] > 200).mean() < 0.05  # not the empty, white parts
+
+
+def test_nuclei_are_found_in_glands_and_between(items):
+    hues = [skimage.color.rgb2hsv(item.image.transpose(1, 2, 0))[..., 0] for item in items["ihc"]]
+    brown = np.array([(hue < 0.17).mean() for hue in hues])
+    cover = np.array([item.mask.mean() for item in items["ihc"]])
+    for tiles in brown > 0.8, brown < 0.4:
+        assert np.median(cover[tiles]) > 0.1
 
 
 def test_vessels_are_darker_than_what_surrounds_them(items):

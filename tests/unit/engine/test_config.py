@@ -72,12 +72,15 @@ def test_every_key_of_the_default_is_commented():
         "mni152",
         "ihc",
         "retina",
+        "model",
         "sweep",
+        "input",
         "series",
         "attribution",
         "metric",
         "kvasir_seg",
         "moco_v2",
+        "noise_level",  # beside samples
     }
     for i, line in enumerate(lines):
         key = re.match(r"\s*([a-z_0-9]+):", line)
@@ -127,7 +130,16 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("pretrain.init", "moco_v2", "exist for resnet50 only, not for efficientnet_lite0"),
         ("pretrain.weights", "x.pt", "pretrain.weights: 'x.pt': is read only with `init: path`"),
         ("pretrain.schedule", "linear", "pretrain.schedule: 'linear': must be one of cosine, step"),
-        ("saliency.blur", {"size": 4, "sigma": 1}, "saliency.blur.size: 4: must be one of 3, 5"),
+        ("saliency.blur", {"size": 11, "sigma": 5}, "saliency.blur: {'size': 11, 'sigma': 5}: must be of type number"),
+        ("saliency.blur", 5, "saliency.blur: 5: must be at most 0.25"),
+        ("saliency.blur", -0.1, "saliency.blur: -0.1: must be at least 0"),
+        ("saliency.samples", 0, "saliency.samples: 0: must be at least 1"),
+        ("saliency.samples", "many", "saliency.samples: 'many': must be of type integer or object"),
+        ("saliency.samples", {"pretrained": 8}, "saliency.samples: lacks finetuned; add it"),
+        ("saliency.samples.finetuned", 0, "saliency.samples.finetuned: 0: must be at least 1"),
+        ("saliency.noise_level.pretrained", -1, "saliency.noise_level.pretrained: -1: must be at least 0"),
+        ("saliency.noise_level.baseline", 1, "saliency.noise_level.baseline: unknown key; known are pretrained"),
+        ("saliency.logit_over", "none", "saliency.logit_over: 'none': must be one of predicted, all"),
         ("saliency.randomise", [0], "saliency.randomise.0: 0: must be at least 1"),
         ("saliency.randomise", [20, 101], "saliency.randomise.1: 101: must be at most 100"),
         ("saliency.randomise", ["all"], "saliency.randomise.0: 'all': must be of type integer"),
@@ -146,8 +158,16 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("orientation.hog_angles", [5, 5], "orientation.hog_angles: 005.0 is listed more than once"),
         ("analysis.periods", [90, 90], "analysis.periods: [90, 90]: lists an entry more than once"),
         ("analysis.periods", [90, 100], "analysis.periods: [100]: each period must divide 360"),
-        ("analysis.confirmatory.held_angle", [22.25], "confirmatory.held_angle: 22.25: must be in steps"),
-        ("analysis.confirmatory.held_angle", ["north"], "confirmatory.held_angle.0: 'north': must be"),
+        ("analysis.questions.training.held_angle", [22.25], "questions.training.held_angle: 22.25: must be in steps"),
+        ("analysis.questions.training.held_angle", ["north"], "questions.training.held_angle.0: 'north': must be"),
+        ("analysis.questions.turning.metrc", ["x"], "questions.turning.metrc: unknown key; did you mean `metric`?"),
+        ("analysis.questions.turning.series", ["residual"], "series.0: 'residual': must be one of value, excess, turning"),
+        ("analysis.questions.own", {}, "analysis.questions.own: {}: needs at least 1 entry"),
+        ("analysis.questions.own", ["auroc"], "analysis.questions.own: ['auroc']: must be of type object"),
+        ("analysis.questions.exploratory", {"metric": ["auroc"]}, "questions.exploratory: means all other rows; choose"),
+        ("analysis.questions.a b", {"metric": ["auroc"]}, "a b"),
+        ("analysis.questions", {"training": None}, "analysis.questions: {}: needs at least 1 entry"),
+        ("analysis.questions", None, "analysis.questions: None: must be of type object"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
         ("angles", [0, 0], "angles: 000.0 is listed more than once"),
@@ -203,6 +223,25 @@ def test_null_takes_an_entry_away():
     assert resolved["datasets"].keys() == {"mni152", "retina"}
     none_left = changed("datasets", dict.fromkeys(DEFAULT["datasets"]))
     assert "datasets: {}: needs at least 1" in refusal(none_left)
+
+
+def test_null_takes_a_question_away_and_others_are_added_and_changed():
+    config = copy.deepcopy(DEFAULT)
+    own = {"metric": ["auprc"], "series": ["value"]}
+    update_config(
+        config,
+        {"analysis": {"questions": {"training": None, "turning": {"view": ["plain"]}, "own": own}}},
+    )
+    questions = configuration.resolve(config)["analysis"]["questions"]
+    turning = DEFAULT["analysis"]["questions"]["turning"] | {"view": ["plain"]}
+    assert questions == {"turning": turning, "own": own}
+    assert config["analysis"]["questions"]["training"] is None  # what is handed in stays
+
+
+def test_one_number_for_both_models_or_one_for_each():
+    for value in 4, {"pretrained": 4, "finetuned": 2}:
+        resolved = configuration.resolve(changed("saliency.samples", value))
+        assert resolved["saliency"]["samples"] == value
 
 
 def test_text_from_the_command_line_is_read_as_yaml_would():
@@ -297,8 +336,8 @@ def test_periods_that_divide_a_turn_though_not_in_binary():
 
 
 def test_the_angle_that_is_held_may_be_declared():
-    resolved = configuration.resolve(changed("analysis.confirmatory.held_angle", [0, 1.1]))
-    assert resolved["analysis"]["confirmatory"]["held_angle"] == [0, 1.1]
+    resolved = configuration.resolve(changed("analysis.questions.turning.held_angle", [0, 1.1]))
+    assert resolved["analysis"]["questions"]["turning"]["held_angle"] == [0, 1.1]
     assert configuration.resolve(resolved) == resolved
 
 

@@ -17,7 +17,8 @@ def test_the_page_is_that_of_the_schema():
 
 def test_every_key_has_a_meaning():
     without = [key for key, row in rows().items() if not row[-1].strip()]
-    assert not [key for key in without if "confirmatory" not in key]
+    # columns of a question are those of the tables
+    assert not [key for key in without if "analysis.questions." not in key]
 
 
 def test_defaults_bounds_and_choices_are_told():
@@ -26,4 +27,6 @@ def test_defaults_bounds_and_choices_are_told():
     assert told["`saliency.noise_scale`"][:2] == ["`range`", "`range`, `inverse_range`"]
     assert told["`views.….sham`"][1] == "boolean"
     assert told["`seeds`"][:2] == ["`[0]`", "list of integer ≥ 0, ≤ 2147483647"]
-    assert "`saliency.blur.sigma`" in told and "`downloads.moco_v2.url`" in told
+    assert told["`saliency.samples.finetuned`"][:2] == ["`16`", "integer ≥ 1"]
+    assert told["`analysis.questions.….series`"][1] == "list of `value`, `excess`, `turning`"
+    assert "`downloads.moco_v2.url`" in told

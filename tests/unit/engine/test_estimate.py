@@ -29,9 +29,9 @@ def jobs(settings=SETTINGS):
 
 def run(job, seconds, size):
     job.benchmark.parent.mkdir(parents=True)
-    job.benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    job.benchmark.write_text(f"s\tbytes\n{seconds}\t{size}\n")
     write_csv(pd.DataFrame({"a": [1]}), job.outputs[0], {"params": {**job.params, "code": "x"}})
-    job.outputs[1].write_bytes(bytes(size - job.outputs[0].stat().st_size))
+    job.outputs[1].touch()
 
 
 def test_hours_and_disk_by_hand():
@@ -49,6 +49,30 @@ def test_hours_and_disk_by_hand():
     assert "pretrain · brats · plain · e · moco" in said
 
 
+def test_what_is_kept_is_told_apart_although_checkpoints_are_gone():
+    all_jobs = jobs()
+    run(all_jobs[0], 1000, 1e9)
+    csv = all_jobs[0].outputs[0].stat().st_size
+    all_jobs[0].outputs[1].unlink()
+    table = estimate(all_jobs).set_index("dataset")
+    assert table.loc["lung", ["done", "bytes", "kept"]].tolist() == [1, 1e9, csv]
+    said = report(estimate(all_jobs))
+    line = next(line for line in said.splitlines() if line.startswith("pretrain "))
+    assert line.split()[-2:] == ["3.000", "0.000"]
+    assert "`keep: results` takes up to 1.000 GB more for each run under way" in said
+
+
+def test_a_run_under_way_holds_the_checkpoints_of_all_its_stages():
+    row = {"dataset": "a", "view": "v", "encoder": "e", "method": "m", "jobs": 9, "done": 0}
+    stages = [("pretrain", 3e9, 1e9), ("finetune", 5e9, 1e9), ("saliency", 1e9, 1e9)]
+    rows = [
+        row | {"rule": rule, "seconds": 1, "bytes": size, "kept": kept}
+        for rule, size, kept in stages
+    ]
+    small = [r | {"encoder": "small", "bytes": r["kept"] + 1e9} for r in rows]
+    assert "up to 6.000 GB more for each run" in report(pd.DataFrame(rows + small))
+
+
 def test_jobs_of_other_settings_tell_nothing():
     run(jobs({**SETTINGS, "epochs": 2})[0], 1000, 2000)
     assert estimate(jobs()).set_index("dataset").loc["lung", ["seconds"]].isna().all()
@@ -57,7 +81,7 @@ def test_jobs_of_other_settings_tell_nothing():
 def test_unfinished_and_damaged_results_are_no_measurement():
     first, second = jobs()[:2]
     run(first, 1000, 2000)
-    first.outputs[1].unlink()
+    first.outputs[0].unlink()
     run(second, 1000, 2000)
     second.outputs[0].write_text("no record\n")
     assert estimate(jobs()).set_index("dataset").loc["lung", ["seconds"]].isna().all()

@@ -99,12 +99,12 @@ def test_other_channel_counts(channels):
 def test_training_learns_an_easy_mask_and_keeps_the_best_epoch():
     model, table = trained()
     images, masks = easy_problem()
-    dice = item_dice(predict(model, images, torch.arange(8, 12), 4), masks[8:], 2).mean().item()
+    dice = item_dice(predict(model, images, 4, torch.arange(8, 12)), masks[8:], 2).mean().item()
     assert dice > 0.85
     assert table["loss"].iloc[-1] < table["loss"].iloc[0]
     best = table.loc[table["best"], "validation_dice"].item()
     assert best == table["validation_dice"].max()
-    kept = item_dice(predict(model, images, torch.arange(8, 10), 4), masks[8:10], 2).mean().item()
+    kept = item_dice(predict(model, images, 4, torch.arange(8, 10)), masks[8:10], 2).mean().item()
     assert kept == pytest.approx(best, abs=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkey
     images, masks = easy_problem()
     masks[8, :4] = 2  # in one validation item of two
     monkeypatch.setattr(
-        "thetascope.learning.segmentation.predict", lambda model, images, rows, size: masks[8:10]
+        "thetascope.learning.segmentation.predict", lambda model, images, size, rows: masks[8:10]
     )
     model, settings = UNet(Encoder("resnet18", 3), 3, WIDTHS), replace(SETTINGS, epochs=1)
     table = finetune(model, images, masks, range(8), [8, 9], settings, torch.Generator())
@@ -232,7 +232,7 @@ def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_e
     images, masks = easy_problem()
     model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, torch.Generator().manual_seed(0))
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    untrained = predict(model, images, torch.arange(8, 12), 4)
+    untrained = predict(model, images, 4, torch.arange(8, 12))
     assert item_dice(untrained, masks[8:], 2).mean().item() < 0.6
     finetune(model, images, masks, range(8), [8, 9], replace(SETTINGS, epochs=1), torch.Generator())
     after = model.state_dict()
@@ -245,7 +245,7 @@ def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(monkeypatch)
     _, masks = easy_problem()
     calls = []
 
-    def perfect_in_the_third_epoch(model, images, rows, batch_size):
+    def perfect_in_the_third_epoch(model, images, batch_size, rows):
         model.eval()
         calls.append(len(rows))
         return masks[8:10] if len(calls) == 3 else torch.zeros_like(masks[8:10])
@@ -266,7 +266,7 @@ def test_predictions_do_not_depend_on_the_batch():
     model, _ = trained(epochs=1)
     images, _ = easy_problem(5)
     model.train()
-    by_2, by_5 = (predict(model, images, torch.arange(5), size) for size in (2, 5))
+    by_2, by_5 = (predict(model, images, size, torch.arange(5)) for size in (2, 5))
     assert torch.equal(by_2, by_5)
     assert not model.training
 

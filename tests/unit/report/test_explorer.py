@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from factories import NAMES, dice_rows, of, square_mask
+from factories import NAMES, dice_rows, of, reliability_rows, square_mask
 from skimage.io import imread
 
 from thetascope.analysis.verdict import COLUMNS
@@ -20,10 +20,15 @@ from thetascope.saliency.metrics import binarise_area, dice
 
 ARM = {"dataset": "brains", "view": "plain", "encoder": "e", "method": "moco"}
 NO_VERDICTS = pd.DataFrame(columns=COLUMNS)
+NO_RELIABILITY = reliability_rows()[:0]
 
 
 def scores(angles, **names):
     return dice_rows(angles, **{"dataset": "brains", "input": "original"} | names)
+
+
+def curves(table, verdicts=NO_VERDICTS, reliability=NO_RELIABILITY):
+    return explorer.curves(table, verdicts, reliability)
 
 
 def column_of(table, name):
@@ -34,16 +39,18 @@ def column_of(table, name):
 
 
 def test_a_curve_holds_its_rows_in_order_of_theta():
-    table = scores([270, 0, 90])
-    table.loc[1, ["value", "ci_low", "ci_high"]] = np.nan
-    (series,) = explorer.curves(table, NO_VERDICTS)
+    table = scores([270, 0, 90], input="rotated")
+    table.loc[1, ["value", "ci_low", "ci_high", "own_cut"]] = np.nan
+    (series,) = curves(table)
     rows = table.sort_values("angle")
-    numbers = {"value": "value", "low": "ci_low", "high": "ci_high", "null": "null"}
+    numbers = {"value": "value", "low": "ci_low", "high": "ci_high"}
+    numbers |= {"chance": "chance", "own_cut": "own_cut"}
     expected = {name: column_of(rows, column) for name, column in numbers.items()}
-    for name in "value", "low", "high":
+    for name in "value", "low", "high", "own_cut":
         expected[name][0] = None
-    assert series == NAMES | {"dataset": "brains", "input": "original"} | expected | {
+    assert series == NAMES | {"dataset": "brains"} | expected | {
         **{"trained": "theta", "finding": None, "theta": [0, 90, 270]},
+        "reliability": None,
         "meaning": "Trained and evaluated at θ",
         **{"items": [12] * 3, "seeds": [1] * 3},
     }
@@ -51,17 +58,36 @@ def test_a_curve_holds_its_rows_in_order_of_theta():
 
 
 def test_the_first_offer_is_the_main_question_and_nothing_is_lost():
-    kinds = [("finetuned", "gradient", "auroc"), ("finetuned", "smoothgrad", "new_metric")]
+    kinds = [("finetuned", "another", "auroc"), ("finetuned", "smoothgrad", "new_metric")]
     kinds += [("baseline", "sobel", "dice_area"), ("pretrained", "smoothgrad", "dice_area")]
     parts = [scores([0], maps=[(model, name)], metric=metric) for model, name, metric in kinds]
-    found = explorer.curves(pd.concat(parts), NO_VERDICTS)
+    found = curves(pd.concat(parts))
     names = [(s["model"], s["attribution"], s["metric"]) for s in found]
     assert names == [kinds[i] for i in (3, 1, 0, 2)]
 
 
+def test_a_curve_has_the_reliability_of_its_own_maps():
+    names = {"model": ["pretrained", "finetuned"], "input": ["original", "rotated"]}
+    reliability = reliability_rows(dataset=["brains", "lungs"], view=["plain", "disc"], **names)
+    reliability.loc[1, "reliability"] = np.nan
+    found = curves(scores([0, 90, ("none", 0)], **names), reliability=reliability)
+    assert len(found) == 8 and {s["trained"] for s in found} == {"theta", "none"}
+    for series in found:
+        own = {column: series[column] for column in (*ARM, "model", "input")}
+        (expected,) = of(reliability, **own)["reliability"].round(2)
+        assert series["reliability"] == (None if np.isnan(expected) else expected)
+    assert len({s["reliability"] for s in found}) == 4
+    json.dumps(found, allow_nan=False)
+
+
+def test_maps_of_x_have_no_own_cut():
+    found = curves(scores([0, 90], input=["original", "rotated"]))
+    assert [s["own_cut"] == [None, None] for s in found] == [True, False]
+
+
 def test_encoders_without_an_angle_are_there_to_compare():
     table = scores([0, 90, ("none", 0), ("none", 90), ("random", 90)])
-    found = explorer.curves(table, NO_VERDICTS)
+    found = curves(table)
     assert {s["meaning"] for s in found} == {"Trained and evaluated at θ"}
     series = {s["trained"]: s for s in found}
     theta = {trained: s["theta"] for trained, s in series.items()}
@@ -72,7 +98,7 @@ def test_encoders_without_an_angle_are_there_to_compare():
 
 def test_where_nothing_was_trained_at_an_angle_its_evaluations_are_the_curve():
     table = scores([("random", 0), ("random", 45), ("none", 45)])
-    found = explorer.curves(table, NO_VERDICTS)
+    found = curves(table)
     assert {s["meaning"] for s in found} == {"Trained at random angles, evaluated at θ"}
     assert {s["trained"]: s["theta"] for s in found} == {"theta": [0, 45], "none": [45]}
 
@@ -91,14 +117,14 @@ def test_where_nothing_was_trained_at_an_angle_its_evaluations_are_the_curve():
 )
 def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
     tested = NAMES | {"dataset": "brains", "verdict": "not testable", "held_angle": np.nan} | own
-    tested["series"] = "excess"
+    tested["question"] = "turning"
     others = {"dataset": "lungs"}, {"input": "pair"}, other
     counts = [{"n_angles": 5 + i, "n_seeds": 9} for i in range(4)]
     rows = [tested | change | n for change, n in zip(({}, *others), counts, strict=True)]
     table = scores(angles, input=["original", "rotated"])
-    found = explorer.curves(table, pd.DataFrame(rows, columns=COLUMNS))
+    found = curves(table, pd.DataFrame(rows, columns=COLUMNS))
     assert {s["input"]: s["finding"] for s in found} == {
-        **{"original": None, "rotated": "excess: no valid test (5 angles, 9 seeds)."}
+        **{"original": None, "rotated": "turning: no valid test (5 angles, 9 seeds)."}
     }
 
 
@@ -119,9 +145,12 @@ def evaluation(tmp_path):
             np.ones((size, size), np.uint8),
         ]
     )
+    shown = np.ones((size, size), bool)
+    shown[:50, -20:] = False
     ramp = np.broadcast_to(np.linspace(0, 1, size, dtype=np.float32), (3, size, size))
-    names = [f"pretrained.{input_}.gradient" for input_ in ("original", "rotated", "unaligned")]
-    arrays = {"masks": masks, "items": np.array([4, 5, 6]), "valid.original": masks[0]}
+    names = [f"pretrained.{input_}.smoothgrad" for input_ in ("original", "rotated", "unaligned")]
+    arrays = {"masks": masks, "items": np.array([4, 5, 6]), "valid.original": masks[2] > 0}
+    arrays |= {"valid.rotated": shown, "valid.unaligned": shown}
     maps, images = tmp_path / "saliency.npz", tmp_path / "images.npy"
     np.savez(maps, **arrays, **dict.fromkeys(names, ramp))
     pictures = np.zeros((7, 2, size, size), np.uint8)
@@ -146,8 +175,11 @@ def test_a_panel_shows_image_map_and_marked_pixels_of_the_middle_item(evaluation
     assert panel["arm"] == ARM
     (angle,) = panel["angles"]
     assert angle["theta"] == 30 and panel["seed"] == 3
-    assert angle["maps"].keys() == {"pretrained.original.gradient", "pretrained.rotated.gradient"}
-    of = angle["maps"]["pretrained.rotated.gradient"]
+    assert angle["maps"].keys() == {
+        "pretrained.original.smoothgrad",
+        "pretrained.rotated.smoothgrad",
+    }
+    of = angle["maps"]["pretrained.rotated.smoothgrad"]
     side = explorer.SIDE
     image, map_, marked = (decoded(u)[..., :3] for u in (panel["image"], of["map"], of["marked"]))
     assert image.shape == map_.shape == marked.shape == (side, side, 3)
@@ -157,9 +189,16 @@ def test_a_panel_shows_image_map_and_marked_pixels_of_the_middle_item(evaluation
     assert brightness[0] < 10 and brightness[-1] > 200 and (np.diff(brightness[::16]) > 0).all()
     with np.load(maps) as arrays:
         mask = arrays["masks"][1] > 0
-        expected = binarise_area(arrays["pretrained.rotated.gradient"][1], int(mask.sum()))
-    assert (marked.mean() / 255) == pytest.approx(expected.mean(), abs=0.01)
-    assert of["dice"] == pytest.approx(dice(expected, mask), abs=1e-4)
+        shown, saliency = arrays["valid.rotated"], arrays["pretrained.rotated.smoothgrad"][1]
+    expected = binarise_area(saliency[shown], int(mask[shown].sum()))
+    assert (marked.mean() / 255) == pytest.approx(expected.sum() / mask.size, abs=0.01)
+    assert marked[: side // 4, -side // 10 :].mean() < 5  # what is not shown
+    assert of["dice"] == pytest.approx(dice(expected, mask[shown]), abs=1e-4)
+    of_x = angle["maps"]["pretrained.original.smoothgrad"]
+    assert of_x["dice"] == pytest.approx(
+        dice(binarise_area(saliency, int(mask.sum())), mask), abs=1e-4
+    )
+    assert of_x["dice"] != of["dice"]
 
 
 def test_every_map_stands_at_its_own_angle(evaluation, tmp_path):
@@ -167,14 +206,14 @@ def test_every_map_stands_at_its_own_angle(evaluation, tmp_path):
     first, maps, images = evaluation
     other = tmp_path / "other.npz"
     with np.load(maps) as arrays:
-        turned = {k: a[..., ::-1] if k.endswith(".gradient") else a for k, a in arrays.items()}
+        turned = {k: a[..., ::-1] if k.endswith(".smoothgrad") else a for k, a in arrays.items()}
         np.savez(other, **turned)
     runs = [first, first | {"angle": "090.0", "theta": 200.0}]
     found = explorer.panels(runs, [maps, other], {"brains": images}, {"plain": {"canvas": "zero"}})
     by_theta = {one["theta"]: one["maps"] for one in found["brains"]["angles"]}
     assert list(by_theta) == [30, 200]
     for theta, bright in (30, slice(-20, None)), (200, slice(20)):
-        marked = decoded(by_theta[theta]["pretrained.original.gradient"]["marked"])
+        marked = decoded(by_theta[theta]["pretrained.original.smoothgrad"]["marked"])
         assert marked[:, bright, 0].mean() > 100
 
 

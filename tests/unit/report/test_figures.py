@@ -5,7 +5,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from factories import analysis, dice_rows, noise_images, of, score_rows, square_mask
+from factories import (
+    analysis,
+    dice_rows,
+    noise_images,
+    of,
+    reliability_rows,
+    score_rows,
+    square_mask,
+)
 from PIL import Image
 from skimage.io import imread
 
@@ -14,8 +22,10 @@ from thetascope.analysis.scores import arrange
 from thetascope.report.figures import curves, orientation, periods, pictures, training
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, METRICS, MODELS, save
 
+OWN_CUT = "map of x, cut to the same pixels"
 GRID = [float(angle) for angle in range(0, 360, 45)]
-MAPS = [*curves.CURVES, ("pretrained", "gradient"), ("finetuned", "gradient")]
+MAPS = [*curves.CURVES, ("baseline", "footprint"), ("finetuned", "another")]
+ROWS = len(curves.CURVES)
 KIND = ["view", "encoder", "method", "model", "input", "attribution", "metric"]
 DIAGONAL = {"training": "fixed", "sweep": "diagonal", "held_angle": np.nan}
 
@@ -43,8 +53,14 @@ def noise(rows, seed_sd=0.04, replicate_sd=np.nan):
     return found
 
 
-def draw(rows):
-    return curves.oscillation_figure(rows, noise(rows)[:0], 0.95)
+def reliability(**names):
+    """Rows of `reliability.csv` of what is drawn."""
+    return reliability_rows(**{"dataset": "brains", "input": list(INPUTS)} | names)
+
+
+def draw(rows, halves=None):
+    halves = reliability()[:0] if halves is None else halves
+    return curves.oscillation_figure(rows, noise(rows)[:0], halves, 0.95)
 
 
 def lines(axes):
@@ -60,7 +76,7 @@ def band(axes, place):
 
 def test_each_panel_shows_the_rows_of_its_metric_and_model():
     rows = table(GRID).sample(frac=1, random_state=0)
-    axes = np.array(draw(rows).axes).reshape(4, len(METRICS))
+    axes = np.array(draw(rows).axes).reshape(ROWS, len(METRICS))
     assert [a.get_title() for a in axes[0]] == list(METRICS.values())
     chosen = rows.query(
         "model == 'finetuned' and input == 'rotated' and attribution == 'smoothgrad'"
@@ -70,20 +86,49 @@ def test_each_panel_shows_the_rows_of_its_metric_and_model():
     curve = panel[INPUTS["rotated"]]
     assert curve[:, 0].tolist() == GRID
     assert curve[:, 1].tolist() == chosen["value"].tolist()
-    null = panel[f"{INPUTS['rotated']}: footprint null"]
-    assert null[:, 1].tolist() == chosen["null"].tolist()
+    chance = panel[f"{INPUTS['rotated']}: chance"]
+    assert chance[:, 1].tolist() == chosen["chance"].tolist()
+    assert panel[OWN_CUT][:, 1].tolist() == chosen["own_cut"].tolist()
     # bands of x and of R_θ x
     bands = band(axes[1, list(METRICS).index("auroc")], 1)
     assert bands == pytest.approx(chosen[["ci_low", "ci_high"]].to_numpy())
-    assert set(panel) == {
-        f"{view}{suffix}" for view in INPUTS.values() for suffix in ("", ": footprint null")
-    }
+    both = {f"{view}{suffix}" for view in INPUTS.values() for suffix in ("", ": chance")}
+    assert set(panel) == both | {OWN_CUT}
+    assert len(axes[1, list(METRICS).index("auroc")].get_lines()) == 5  # maps of x have no own cut
+
+
+def test_curves_that_lie_upon_each_other_are_told_apart_by_their_dashes():
+    """Chance of x and of R_θ x, which is the same where all pixels are shown, and the own cut."""
+    panel = {line.get_label(): line for line in draw(table(GRID)).axes[0].get_lines()}
+    names = [*(f"{view}: chance" for view in INPUTS.values()), OWN_CUT]
+    dashes = {str(panel[name]._unscaled_dash_pattern) for name in names}
+    solid = {panel[view].get_linestyle() for view in INPUTS.values()}
+    assert len(dashes) == 3 and solid == {"-"}
+
+
+def test_reliability_stands_beside_its_own_model_and_arm():
+    """First of x, then of R_θ x."""
+    names = {"model": list(MODELS), "view": ["disc", "plain"]}
+    halves = reliability(**names, encoder=["e", "other"])
+    rows = table(GRID, view=["disc", "plain"])
+    axes = np.array(draw(rows, halves.sample(frac=1, random_state=0)).axes)
+    axes = axes.reshape(2 * ROWS, len(METRICS))
+    for place, (view, model) in enumerate(product(names["view"], MODELS)):
+        own = of(halves, view=view, model=model, encoder="e").set_index("input")["reliability"]
+        label = axes[place // 2 * ROWS + place % 2, 0].get_ylabel()
+        assert f"reliability {own['original']:.2f}, {own['rotated']:.2f}" in label
+        assert MODELS[model] in label and view in label
+    assert "reliability" not in axes[2, 0].get_ylabel()  # of a map that nothing noisy made
+    one = of(halves, input="rotated").dropna()
+    of_one = of(one, view="plain", encoder="e", model="pretrained")["reliability"].item()
+    label = draw(table(GRID), one).axes[0].get_ylabel()
+    assert label.endswith(f"\nreliability {of_one:.2f}")
 
 
 def test_items_are_counted_where_curves_are_drawn():
-    """The plain gradient has no score at θ = 0 and is not in the figure."""
+    """Maps that are not in the figure may have other items."""
     rows = table(GRID)
-    rows.loc[rows["attribution"] == "gradient", "n_items"] = 0
+    rows.loc[rows["attribution"] == "another", "n_items"] = 0
     for figure in draw(rows), curves.polar_figure(rows, noise(rows)[:0], 0.9):
         assert " over 12 test items" in figure.get_suptitle()
     assert "90 %" in figure.get_suptitle()
@@ -93,10 +138,13 @@ def test_items_are_counted_where_curves_are_drawn():
 
 def test_baseline_maps_have_panels_of_their_own():
     rows = table(GRID)
-    axes = np.array(draw(rows).axes).reshape(4, len(METRICS))
+    axes = np.array(draw(rows).axes).reshape(ROWS, len(METRICS))
     sobel = rows.query("attribution == 'sobel' and input == 'original' and metric == 'dice_area'")
-    assert "Sobel" in axes[2, 0].get_ylabel() and "centre" in axes[3, 0].get_ylabel()
+    for row, name in enumerate(("Sobel", "HoG", "centre", "random"), 2):
+        assert name in axes[row, 0].get_ylabel()
     assert lines(axes[2, 0])["map of x"][:, 1].tolist() == sobel["value"].tolist()
+    random = of(rows, attribution="random", input="rotated", metric="dice_area")
+    assert lines(axes[5, 0])[INPUTS["rotated"]][:, 1].tolist() == random["value"].tolist()
 
 
 def test_reference_without_training_is_drawn_at_each_evaluation():
@@ -139,8 +187,8 @@ def test_untrained_reference_is_level_where_only_training_varies():
 def test_every_arm_has_its_own_rows():
     figure = draw(table(GRID, view=["plain", "disc"]))
     labels = [axes.get_ylabel() for axes in figure.axes[:: len(METRICS)]]
-    assert len(labels) == 8
-    assert ["disc" in text for text in labels] == [True] * 4 + [False] * 4
+    assert len(labels) == 2 * ROWS
+    assert ["disc" in text for text in labels] == [True] * ROWS + [False] * ROWS
 
 
 def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
@@ -166,7 +214,8 @@ def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
 )
 def test_the_noise_floor_is_that_of_a_point(seed_sd, replicate_sd, half):
     rows = table(GRID)
-    figure = curves.oscillation_figure(rows, noise(rows, seed_sd, replicate_sd), 0.95)
+    floors = noise(rows, seed_sd, replicate_sd)
+    figure = curves.oscillation_figure(rows, floors, reliability(), 0.95)
     floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
     if half is None:
         assert not floors
@@ -185,7 +234,7 @@ def test_the_noise_floor_is_that_of_the_sweep_that_is_shown():
     ):
         rows = table(angles)
         known = noise(rows)  # 0.3 but on the diagonal
-        figure = curves.oscillation_figure(rows, known, 0.5)
+        figure = curves.oscillation_figure(rows, known, reliability(), 0.5)
         assert len(of(known, **place)) == len(rows) / len(GRID)
         floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
         heights = [floor.get_height() for floor in floors]
@@ -209,9 +258,10 @@ def test_round_the_circle_the_line_closes():
     angles = np.rad2deg(line.get_xdata())
     expected = np.interp(angles, np.rad2deg(marked[:, 0]), marked[:, 1])
     assert len(angles) > 300 and line.get_ydata() == pytest.approx(expected)
-    null = panel[f"{INPUTS['rotated']}: footprint null"]
     at = np.searchsorted(angles.round(6), [*GRID, 360])
-    assert null[at, 1] == pytest.approx([*chosen["null"], chosen["null"].iloc[0]])
+    for label, column in (f"{INPUTS['rotated']}: chance", "chance"), (OWN_CUT, "own_cut"):
+        closed = [*chosen[column], chosen[column].iloc[0]]
+        assert panel[label][at, 1] == pytest.approx(closed)
     floor = panel[f"{INPUTS['rotated']}: noise floor"][:, 1]
     assert floor == pytest.approx(chosen["value"].mean() + 1.96 * 0.02, rel=1e-4)
 
@@ -223,14 +273,16 @@ def test_an_arc_that_was_not_swept_is_not_drawn():
 
 
 def test_the_periodogram_stands_beside_its_threshold():
-    """Of the excess, of the sweep that is shown; all else has other powers."""
+    """Of what is asked of each input, of the sweep that is shown; all else has other powers."""
     keys = table([0])
     rows = keys.merge(pd.DataFrame({"cycles": range(1, 5)}), how="cross").drop(columns=["training"])
     power, threshold = np.random.default_rng(0).random((2, len(rows)))
-    rows = rows.assign(power=power, threshold=threshold, series="excess")
+    asked = {"original": "excess", "rotated": "turning"}
+    rows = rows.assign(power=power, threshold=threshold, series=rows["input"].map(asked))
     mine = rows.assign(**DIAGONAL)
     others = [
         mine.assign(series="value"),
+        mine[mine["input"] == "rotated"].assign(series="excess"),
         rows.assign(training="fixed", sweep="train", held_angle=0.0),
         rows.assign(training="random", sweep="diagonal", held_angle=np.nan),
     ]
@@ -300,34 +352,62 @@ def test_pairs_show_each_item_above_its_turned_self():
     assert maps["finetuned.rotated"][1][marked].min() > maps["finetuned.rotated"][1][~marked].max()
 
 
+RELIABLE = {f"{m}.{i}": 0.1 for m in MODELS for i in INPUTS}
+
+
 def test_saliency_figure(tmp_path):
     rng = np.random.default_rng(0)
     mask = square_mask(16, (4, 9), (4, 9), label=2)
+    valid = {f"valid.{i}": np.ones((16, 16), bool) for i in INPUTS}
     maps = {
-        angle: {f"{m}.{i}": rng.random((16, 16)) for m in MODELS for i in INPUTS}
+        angle: valid | {f"{m}.{i}": rng.random((16, 16)) for m in MODELS for i in INPUTS}
         for angle in (0.0, 45.0)
     }
     sizes = []
     for channels, name in product((1, 3, 4), ("one.png", "two.png")):
         (image,) = noise_images(1, channels)
-        figure = pictures.saliency_figure(image, mask, maps, "brains: item 3")
+        figure = pictures.saliency_figure(image, mask, maps, RELIABLE, "brains: item 3")
         save(figure, [tmp_path / name], {})
         sizes.append(imread(tmp_path / name).shape[:2])
     assert len(set(sizes)) == 1
 
 
-def test_saliency_figure_tells_the_dice_of_its_maps():
+def test_saliency_figure_tells_dice_and_reliability_of_its_maps():
     mask = square_mask(16, (4, 8), (4, 8))
     off = np.roll(mask, 2, axis=0)
-    arrays = {}
+    arrays = {f"valid.{i}": np.ones((16, 16), bool) for i in INPUTS}
     for model in MODELS:
         arrays |= {f"{model}.original": mask, f"{model}.rotated": off}
     image = np.zeros((3, 16, 16), np.uint8)
-    figure = pictures.saliency_figure(image, mask, {45.0: arrays}, "brains")
+    reliable = {f"{m}.{i}": 0.2 + 0.15 * k for k, (m, i) in enumerate(product(MODELS, INPUTS))}
+    figure = pictures.saliency_figure(image, mask, {45.0: arrays}, reliable, "brains")
     grid = np.array(figure.axes).reshape(4, 3)
     assert [axes.get_xlabel() for axes in grid[:, 2]] == ["Dice 1.00", "Dice 0.50"] * 2
     assert (grid[1, 2].get_images()[0].get_array() == off).all()
     assert grid[0, 1].get_title() == "θ = 45°: map"
+    said = [axes.get_ylabel().split("\n")[-1] for axes in grid[:, 0]]
+    assert said == [f"reliability {r}" for r in ("0.20", "0.35", "0.50", "0.65")]
+
+
+def test_marked_pixels_lie_where_the_view_shows_something_and_are_scored_there():
+    """The mask has twelve of sixteen pixels there, and the map claims most what is not shown."""
+    mask = square_mask(16, (4, 8), (4, 8)) > 0
+    shown = np.ones((16, 16), bool)
+    shown[4] = False
+    rank = np.random.default_rng(0).permutation(256).reshape(16, 16) / 256 + 0.1
+    saliency = rank + 2 * ~shown
+    marked, score = pictures.marked_pixels(saliency, mask, shown)
+    highest = np.sort(rank[shown])[-12:]
+    assert marked.tolist() == (shown & np.isin(rank, highest)).tolist() and marked.sum() == 12
+    assert score == pytest.approx(2 * (marked & mask).sum() / 24)
+    whole = {f"{m}.{i}": rank for m in MODELS for i in INPUTS}
+    whole |= {f"{m}.rotated": saliency for m in MODELS}
+    whole |= {"valid.original": np.ones_like(shown), "valid.rotated": shown}
+    image = np.zeros((1, 16, 16), np.uint8)
+    figure = pictures.saliency_figure(image, mask, {45.0: whole}, RELIABLE, "brains")
+    grid = np.array(figure.axes).reshape(4, 3)
+    drawn = [grid[row, 2].get_images()[0].get_array() for row in (0, 1)]
+    assert (drawn[1] == marked).all() and drawn[0].sum() == 16
 
 
 def test_the_factorial_shows_every_combination_and_its_means():

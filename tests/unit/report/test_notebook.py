@@ -38,7 +38,7 @@ def test_the_curve_is_that_of_the_figures(angles, theta, meaning):
     axes = thetascope.plot_curve(table)
     assert meaning in axes.get_xlabel()
     lines = {line.get_label(): line for line in axes.get_lines()}
-    assert len(lines) == 4
+    assert len(lines) == 2 * 2 + 1  # value and chance of both maps, and an own cut
     for line in lines.values():
         assert line.get_xdata().tolist() == theta
         assert np.isfinite(line.get_ydata()).all()

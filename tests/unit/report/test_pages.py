@@ -34,10 +34,15 @@ class Page(HTMLParser):
 
 def test_a_table_shows_the_declared_tests_alone():
     frame = pd.DataFrame(
-        {"dataset": ["a", "b"], "p": [0.01234, 0.5], "confirmatory": [True, False]}
+        {"dataset": ["a", "b"], "p": [0.01234, 0.5], "question": ["main", "exploratory"]}
     )
-    assert Page(table_page(frame, "oscillation", {})).rows == [["dataset", "p"], ["a", "0.0123"]]
-    assert Page(table_page(frame[:0].astype(object), "x", {})).rows == [["dataset", "p"]]
+    assert Page(table_page(frame, "oscillation", {})).rows == [
+        ["dataset", "p", "question"],
+        ["a", "0.0123", "main"],
+    ]
+    assert Page(table_page(frame[:0].astype(object), "x", {})).rows == [
+        ["dataset", "p", "question"]
+    ]
 
 
 def test_what_is_missing_is_a_dash():

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.stats import multivariate_normal
 from skimage import filters
 
 from thetascope.learning.rotation import View
-from thetascope.saliency.baselines import centre, sobel
+from thetascope.saliency.baselines import blur, centre, hog, random, sobel
 
 
 def generator(seed=0):
@@ -43,3 +44,44 @@ def test_centre_is_a_gaussian_of_a_quarter_of_the_side(size):
     normal = multivariate_normal([0, 0], (size / 4) ** 2).pdf(at)
     for prior in centre(images).numpy():
         np.testing.assert_allclose(prior / prior.sum(), normal / normal.sum(), rtol=1e-4)
+
+
+def test_hog_is_the_mean_gradient_of_each_cell():
+    """Against NumPy's gradient."""
+    image = torch.rand(1, 1, 112, 112, generator=generator())
+    side = 112 // 14  # pixels per cell
+    energy = hog(image)[0].numpy()
+    cells = energy.reshape(14, side, 14, side)
+    assert (np.ptp(cells, axis=(1, 3)) == 0).all()
+    down, across = np.gradient(np.pad(image[0, 0].numpy(), 1, mode="edge"))
+    magnitude = 2 * np.hypot(down, across)[1:-1, 1:-1]  # np.gradient is per pixel, ours over two
+    expected = magnitude.reshape(14, side, 14, side).mean(axis=(1, 3))
+    np.testing.assert_allclose(cells[:, 0, :, 0], expected, rtol=1e-4)
+
+
+def test_hog_takes_the_channel_with_the_strongest_gradient():
+    images = torch.rand(2, 3, 28, 28, generator=generator())
+    flat = images.clone()
+    flat[:, :2] *= 0.01
+    torch.testing.assert_close(hog(flat), hog(images[:, 2:]), rtol=0.2, atol=0)
+    assert (hog(images) >= hog(images[:, :1])).all()
+
+
+def test_random_maps_follow_the_generator_alone():
+    images = torch.rand(3, 3, 20, 20, generator=generator())
+    one, again = (random(x, 1.5, generator(4)) for x in (images, 1 - images))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, random(images, 1.5, generator(5)))
+    assert one.shape == (3, 20, 20) and one.min() > 0
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3, 1.4, 6.0])
+def test_blur_against_scipy(sigma):
+    maps = torch.rand(2, 40, 40, generator=generator())
+    theirs = [gaussian_filter(m, sigma, mode="mirror") for m in maps.numpy()]
+    np.testing.assert_allclose(blur(maps, sigma), theirs, rtol=1e-3)
+
+
+def test_a_kernel_wider_than_the_map_is_cut():
+    maps = torch.rand(1, 8, 8, generator=generator())
+    assert blur(maps, 20.0).std() < 0.05 * maps.std()

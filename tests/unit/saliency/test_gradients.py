@@ -1,5 +1,7 @@
 """SmoothGrad against captum, a linear model, and itself; folded batch-norm; guidance."""
 
+from functools import partial
+
 import captum.attr
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def whole(*args, **options):
+    """Maps of all samples, without those of the halves."""
+    return tuple(maps[0] for maps in smoothgrad(*args, **options))
+
+
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
@@ -34,20 +41,36 @@ def images():
 
 def test_a_linear_models_map_is_its_weights(images):
     weights = torch.randn(2, 12, 12, generator=generator(1))
-    (maps,) = smoothgrad(lambda x: (x * weights).sum((1, 2, 3)), (images,), 7, 0.5, 3, generator())
+    (maps,) = whole(lambda x: (x * weights).sum((1, 2, 3)), (images,), 7, 0.5, 3, generator())
     torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_on_a_gpu_the_noise_is_drawn_there_and_is_the_same_for_any_chunk_size(images):
+    """The mean of x · noise over samples, which tells every draw by its place."""
+    weights = torch.randn(2, 12, 12, generator=generator(1)).cuda()
+    objective, inputs = lambda x: (x**2 * weights).sum((1, 2, 3)), (images.cuda(),)
+    reference, *others = (
+        whole(objective, inputs, 8, 0.15, chunk_size, generator())[0] for chunk_size in (24, 1, 5)
+    )
+    for maps in others:
+        torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-6)
+    (on_cpu,) = whole(
+        lambda x: (x**2 * weights.cpu()).sum((1, 2, 3)), (images,), 8, 0.15, 24, generator()
+    )
+    assert not torch.allclose(reference.cpu(), on_cpu, rtol=1e-3)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 8, 20, 100])
 def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size):
-    (reference,) = smoothgrad(network, (images,), 8, 0.15, 24, generator())
-    (maps,) = smoothgrad(network, (images,), 8, 0.15, chunk_size, generator())
+    (reference,) = whole(network, (images,), 8, 0.15, 24, generator())
+    (maps,) = whole(network, (images,), 8, 0.15, chunk_size, generator())
     torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-7)
 
 
 def test_against_captum_with_the_same_noise(network, images):
     samples, level = 6, 0.15
-    (ours,) = smoothgrad(network, (images,), samples, level, 4, generator(3))
+    (ours,) = whole(network, (images,), samples, level, 4, generator(3))
     noise, saliency = generator(3), captum.attr.Saliency(network)
     for image, map_ in zip(images, ours, strict=True):
         sigma = level * (image.max() - image.min())
@@ -64,13 +87,13 @@ def test_agrees_with_captums_noise_tunnel_as_samples_grow(network, images):
     theirs = captum.attr.NoiseTunnel(captum.attr.Saliency(network)).attribute(
         image, nt_type="smoothgrad", nt_samples=400, stdevs=sigma, abs=False
     )
-    (ours,) = smoothgrad(network, (image,), 400, 0.15, 100, generator())
+    (ours,) = whole(network, (image,), 400, 0.15, 100, generator())
     pair = np.stack([ours[0].flatten(), theirs[0].abs().amax(dim=0).flatten().detach()])
     assert np.corrcoef(pair)[0, 1] > 0.98
 
 
 def test_without_noise_it_is_the_plain_gradient(network, images):
-    (maps,) = smoothgrad(network, (images,), 1, 0.0, 2, generator())
+    (maps,) = whole(network, (images,), 1, 0.0, 2, generator())
     theirs = captum.attr.Saliency(network).attribute(images.clone(), abs=True).amax(dim=1)
     torch.testing.assert_close(maps, theirs)
 
@@ -79,7 +102,7 @@ def test_noise_is_relative_to_each_items_range():
     """The mean gradient of x³ is 3(x² + σ²): it tells the σ that was used."""
     images = torch.zeros(2, 1, 4, 4)
     images[0, 0, 0, 0], images[1, 0, 0, 0] = 1.0, 10.0
-    (maps,) = smoothgrad(lambda x: (x**3).sum((1, 2, 3)), (images,), 4000, 0.2, 500, generator())
+    (maps,) = whole(lambda x: (x**3).sum((1, 2, 3)), (images,), 4000, 0.2, 500, generator())
     sigma = (maps[:, 1:, :].mean(dim=(1, 2)) / 3).sqrt()
     torch.testing.assert_close(sigma, torch.tensor([0.2, 2.0]), rtol=0.03, atol=0)
 
@@ -90,17 +113,17 @@ def test_quarter_turn_equivariance(images):
     def scalar(x):
         return (x**2).sum((1, 2, 3)) ** 1.5
 
-    (plain,) = smoothgrad(scalar, (images,), 1, 0.0, 8, generator())
-    (turned,) = smoothgrad(scalar, (View().rotated(images, 90.0),), 1, 0.0, 8, generator())
+    (plain,) = whole(scalar, (images,), 1, 0.0, 8, generator())
+    (turned,) = whole(scalar, (View().rotated(images, 90.0),), 1, 0.0, 8, generator())
     torch.testing.assert_close(View().align(turned, 90.0), plain)
 
 
 def test_guided_agrees_with_captum_and_leaves_no_trace(network, images):
     with guided(network):
-        (ours,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+        (ours,) = whole(network, (images,), 1, 0.0, 8, generator())
     theirs = captum.attr.GuidedBackprop(network).attribute(images.clone()).abs().amax(dim=1)
     torch.testing.assert_close(ours, theirs)
-    (plain,) = smoothgrad(network, (images,), 1, 0.0, 8, generator())
+    (plain,) = whole(network, (images,), 1, 0.0, 8, generator())
     assert not torch.allclose(plain, ours)
     assert not any(m._backward_hooks for m in network.modules())
 
@@ -111,7 +134,7 @@ def test_guided_restores_relus_that_work_in_place():
     before = [getattr(m, "inplace", None) for m in encoder.modules()]
     with guided(encoder):
         x = torch.rand(1, 3, 32, 32)
-        (maps,) = smoothgrad(lambda x: encoder(x).sum(1), (x,), 1, 0.0, 1, generator())
+        (maps,) = whole(lambda x: encoder(x).sum(1), (x,), 1, 0.0, 1, generator())
     assert maps.isfinite().all()
     assert [getattr(m, "inplace", None) for m in encoder.modules()] == before
 
@@ -129,8 +152,8 @@ def pair(x, y):
 @pytest.mark.parametrize("chunk_size", [1, 3, 8, 100])
 def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size):
     inputs = images, images.flip(0)
-    reference = smoothgrad(pair, inputs, 5, 0.15, 15, generator())
-    maps = smoothgrad(pair, inputs, 5, 0.15, chunk_size, generator())
+    reference = whole(pair, inputs, 5, 0.15, 15, generator())
+    maps = whole(pair, inputs, 5, 0.15, chunk_size, generator())
     for ours, theirs in zip(maps, reference, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
@@ -141,22 +164,57 @@ def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
     def distance(x, y):
         return ((x - y) ** 2).sum((1, 2, 3))
 
-    maps = smoothgrad(distance, (images, images), 2, 0.15, 4, generator())
+    maps = whole(distance, (images, images), 2, 0.15, 4, generator())
     assert all(m.mean() > 0.05 for m in maps)
     torch.testing.assert_close(*maps)
 
 
+@pytest.mark.parametrize(("samples", "chunk_size"), [(6, 4), (7, 5), (2, 1)])
+def test_each_half_is_the_map_of_its_own_samples(network, images, samples, chunk_size):
+    (maps,) = smoothgrad(network, (images,), samples, 0.15, chunk_size, generator(3))
+    noise, saliency = generator(3), captum.attr.Saliency(network)
+    first = samples - samples // 2
+    for image, of_image in zip(images, maps.transpose(0, 1), strict=True):
+        sigma = 0.15 * (image.max() - image.min())
+        noisy = image + sigma * torch.randn(samples, *image.shape, generator=noise)
+        gradients = saliency.attribute(noisy, abs=False)
+        for part, map_ in zip(
+            (gradients, gradients[:first], gradients[first:]), of_image, strict=True
+        ):
+            expected = part.mean(dim=0).abs().amax(dim=0)
+            torch.testing.assert_close(map_, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_one_sample_has_no_halves(network, images):
+    (maps,) = smoothgrad(network, (images,), 1, 0.15, 8, generator())
+    assert maps[0].isfinite().all() and maps[2].isnan().all()
+    assert torch.equal(maps[0], maps[1])
+
+
+def test_what_is_given_with_an_item_goes_with_all_its_copies(images):
+    """A linear model of which each item shows another part: its map is that part's weights."""
+    weights = torch.randn(2, 12, 12, generator=generator(1))
+    parts = torch.rand(3, 12, 12, generator=generator(2)) < 0.3
+    for chunk_size in (1, 4, 100):
+        (maps,) = whole(
+            lambda x, part: (x * weights * part[:, None]).sum((1, 2, 3)),
+            *((images,), 5, 0.5, chunk_size, generator()),
+            given=(parts,),
+        )
+        torch.testing.assert_close(maps, weights.abs().amax(0) * parts)
+
+
 def test_same_generator_same_maps_and_another_others(network, images):
     first, again, other = (
-        smoothgrad(network, (images,), 3, 0.15, 8, generator(seed))[0] for seed in (0, 0, 1)
+        whole(network, (images,), 3, 0.15, 8, generator(seed))[0] for seed in (0, 0, 1)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_an_items_map_does_not_depend_on_the_items_after_it(network, images):
-    (all_of_them,) = smoothgrad(network, (images,), 3, 0.15, 8, generator())
-    (first,) = smoothgrad(network, (images[:1],), 3, 0.15, 8, generator())
+    (all_of_them,) = whole(network, (images,), 3, 0.15, 8, generator())
+    (first,) = whole(network, (images[:1],), 3, 0.15, 8, generator())
     torch.testing.assert_close(all_of_them[:1], first)
 
 
@@ -165,7 +223,7 @@ def test_guided_on_a_residual_network_agrees_with_captum():
     encoder = Encoder("resnet18", 3).eval()
     x = torch.rand(2, 3, 32, 32, generator=generator())
     with guided(encoder):
-        (ours,) = smoothgrad(lambda x: encoder(x)[:, 7], (x,), 1, 0.0, 8, generator())
+        (ours,) = whole(lambda x: encoder(x)[:, 7], (x,), 1, 0.0, 8, generator())
     for module in encoder.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # captum does not do this itself
@@ -197,14 +255,14 @@ def test_the_inverse_noise_scale_divides_by_the_range():
         ("inverse_range", [0.1 / 0.5, 0.1 / 0.1, 0]),
     ):
         seen.clear()
-        smoothgrad(objective, (images,), 4, 0.1, 4, generator(), scale)
+        whole(objective, (images,), 4, 0.1, 2, generator(), scale)
         noise = torch.cat(seen).view(3, 4, 40, 40) - images
         assert noise.std((1, 2, 3)).tolist() == pytest.approx(expected, rel=0.03)
 
 
 def test_times_input_of_a_linear_model_is_the_product(images):
     weights = torch.randn(2, 12, 12, generator=generator(1))
-    (maps,) = smoothgrad(
+    (maps,) = whole(
         lambda x: (x * weights).sum((1, 2, 3)), (images,), 3, 0.5, 4, generator(), "range", True
     )
     torch.testing.assert_close(maps, (images * weights).abs().amax(1))
@@ -221,15 +279,16 @@ def test_folding_changes_neither_function_nor_gradient(name):
                 values.uniform_(-1, 1)
             module.running_var.uniform_(0.5, 2)
     x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    some = torch.rand(2, 32, 32) < 0.5
     for model, objective, inputs in (
         (encoder, pair_cosine, (x, x.flip(3))),
-        (unet, foreground_logit, (x,)),
+        (unet, lambda model: partial(foreground_logit(model), where=some), (x,)),
     ):
         fast = folded(model, x)
         left = [n for n, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
         assert set(left) <= {"encoder.network.bn2"}  # which the U-Net on EfficientNet does not use
         assert torch.allclose(fast(x), model(x), rtol=1e-9, atol=1e-12)
-        ours = smoothgrad(objective(fast), inputs, 1, 0.0, 4, generator())
+        ours = whole(objective(fast), inputs, 1, 0.0, 4, generator())
         copies = tuple(i.clone() for i in inputs)
         theirs = captum.attr.Saliency(objective(model)).attribute(copies, abs=True)
         for one, other in zip(ours, theirs, strict=True):

@@ -11,18 +11,21 @@ from scipy.ndimage import gaussian_filter
 from thetascope.learning import runtime
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
-from thetascope.learning.segmentation import UNet
+from thetascope.learning.segmentation import UNet, predict
 from thetascope.saliency.gradients import folded, smoothgrad
-from thetascope.saliency.maps import Blur, Saliency, choose_items, saliency_maps
+from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
+INPUTS = ("original", "rotated")
+BASELINES = ("sobel", "centre", "hog", "random")
 SETTINGS = Saliency(
-    samples=1,
-    noise_level=0.15,
+    samples={"pretrained": 1, "finetuned": 1},
+    noise_level={"pretrained": 0.15, "finetuned": 0.15},
     noise_scale="range",
     times_input=False,
-    blur=None,
+    logit_over="predicted",
+    blur=0.0,
     unaligned=False,
     guided=False,
     randomise=[],
@@ -37,8 +40,21 @@ def generator(seed=0):
 
 
 def pair_of_models():
+    """Untrained; the second finds foreground in about half of the pixels."""
     torch.manual_seed(0)
-    return Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5).eval()
+    with torch.no_grad():
+        logits = unet(torch.rand(4, 3, 32, 32, generator=generator(9)))
+        unet.classifier.bias[0] += (logits[:, 1] - logits[:, 0]).median()
+    return encoder, unet
+
+
+def both(value):
+    return {"pretrained": value, "finetuned": value}
+
+
+def is_map(key):
+    return key.count(".") == 2
 
 
 def mapped(images, degrees=30.0, view=None, **changes):
@@ -57,15 +73,14 @@ def test_maps_of_both_models_in_the_frame_of_x():
     encoder = Encoder("resnet18", 3)
     unet = UNet(Encoder("resnet18", 3), 2, [16, 8, 8, 8, 8])
     images = torch.rand(2, 3, 32, 32, generator=generator())
-    settings = replace(SETTINGS, samples=2)
+    settings = replace(SETTINGS, samples=both(2))
     arrays = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
-    keys = {
-        f"{model}.{input_}.{map_}"
-        for model in ("pretrained", "finetuned")
-        for input_ in ("original", "rotated")
-        for map_ in ("smoothgrad", "gradient")
-    } | {f"baseline.{o}.{map_}" for o in ("original", "rotated") for map_ in ("sobel", "centre")}
-    assert arrays.keys() == keys | {"valid.original", "valid.rotated"}
+    networks = {f"{m}.{i}.smoothgrad" for m in ("pretrained", "finetuned") for i in INPUTS}
+    baselines = {f"baseline.{i}.{name}" for i in INPUTS for name in BASELINES}
+    keys = networks | baselines
+    halves = {f"{key}.split_half" for key in networks}
+    shares = {f"{name}.{i}" for i in INPUTS for name in ("valid", "predicted")}
+    assert arrays.keys() == keys | halves | shares
     assert arrays["valid.original"].all()
     assert not arrays["valid.rotated"].all()
     for key in keys:
@@ -91,11 +106,11 @@ def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
         for input_, angle in (("original", 0.0), ("rotated", degrees)):
             valid = arrays[f"valid.{input_}"]
             np.testing.assert_array_equal(valid, view.valid(images, angle))
-            maps = [v for k, v in arrays.items() if input_ in k and "valid" not in k]
+            maps = [v for k, v in arrays.items() if is_map(k) and input_ in k]
             assert len(maps) == 6
             assert all((m[:, ~valid] == 0).all() for m in maps)
             # the pair's gradient is sparse here: an untrained residual network's branches are 0
-            assert (arrays[f"finetuned.{input_}.gradient"][:, valid] > 0).mean() > 0.9
+            assert (arrays[f"finetuned.{input_}.smoothgrad"][:, valid] > 0).mean() > 0.9
 
 
 def test_a_matched_view_maps_and_settles_its_first_view():
@@ -103,13 +118,16 @@ def test_a_matched_view_maps_and_settles_its_first_view():
     images = torch.rand(1, 3, 32, 32, generator=generator())
     encoder, unet = pair_of_models()
     view = View(matched=True)
-    arrays = saliency_maps(encoder, unet, images, 30.0, view, SETTINGS, generator())
+    settings = replace(SETTINGS, noise_level=both(0.0))
+    arrays = saliency_maps(encoder, unet, images, 30.0, view, settings, generator())
     picture = view.original(images, 30.0)
+    found = predict(unet, picture, 1) > 0
+    assert found.any() and not found.all()
     logit = foreground_logit(folded(unet, picture))
-    (gradient,) = smoothgrad(logit, (picture,), 1, 0.0, 4, generator())
-    expected = view.settle(gradient, 30.0).numpy()
-    np.testing.assert_array_equal(arrays["finetuned.original.gradient"], expected)
-    assert not np.allclose(expected, gradient)
+    (maps,) = smoothgrad(logit, (picture,), 1, 0.0, 4, generator(), given=(found,))
+    expected = view.settle(maps[0], 30.0).numpy()
+    np.testing.assert_array_equal(arrays["finetuned.original.smoothgrad"], expected)
+    assert not np.allclose(expected, maps[0])
 
 
 def test_guided_changes_the_maps_and_only_within():
@@ -121,7 +139,7 @@ def test_guided_changes_the_maps_and_only_within():
         )
         for on in (False, True, False)
     )
-    for key in (k for k in plain if "valid" not in k):
+    for key in filter(is_map, plain):
         assert np.array_equal(plain[key], after[key])
         assert np.allclose(plain[key], with_guidance[key]) == key.startswith("baseline")
 
@@ -130,7 +148,7 @@ def test_saliency_maps_turn_back_what_was_turned():
     """The maps of both pictures by the models, turned back by NumPy at a quarter turn."""
     encoder, unet = pair_of_models()
     images = torch.rand(2, 3, 32, 32, generator=generator())
-    settings = replace(SETTINGS, noise_level=0.0)
+    settings = replace(SETTINGS, noise_level=both(0.0), logit_over="all")
     arrays = saliency_maps(encoder, unet, images, 90.0, View(), settings, generator())
     turned = torch.tensor(np.rot90(images.numpy(), 1, (2, 3)).copy()).requires_grad_()
     logits = unet(turned)
@@ -146,7 +164,7 @@ def test_saliency_maps_turn_back_what_was_turned():
     ):
         expected = np.rot90(gradient.abs().amax(1).numpy(), turns, (1, 2))
         np.testing.assert_allclose(
-            arrays[f"{key}.gradient"], expected, rtol=1e-3, atol=expected.max() * 1e-4
+            arrays[f"{key}.smoothgrad"], expected, rtol=1e-3, atol=expected.max() * 1e-4
         )
 
 
@@ -163,7 +181,7 @@ def test_baselines_turn_with_the_picture(turns):
     arrays = saliency_maps(
         *pair_of_models(), images, degrees, View(matched=True), SETTINGS, generator()
     )
-    for name in ("sobel", "centre"):
+    for name in ("sobel", "centre", "hog"):
         there, back = (arrays[f"baseline.{o}.{name}"] for o in ("original", "rotated"))
         np.testing.assert_allclose(there, back, rtol=1e-5, atol=1e-7)
 
@@ -172,16 +190,98 @@ def test_baselines_turn_with_the_picture(turns):
 def test_maps_are_blurred_as_by_scipy_and_then_turned_back(degrees):
     images, view = torch.rand(2, 3, 32, 32, generator=generator()), View("reflect")
     plain, blurred = (
-        mapped(images, degrees, view, unaligned=True, blur=blur)
-        for blur in (None, Blur(size=11, sigma=5))
+        mapped(images, degrees, view, unaligned=True, blur=blur) for blur in (0.0, 0.07)
     )
-    for key in (k for k in plain if "valid" not in k):
+    for key in (k for k in plain if is_map(k) and not k.endswith("random")):
         # as the networks gave it: this canvas shows the picture everywhere
         given = plain[key.replace("rotated", "unaligned")]
-        smooth = np.array([gaussian_filter(m, 5, mode="mirror", radius=5) for m in given])
+        smooth = np.array([gaussian_filter(m, 0.07 * 32, mode="mirror") for m in given])
         if ".rotated." in key:
             smooth = view.align(torch.tensor(smooth), degrees).numpy()
-        np.testing.assert_allclose(blurred[key], smooth, rtol=1e-3, atol=1e-4 * plain[key].max())
+        np.testing.assert_allclose(blurred[key], smooth, rtol=1e-3, atol=1e-3 * plain[key].max())
+
+
+def test_the_random_map_is_noise_as_smooth_as_the_others():
+    """Correlation of neighbours in white noise after a Gaussian of σ: exp(−1 / 4σ²)."""
+    images = torch.rand(40, 3, 32, 32, generator=generator())
+    torch.manual_seed(0)
+    for blur in (0.0, 2 / 32):
+        maps = mapped(images, 90.0, blur=blur)
+        of_x, of_y = (maps[f"baseline.{i}.random"] for i in INPUTS)
+        for noise in (of_x, of_y):
+            apart = np.corrcoef(noise[:, :, 1:].ravel(), noise[:, :, :-1].ravel())[0, 1]
+            assert apart == pytest.approx(np.exp(-1 / 16) if blur else 0, abs=0.02)
+            # every pixel alike, those at the border too
+            border = np.concatenate([noise[:, 0].ravel(), noise[:, :, -1].ravel()])
+            assert border.std() == pytest.approx(noise[:, 8:24, 8:24].std(), rel=0.1)
+            assert border.mean() == pytest.approx(0.5, abs=0.02)
+        assert abs(np.corrcoef(of_x.ravel(), of_y.ravel())[0, 1]) < 0.05
+        assert abs(np.corrcoef(of_x[0].ravel(), of_x[1].ravel())[0, 1]) < 0.3
+
+
+def test_each_model_has_its_samples_and_noise():
+    images = torch.rand(2, 3, 32, 32, generator=generator())
+    usual = mapped(images)
+    more = {"pretrained": 1, "finetuned": 2}
+    for name, changed in (
+        ("samples", more),
+        ("noise_level", {"pretrained": 0.15, "finetuned": 0.3}),
+    ):
+        other = mapped(images, **{name: changed})
+        for key in filter(is_map, usual):
+            same = np.array_equal(usual[key], other[key])
+            assert same == (not key.startswith("finetuned"))
+    section = {field.name: getattr(SETTINGS, field.name) for field in fields(Saliency)}
+    settings = Saliency.of_section(section | {"samples": 3, "noise_level": more})
+    assert settings == replace(SETTINGS, samples=both(3), noise_level=more)
+
+
+@pytest.mark.parametrize("logit_over", ["predicted", "all"])
+def test_the_scalar_is_over_the_pixels_that_each_picture_has_as_foreground(logit_over):
+    """Of x and of R_θ x; where the model finds none, over all."""
+    encoder, unet = pair_of_models()
+    images = torch.rand(3, 3, 32, 32, generator=generator())
+    with torch.no_grad():  # so that there are pictures with and without foreground
+        logits = unet(torch.cat([images, torch.rot90(images, 1, (2, 3))]))
+        margins = (logits[:, 1] - logits[:, 0]).amax((1, 2))
+        unet.classifier.bias[1] -= margins.sort().values[2:4].mean()
+    settings = replace(SETTINGS, noise_level=both(0.0), logit_over=logit_over)
+    arrays = saliency_maps(encoder, unet, images, 90.0, View(), settings, generator())
+    shares = []
+    for input_, turns in (("original", 0), ("rotated", 1)):
+        picture = torch.rot90(images, turns, (2, 3)).requires_grad_()
+        odds = unet(picture)[:, 1] - unet(picture)[:, 0]
+        where = odds > 0
+        share = where.float().mean((1, 2))
+        np.testing.assert_allclose(arrays[f"predicted.{input_}"], share)
+        where = where | (logit_over == "all") | (share == 0)[:, None, None]
+        scalars = [o[w].mean() for o, w in zip(odds, where, strict=True)]
+        (gradient,) = torch.autograd.grad(sum(scalars), picture)
+        expected = np.rot90(gradient.abs().amax(1).numpy(), -turns, (1, 2))
+        found = arrays[f"finetuned.{input_}.smoothgrad"]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=expected.max() * 1e-3)
+        shares += share.tolist()
+    assert 0 < np.count_nonzero(shares) < 6
+
+
+def test_split_half_is_the_correlation_of_the_halves_as_they_are_scored():
+    """Of the blurred and aligned maps, on the shown pixels; both halves from their own samples."""
+    images, view = torch.rand(2, 3, 32, 32, generator=generator()), View()
+    encoder, unet = pair_of_models()
+    settings = replace(SETTINGS, samples=both(4), blur=0.05)
+    arrays = saliency_maps(encoder, unet, images, 30.0, view, settings, generator())
+    x, y = images, view.rotated(images, 30.0)
+    cosine, noise = pair_cosine(folded(encoder, x)), generator()
+    pair = smoothgrad(cosine, (x, y), 4, 0.15, 4, noise)
+    for maps, input_, place in zip(pair, INPUTS, (view.settle, view.align), strict=True):
+        shown = arrays[f"valid.{input_}"]
+        halves = [
+            place(torch.tensor(gaussian_filter(h.numpy(), (0, 1.6, 1.6), mode="mirror")), 30.0)
+            for h in maps[1:]
+        ]
+        expected = [np.corrcoef(a[shown], b[shown])[0, 1] for a, b in zip(*halves, strict=True)]
+        key = f"pretrained.{input_}.smoothgrad.split_half"
+        np.testing.assert_allclose(arrays[key], expected, rtol=1e-2)
 
 
 @pytest.mark.parametrize("canvas", ["zero", "reflect", "disc", "crop"])
@@ -197,7 +297,7 @@ def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
                 np.testing.assert_allclose(turned_back, aligned, rtol=1e-4, atol=1e-7)
             assert (arrays[key][:, ~arrays["valid.unaligned"]] == 0).all()
             round_map = degrees == 90 and "centre" in key
-            assert np.array_equal(arrays[key], aligned) == round_map
+            assert np.array_equal(arrays[key], aligned) == round_map, key
     # the picture's corners, black pixels aside, are where the view shows the picture
     ones = view.rotated(torch.ones(1, 1, 32, 32), 30.0)[0, 0].numpy() > 0.5
     assert (ones == arrays["valid.unaligned"]).mean() > 0.98
@@ -206,41 +306,44 @@ def test_the_unaligned_map_is_the_one_that_is_turned_back(canvas):
 @pytest.mark.parametrize("degrees", [0.0, 360.0])
 def test_the_cosine_of_equal_views_has_no_gradient(degrees):
     images = torch.rand(1, 3, 32, 32, generator=generator())
-    arrays = saliency_maps(*pair_of_models(), images, degrees, View(), SETTINGS, generator())
-    for input_ in ("original", "rotated"):
-        assert not arrays[f"pretrained.{input_}.gradient"].any()
-        assert arrays[f"pretrained.{input_}.smoothgrad"].any()  # its noise differs
-        assert arrays[f"finetuned.{input_}.gradient"].any()
+    clean = mapped(images, degrees, noise_level=both(0.0))
+    noisy = mapped(images, degrees)
+    for input_ in INPUTS:
+        assert not clean[f"pretrained.{input_}.smoothgrad"].any()
+        assert noisy[f"pretrained.{input_}.smoothgrad"].any()  # its noise differs
+        assert clean[f"finetuned.{input_}.smoothgrad"].any()
 
 
 def test_randomised_models_get_maps_and_leave_the_intact_ones_alone():
     images = torch.rand(2, 3, 32, 32, generator=generator())
     encoder, unet = pair_of_models()
-    settings = replace(SETTINGS, samples=2)
-    plain, both, again = (
+    settings = replace(SETTINGS, samples=both(2))
+    plain, with_random, again = (
         saliency_maps(
             encoder, unet, images, 30.0, View(), replace(settings, randomise=p), generator()
         )
         for p in ([], [10, 100], [100])
     )
-    assert all(np.array_equal(plain[key], both[key]) for key in plain)
-    assert all(np.array_equal(both[key], again[key]) for key in again)
-    added = both.keys() - plain.keys()
+    assert all(np.array_equal(plain[key], with_random[key]) for key in plain)
+    assert all(np.array_equal(with_random[key], again[key]) for key in again)
+    added = with_random.keys() - plain.keys()
     assert {key.split(".")[0] for key in added} == {
         f"{model}-random-{p}" for model in ("pretrained", "finetuned") for p in (10, 100)
     }
-    assert len(added) == 4 * 2 * 2
+    assert len(list(filter(is_map, added))) == 4 * 2
     for key in added:
-        assert np.isfinite(both[key]).all() and both[key].max() > 0
-    key = "finetuned-random-100.original.gradient"
-    assert not np.allclose(both[key], both["finetuned-random-10.original.gradient"])
+        assert np.isfinite(with_random[key]).all() and with_random[key].max() > 0
+    key = "finetuned-random-100.original.smoothgrad"
+    assert not np.allclose(with_random[key], with_random["finetuned-random-10.original.smoothgrad"])
     # batch-norm takes its statistics from both pictures
     seen = torch.cat([images, View().rotated(images, 30.0)])
     shuffle = runtime.generator(0, "randomise", 100)
     randomised(encoder, 100, seen, shuffle)
     logit = foreground_logit(folded(randomised(unet, 100, seen, shuffle), images))
-    (expected,) = smoothgrad(logit, (images,), 1, 0.0, 4, generator())
-    np.testing.assert_array_equal(both[key], expected)
+    noise, intact = generator(), predict(unet, images, 4) > 0
+    smoothgrad(pair_cosine(encoder), (images, images), 2, 0.15, 4, noise)  # draws first
+    (expected,) = smoothgrad(logit, (images,), 2, 0.15, 4, noise, given=(intact,))
+    np.testing.assert_array_equal(with_random[key], expected[0])
 
 
 def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
@@ -252,15 +355,16 @@ def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
         )
         for n in (0, 3, 3)
     )
-    assert all(np.array_equal(plain[key], with_areas[key]) for key in plain)
-    assert all(np.array_equal(with_areas[key], again[key]) for key in with_areas)
-    of_networks = {k for k in plain if k.count(".") == 2 and not k.startswith("baseline")}
+    assert all(np.array_equal(plain[key], with_areas[key], equal_nan=True) for key in plain)
+    assert all(np.array_equal(plain[key], again[key], equal_nan=True) for key in plain)
+    of_networks = {k for k in filter(is_map, plain) if not k.startswith("baseline")}
     added = {f"{key}.{area}" for key in of_networks for area in ("deletion", "insertion")}
     assert with_areas.keys() == plain.keys() | added
     x, y = View().original(images), View().rotated(images, 30.0)
+    found = predict(unet, x, 2) > 0
     for key, objective, inputs in (
-        ("finetuned.rotated.gradient", foreground_logit(unet), (x,)),
-        ("pretrained.rotated.gradient", pair_cosine(encoder), (x, y)),
+        ("finetuned.rotated.smoothgrad", foreground_logit(unet), (x, found)),
+        ("pretrained.rotated.smoothgrad", pair_cosine(encoder), (x, y)),
     ):
         for row, maps in enumerate((plain[key], np.tile(plain["valid.rotated"], (2, 1, 1)))):
             order = runtime.generator(0, "deletion")
@@ -272,11 +376,12 @@ def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
 
 # another value than in `SETTINGS`
 OTHER = {
-    "samples": 3,
-    "noise_level": 0.3,
+    "samples": both(3),
+    "noise_level": both(0.3),
     "noise_scale": "inverse_range",
     "times_input": True,
-    "blur": Blur(size=3, sigma=1.0),
+    "logit_over": "all",
+    "blur": 0.1,
     "unaligned": True,
     "guided": True,
     "randomise": [50],
@@ -304,6 +409,6 @@ def test_a_pass_holds_no_more_rows_than_a_chunk(chunk_size):
     for model in (encoder, unet):
         model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     images = torch.rand(2, 3, 32, 32, generator=generator())
-    settings = replace(SETTINGS, samples=8, chunk_size=chunk_size)
+    settings = replace(SETTINGS, samples=both(20), chunk_size=chunk_size)
     saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
     assert max(rows) == chunk_size

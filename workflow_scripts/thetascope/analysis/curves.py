@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from thetascope.analysis.bootstrap import mean
 from thetascope.analysis.scores import DECIMALS, Array, Scores
@@ -65,23 +66,23 @@ class Curve:
         return dict(zip(COUNTS, (angles, items, self.left_out, seeds), strict=True))
 
 
-def _margins(scores: Scores) -> Iterator[tuple[str, Array, Array, Array]]:
-    """Yield sweep, θ, value and null of both means over the other angle, if all were crossed."""
+def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
+    """Yield sweep, θ and measures of both means over the other angle, if all were crossed."""
     trained = [i for i, (how, *_) in enumerate(scores.cells) if how == FIXED]
     angles, evaluated = (sorted({scores.cells[i][place] for i in trained}) for place in (1, 2))
     sizes = len(angles), len(evaluated)
     if min(sizes) < MIN_ANGLES or len(trained) < sizes[0] * sizes[1]:
         return
     for sweep, theta, other in ("train_margin", angles, 1), ("eval_margin", evaluated, 0):
-        value, null = (
+        measures = [
             mean(array[trained].reshape(*sizes, *array.shape[1:]), axis=other)
-            for array in (scores.value, scores.null)
-        )
-        yield sweep, np.array(theta), value, null
+            for array in (scores.value, scores.chance, scores.own_cut)
+        ]
+        yield sweep, np.array(theta), measures
 
 
-def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, Array, Array]]:
-    """Yield what tells a sweep from others, its θ, value and null."""
+def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, list[Array]]]:
+    """Yield what tells a sweep from others, its θ, and its value, chance and own cut."""
     for sweep, cells in sweeps(scores.cells).items():
         if len(cells) >= MIN_ANGLES:
             theta = np.array([sweep.theta(scores.cells[i]) for i in cells])
@@ -90,18 +91,19 @@ def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, Array, Array
                 "sweep": sweep.kind,
                 "held_angle": sweep.held_angle,
             }
-            yield place, theta, scores.value[cells], scores.null[cells]
-    for margin, theta, value, null in _margins(scores):
-        yield {"training": FIXED, "sweep": margin, "held_angle": None}, theta, value, null
+            yield place, theta, [m[cells] for m in (scores.value, scores.chance, scores.own_cut)]
+    for margin, theta, measures in _margins(scores):
+        yield {"training": FIXED, "sweep": margin, "held_angle": None}, theta, measures
 
 
 def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
-    """Yield every curve over at least four distinct angles, in four series each.
+    """Yield every curve over at least four distinct angles, in three or four series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle held at `held_angle`) and `train`
     (eval_angle held); with every run evaluated at every angle also the margins `train_margin` and
-    `eval_margin`, means over the other angle. The series are `value`, `footprint` (its null),
-    `excess` (value − null) and `residual` (value − share · null, see `footprint_share`).
+    `eval_margin`, means over the other angle. The series are `value`, `chance`, `excess`
+    (value − chance), and of maps of R_θ x `turning` (value − own cut): what turning the image did
+    beyond cutting its corners off.
 
     An angle at which no item has a score is no part of the curve; such is θ = 0 for the plain
     gradient of a pair's cosine, which is at its maximum there. An item that lacks a score at any
@@ -114,51 +116,36 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
         Of all arms, models and metrics.
     """
     for one in scores:
-        for place, theta, value, null in _swept(one):
-            found = np.isfinite(value) & np.isfinite(null)
-            scored = found.any(axis=(1, 2))
-            theta = theta[scored]
-            if len(set(theta % 360)) < MIN_ANGLES:
-                continue
-            value, null = value[scored], null[scored]
-            complete = found[scored].all(axis=(0, 1))
-            place = one.key | place
-            if not complete.any():
-                log.warning("no item has a score at all angles, left out: %s", place)
-                continue
-            value, null = value[..., complete], null[..., complete]
-            series = {
-                "value": value,
-                "footprint": null,
-                "excess": value - null,
-                "residual": value - footprint_share(value, null) * null,
-            }
+        for place, theta, (value, chance, own_cut) in _swept(one):
+            found = np.isfinite(value)
+            # chance may be known where there is no value: it stands beside values
+            series = {"value": value, "chance": np.where(found, chance, np.nan)}
+            series["excess"] = value - chance
+            if np.isfinite(own_cut).any():
+                series["turning"] = value - own_cut
             for name, values in series.items():
-                yield Curve(place | {"series": name}, theta, values, int((~complete).sum()))
+                key = one.key | place | {"series": name}
+                if curve := _curve(key, theta, values, found):
+                    yield curve
 
 
-def footprint_share(value: Array, footprint: Array) -> float:
-    """Share of the footprint's curve that takes most away from a curve, 0 to 1.
-
-    Maps that know nothing follow the footprint, maps that claim no corner do not notice it, and
-    subtracting it gives these a wave that they do not have. How much of it a map takes up is not
-    known; what is left after this share is the least that any share leaves of the mean curve.
-
-    Parameters
-    ----------
-    value, footprint : ndarray
-        Float [angles, seeds, items].
-    """
-    of_value, of_footprint = (array.mean(axis=(1, 2)) for array in (value, footprint))
-    of_footprint = (of_footprint - of_footprint.mean()).round(DECIMALS)
-    square = float(of_footprint @ of_footprint)
-    return float(np.clip(of_value @ of_footprint / square, 0, 1)) if square > 0 else 0.0
+def _curve(key: dict[str, Any], theta: Array, values: Array, scored: NDArray) -> Curve | None:
+    """One series as a curve, None if of too few angles; `scored`: where it has a value."""
+    some = scored.any(axis=(1, 2))
+    theta, values = theta[some], values[some]
+    if len(set(theta % 360)) < MIN_ANGLES:
+        return None
+    complete = np.isfinite(values).all(axis=(0, 1))
+    if not complete.any():
+        log.warning("no item has a score at all angles, left out: %s", key)
+        return None
+    return Curve(key, theta, values[..., complete], int((~complete).sum()))
 
 
 def exchangeable(key: Mapping[str, Any]) -> bool:
     """Whether angles of such a curve may change places under H0 (see `inference`)."""
-    chance = key["series"] != "footprint" and key["model"] != "baseline"
-    return chance and key["sweep"] not in ("eval", "eval_margin")
+    random = key["model"] != "baseline" or key["attribution"] == "random"
+    return random and key["series"] != "chance" and key["sweep"] not in ("eval", "eval_margin")
 
 
 def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

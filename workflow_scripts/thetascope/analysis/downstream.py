@@ -63,12 +63,12 @@ def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd
     Returns
     -------
     DataFrame
-        One row per curve of maps (sweep `diagonal`, series `value` and `excess`) and `task`: the
+        One row per curve of maps (sweep `diagonal`, all series but `chance`) and `task`: the
         task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
     """
     arms: dict[tuple[str, ...], list[tuple[dict[str, str], Array, Array]]] = defaultdict(list)
     for curve in curves(scores):
-        if curve.key["sweep"] == "diagonal" and curve.key["series"] in ("value", "excess"):
+        if curve.key["sweep"] == "diagonal" and curve.key["series"] != "chance":
             one = curve.key, curve.theta, curve.mean
             arms[tuple(curve.key[column] for column in ARM)].append(one)
     rows = []

@@ -7,15 +7,16 @@ Sweeps `train`, `train_margin` and `diagonal`
     all angles of a seed, 0 and 360 like any other, are draws from one distribution and may change
     places; all items move together, since they share the run. That holds for one seed as for many.
     In `train` a small p says that the training angle matters to maps taken at `held_angle`; in
-    `diagonal`, that training or evaluation does, and evaluation does so by resampling alone (and
-    `excess` by the footprint that it subtracts). Noise that is larger at some angles breaks H0 too.
+    `diagonal`, that training or evaluation does, and evaluation does so by resampling alone, and
+    for maps of R_θ x by the corners that are cut off, but for the series `turning`. Noise that is
+    larger at some angles breaks H0 too.
 Sweeps `eval` and `eval_margin`
     One run per seed, seen from all angles: a smooth function of θ, whose neighbouring angles
     resemble each other and may not change places. Shuffling would only ask whether it is constant,
     which nothing is; shifting it round the circle or drawing other phases leaves its power at every
     period as it is. There is no valid test of a period, and p is NaN.
-Series `footprint`, model `baseline`
-    Computed from θ, images and masks without any chance: p is NaN.
+Series `chance`, and baselines but the map `random`
+    Computed from θ, images and masks without anything drawn: p is NaN.
 
 All is conditional on the items and the backbone: a small p is about other runs, not other images.
 """
@@ -39,6 +40,7 @@ from thetascope.analysis.waves import basis_of_waves, known_periods
 
 log = logging.getLogger(__name__)
 
+EXPLORATORY = "exploratory"  # rows that no declared question asks for
 TEST = ["period", "resolved", "p", "p_max", "p_any", "permutations"]
 
 
@@ -234,47 +236,43 @@ def interaction_tests(
     return curve_table(rows, [*names, *TEST, "n_angles", "n_datasets", "n_seeds"])
 
 
-def false_discovery(tests: pd.DataFrame, confirmatory: Mapping[str, Sequence]) -> pd.DataFrame:
-    """Correct p values for their number, confirmatory and exploratory rows apart.
+def false_discovery(
+    tests: pd.DataFrame, questions: Mapping[str, Mapping[str, Sequence]]
+) -> pd.DataFrame:
+    """Correct p values for their number, those of every question and all others apart.
 
     Benjamini & Hochberg (1995): of the rows with q ≤ 0.05, at most 5 % are expected to be false, if
     the tests are independent or positively dependent, as metrics of the same maps are.
-
-    What is declared must be there whatever is taken away of the null, so its p is the largest of
-    those that the curve's series have (an intersection–union test, Berger 1982). With the p of
-    `excess` alone, waves that subtracting the footprint makes would be rejections like any other,
-    and with each of them the bar that all others have to pass would be lower.
 
     Parameters
     ----------
     tests : DataFrame
         With a column `p`; rows where it is NaN are no tests and do not count.
-    confirmatory : mapping
-        Column → values: which rows were declared beforehand to be the question, such as
-        ``{"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}``.
+    questions : mapping
+        Name → column → values: which rows were declared beforehand to be this question, such as
+        ``{"training": {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}}``. A row
+        belongs to the first question that it fits.
 
     Returns
     -------
     DataFrame
-        `tests` with the columns `confirmatory` (bool) and `q`. `p` stays as it is.
+        `tests` with the columns `question`, `exploratory` for a row of none, and `q`.
 
     Raises
     ------
     KeyError
         If there is no such column.
     """
-    declared = np.ones(len(tests), dtype=bool)
-    for column, values in confirmatory.items():
-        declared &= tests[column].isin(values).to_numpy()
-    if not declared.any():
-        log.warning("no curve is what `analysis.confirmatory` declares: %s", dict(confirmatory))
-    q = np.full(len(tests), np.nan)
-    one_test = [column for column in tests if column not in ("series", "p", "p_max", "p_any")]
-    of_all_series = tests.groupby(one_test, dropna=False)["p"].transform(
-        "max"
-    )  # the footprint has none
-    p = tests["p"].mask(declared & tests["p"].notna(), of_all_series).to_numpy(np.float64)
-    for family in declared, ~declared:
-        tested = family & np.isfinite(p)
+    question = np.full(len(tests), EXPLORATORY, dtype=object)
+    for name, asked in questions.items():
+        declared = question == EXPLORATORY
+        for column, values in asked.items():
+            declared &= tests[column].isin(values).to_numpy()
+        if not declared.any():
+            log.warning("no curve is what `analysis.questions.%s` declares: %s", name, dict(asked))
+        question[declared] = name
+    p, q = tests["p"].to_numpy(np.float64), np.full(len(tests), np.nan)
+    for name in (EXPLORATORY, *questions):
+        tested = (question == name) & np.isfinite(p)
         q[tested] = stats.false_discovery_control(p[tested])
-    return tests.assign(confirmatory=declared, q=q)
+    return tests.assign(question=question, q=q)

@@ -129,7 +129,7 @@ def noise_table(scores: Sequence[Scores], periods: Sequence[float]) -> pd.DataFr
         `resolved`, `noise_amplitude` and `detectable_amplitude` (with probability 0.8 at level
         0.05), both from `seed_sd`, or `replicate_sd` where there is one seed, and the curve's
         counts. The amplitudes are NaN where a period is not resolved, where neither noise is known,
-        and where noise is not independent between angles (`eval`) or not there (`footprint`).
+        and where noise is not independent between angles (`eval`) or not there (`chance`).
     """
     rows = []
     for curve in curves(scores):

@@ -21,9 +21,10 @@ from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
 TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
-TYPES |= dict.fromkeys(("value", "null", "dice"), pa.float64())
+TYPES |= dict.fromkeys(("value", "chance", "own_cut", "dice"), pa.float64())
 PART_BYTES = 2**25  # of CSV files that are parsed at once
 
+MEASURES = ("value", "chance", "own_cut")
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
 Array = NDArray[np.float64]
@@ -133,12 +134,12 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     keys = [*ARM, "training", "angle", "seed", "item", "case"]
     scores = fixed.assign(metric="dice_class_" + fixed["label"].astype(str))
     if fixed["label"].nunique() > 1:
-        macro = fixed.groupby(keys)[["dice", "null"]].mean().reset_index()
+        macro = fixed.groupby(keys)[["dice", "chance"]].mean().reset_index()
         scores = pd.concat([scores, macro.assign(metric="dice_macro")])
     scores = scores.rename(columns={"dice": "value"})
     constants = {"model": "finetuned", "input": "original", "attribution": "segmentation"}
-    scores = scores.assign(eval_angle=scores["angle"], **constants)
-    return scores[[*keys, "eval_angle", *SCORE, "value", "null"]]
+    scores = scores.assign(eval_angle=scores["angle"], own_cut=np.nan, **constants)
+    return scores[[*keys, "eval_angle", *SCORE, *MEASURES]]
 
 
 # -- arranging -------------------------------------------------------------------------------------
@@ -155,19 +156,20 @@ class Scores:
     cells : list of tuple
         What a mean over items is taken for, such as (training, angle, eval_angle), sorted; None
         where there is no value.
-    value, null : ndarray
-        Float [cells, seeds, items], NaN where there is no score.
+    value, chance, own_cut : ndarray
+        Float [cells, seeds, items], NaN where there is no score; see `scoring.score_maps`.
     """
 
     key: dict[str, str]
     cells: list[tuple[Any, ...]]
     value: Array
-    null: Array
+    chance: Array
+    own_cut: Array
 
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "value", "null"]
+    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", *MEASURES]
     return arrange(stream_parquet(path, columns))
 
 
@@ -175,7 +177,7 @@ def arrange(
     parts: Iterable[pd.DataFrame],
     kind: Sequence[str] = (*ARM, *SCORE),
     cells: Sequence[str] = ANGLES,
-    columns: tuple[str, str] = ("value", "null"),
+    measures: Sequence[str] = MEASURES,
 ) -> list[Scores]:
     """Bring rows of scores into arrays, which take a tenth of the memory.
 
@@ -185,8 +187,8 @@ def arrange(
         Rows in any order, with the columns of the other arguments, `seed` and `item`.
     kind, cells : sequence of str
         Columns that tell scores apart, and their cells.
-    columns : tuple of str
-        Which are the value and its null.
+    measures : sequence of str
+        Columns of value, chance and own cut; the last may be missing.
 
     Raises
     ------
@@ -200,7 +202,7 @@ def arrange(
         number, keys = _combinations([codes[c] for c in kind])
         order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
         places = np.stack([codes[c] for c in (*cells, "seed", "item")])
-        numbers = part[list(columns)].to_numpy(np.float64)
+        numbers = part.reindex(columns=list(measures)).to_numpy(np.float64)
         for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
             found[key].append((places[:, rows], numbers[rows]))
     names = {column: list(codes) for column, codes in labels.items()}
@@ -236,7 +238,7 @@ def _combinations(
 def _dense(
     key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
 ) -> Scores:
-    """Scores of one kind from codes [cells' columns + seed + item, rows] and numbers [rows, 2]."""
+    """Scores of one kind from codes [cells' columns + seed + item, rows] and numbers [rows, 3]."""
     numbers = np.concatenate([numbers for _, numbers in parts])
     *cell, seed, item = np.concatenate([places for places, _ in parts], axis=1)
     position, cells = _ranks(cell, names[:-2])
@@ -247,9 +249,9 @@ def _dense(
         shape.append(len(present))
     if np.bincount(position).max() > 1:
         raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
-    arrays = np.full((2, np.prod(shape)), np.nan)
+    arrays = np.full((len(MEASURES), np.prod(shape)), np.nan)
     arrays[:, position] = numbers.T
-    return Scores(key, cells, *arrays.reshape(2, *shape))
+    return Scores(key, cells, *arrays.reshape(-1, *shape))
 
 
 def _ranks(

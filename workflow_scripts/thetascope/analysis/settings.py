@@ -58,8 +58,8 @@ class Analysis:
         Degrees; divisors of 360, each once.
     permutations : int
         Draws per test.
-    confirmatory : mapping of str to sequence
-        Column → values: which rows of the tests were declared to be the question.
+    questions : mapping of str to mapping
+        Name → column → values: which rows of the tests were declared to be this question.
     seed : int
         Of all draws.
     """
@@ -68,7 +68,7 @@ class Analysis:
     confidence: float
     periods: Sequence[float]
     permutations: int
-    confirmatory: Mapping[str, Sequence[Any]]
+    questions: Mapping[str, Mapping[str, Sequence[Any]]]
     seed: int
 
     @property

@@ -71,21 +71,24 @@ def benchmarks_table(
 
 
 def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> pd.DataFrame:
-    """Summarise scores and their nulls in every cell, whose names are in the columns `cells`."""
+    """Summarise scores in every cell, whose names are in the columns `cells`."""
     parts = []
     for one in scores:
         found = np.isfinite(one.value)
-        null = np.where(found, one.null, np.nan)  # so that excess is value − null
         summary = pd.DataFrame(one.cells, columns=cells).assign(**one.key)
-        summary["null"] = mean(null, axis=(1, 2))
+        for name, values in (("chance", one.chance), ("own_cut", one.own_cut)):
+            # over the items of value, so that excess and turning are differences of means
+            summary[name] = mean(np.where(found, values, np.nan), axis=(1, 2))
         for name, prefix, values in (
             ("value", "", one.value),
-            ("excess", "excess_", one.value - null),
+            ("excess", "excess_", one.value - one.chance),
+            ("turning", "turning_", one.value - one.own_cut),
         ):
-            draws = bootstrap_means(values, bootstrap)
             summary[name] = mean(values, axis=(1, 2))
-            low_and_high = interval(draws, bootstrap.confidence)
-            summary[f"{prefix}ci_low"], summary[f"{prefix}ci_high"] = low_and_high
+            low = high = np.full(len(values), np.nan)
+            if np.isfinite(values).any():  # a task has no own cut
+                low, high = interval(bootstrap_means(values, bootstrap), bootstrap.confidence)
+            summary[f"{prefix}ci_low"], summary[f"{prefix}ci_high"] = low, high
         summary["n_items"] = found.any(axis=1).sum(axis=1)
         summary["n_seeds"] = found.any(axis=2).sum(axis=1)
         parts.append(summary.astype({"angle": float}))
@@ -98,7 +101,7 @@ def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> 
 
 
 def dice_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
-    """Mean, interval and null of every metric, for every pair of angles.
+    """Mean, interval and chance of every metric, for every pair of angles.
 
     Parameters
     ----------
@@ -112,13 +115,15 @@ def dice_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
     DataFrame
         One row per data set, view, encoder, method, training, angle, eval_angle, model, input,
         attribution and metric, sorted by these: `value` (mean over items and seeds), `ci_low`,
-        `ci_high`, `null`, `excess` (value − null), `excess_ci_low`, `excess_ci_high`, `n_items`,
+        `ci_high`, `chance`, `excess` (value − chance), `excess_ci_low`, `excess_ci_high`,
+        `own_cut`, `turning` (value − own cut), `turning_ci_low`, `turning_ci_high`, `n_items`,
         `n_seeds`. Items without a score are left out; a row of only such has `n_items` 0, NaN, and
         a warning.
     """
     table = _table(scores, ANGLES, bootstrap)
-    excess = ["excess", "excess_ci_low", "excess_ci_high"]
-    measures = ["value", "ci_low", "ci_high", "null", *excess, "n_items", "n_seeds"]
+    measures = ["value", "ci_low", "ci_high"]
+    measures += ["chance", "excess", "excess_ci_low", "excess_ci_high"]
+    measures += ["own_cut", "turning", "turning_ci_low", "turning_ci_high", "n_items", "n_seeds"]
     keys = ARM + ANGLES + SCORE
     return table.sort_values(keys, ignore_index=True)[keys + measures]
 
@@ -137,10 +142,10 @@ def segmentation_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataF
     -------
     DataFrame
         One row per data set, view, encoder, method, training, angle and label, sorted by these:
-        `value`, `ci_low`, `ci_high`, `null` (Dice of predicting the label everywhere), `n_items`,
+        `value`, `ci_low`, `ci_high`, `chance` (what as many pixels anywhere can expect), `n_items`,
         `n_seeds`. Items without a score are left out, as in `dice_table`.
     """
     cells = ["training", "angle", "label"]
-    scores = arrange([per_item], ARM, cells, ("dice", "null"))
-    measures = ["value", "ci_low", "ci_high", "null", "n_items", "n_seeds"]
+    scores = arrange([per_item], ARM, cells, ("dice", "chance", "own_cut"))
+    measures = ["value", "ci_low", "ci_high", "chance", "n_items", "n_seeds"]
     return _table(scores, cells, bootstrap)[ARM + cells + measures]

@@ -116,9 +116,11 @@ def resolve(config: Mapping[str, Any]) -> Config:
         With one line per problem: key, value, remedy.
     """
     resolved: Config = _read_text(config)
-    for section in ("datasets", "views"):  # mappings to which an overlay adds
-        if isinstance(resolved.get(section), Mapping):
-            resolved[section] = {k: v for k, v in resolved[section].items() if v is not None}
+    analysis = resolved.get("analysis")
+    # mappings to which an overlay adds
+    for place, section in ((resolved, "datasets"), (resolved, "views"), (analysis, "questions")):
+        if isinstance(place, dict) and isinstance(place.get(section), Mapping):
+            place[section] = {k: v for k, v in place[section].items() if v is not None}
     errors = sorted(_validator().iter_errors(resolved), key=lambda error: [*map(str, error.path)])
     problems = [line for error in errors for line in _explain(error)]
     problems += _not_finite(resolved)

@@ -73,12 +73,16 @@ def split(config: Config) -> Iterator[str]:
 
 
 def analysis(config: Config) -> Iterator[str]:
-    """Periods that do not come round to themselves, and angles that are none."""
-    for angle in config["analysis"]["confirmatory"].get("held_angle", []):
-        try:
-            angles.label(angle)
-        except UserError:
-            yield f"analysis.confirmatory.held_angle: {angle}: must be in steps of 0.1; change it"
+    """Periods that do not come round to themselves, angles that are none, a name that is taken."""
+    for name, asked in config["analysis"]["questions"].items():
+        if name == "exploratory":
+            yield f"analysis.questions.{name}: means all other rows; choose another name"
+        for angle in asked.get("held_angle", []):
+            try:
+                angles.label(angle)
+            except UserError:
+                key = f"analysis.questions.{name}.held_angle"
+                yield f"{key}: {angle}: must be in steps of 0.1; change it"
     broken = [p for p in config["analysis"]["periods"] if not angles.divides_circle(p)]
     if broken:
         yield f"analysis.periods: {broken}: each period must divide 360; choose another"

@@ -15,6 +15,7 @@ from thetascope.files import read_record
 from thetascope.vocabulary import ARM
 
 GPU_RULES = ("pretrain", "finetune", "saliency")
+CHECKPOINT = ".pt"  # what `keep: results` does not keep
 SAMPLE = 10  # measured jobs that are looked at per group
 GROUP = ["rule", *ARM]
 
@@ -39,6 +40,11 @@ class Job:
     benchmark: Path
     outputs: list[Path]
     params: dict[str, Any]
+
+    @property
+    def kept(self) -> list[Path]:
+        """Results that stay with `keep: results`."""
+        return [path for path in self.outputs if path.suffix != CHECKPOINT]
 
 
 def stage_jobs(
@@ -78,16 +84,17 @@ def stage_jobs(
         )
 
 
-def _measured(job: Job) -> tuple[float, int] | None:
-    """Seconds and bytes of a job, if it ran with the settings it would run with now."""
+def _measured(job: Job) -> tuple[float, float, int] | None:
+    """Seconds, bytes and bytes without checkpoints, if it ran with the settings of now."""
     try:
-        seconds = float(pd.read_csv(job.benchmark, sep="\t")["s"].mean())
-        size = sum(path.stat().st_size for path in job.outputs)
+        took = pd.read_csv(job.benchmark, sep="\t").iloc[0]
+        seconds, size = float(took["s"]), float(took["bytes"])
+        kept = sum(path.stat().st_size for path in job.kept)
         params = read_record(job.outputs[0])["params"]
     except (OSError, KeyError, ValueError):  # never run, or deleted since
         return None
     current = json.loads(json.dumps(job.params))
-    return (seconds, size) if {k: params.get(k) for k in current} == current else None
+    return (seconds, size, kept) if {k: params.get(k) for k in current} == current else None
 
 
 def estimate(jobs: Iterable[Job]) -> pd.DataFrame:
@@ -102,19 +109,19 @@ def estimate(jobs: Iterable[Job]) -> pd.DataFrame:
     -------
     DataFrame
         One row per group: `rule`, `dataset`, `view`, `encoder`, `method`, `jobs`, `done` (those
-        whose results are there), `seconds` and `bytes` (mean of one job; NaN if none has been
-        measured with the present settings).
+        whose results are there, but for checkpoints), `seconds`, `bytes` and `kept` (bytes without
+        checkpoints), means of one job; NaN if none has been measured with the present settings.
     """
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.group, []).append(job)
     rows = []
     for group, members in groups.items():
-        there = [job for job in members if all(path.exists() for path in job.outputs)]
+        there = [job for job in members if all(path.exists() for path in job.kept)]
         found = [m for m in map(_measured, there[:SAMPLE]) if m]
-        seconds, size = np.mean(found, axis=0) if found else (np.nan, np.nan)
-        rows.append((*group, len(members), len(there), seconds, size))
-    return pd.DataFrame(rows, columns=[*GROUP, "jobs", "done", "seconds", "bytes"])
+        means = np.mean(found, axis=0) if found else [np.nan] * 3
+        rows.append((*group, len(members), len(there), *means))
+    return pd.DataFrame(rows, columns=[*GROUP, "jobs", "done", "seconds", "bytes", "kept"])
 
 
 def report(table: pd.DataFrame) -> str:
@@ -123,18 +130,28 @@ def report(table: pd.DataFrame) -> str:
         hours=table["jobs"] * table["seconds"] / 3600,
         to_do=(table["jobs"] - table["done"]) * table["seconds"] / 3600,
         disk=table["jobs"] * table["bytes"] / 1e9,
+        results=table["jobs"] * table["kept"] / 1e9,
     )
-    sums = table.groupby("rule", sort=False)[["jobs", "done", "hours", "to_do", "disk"]].sum()
+    columns = ["jobs", "done", "hours", "to_do", "disk", "results"]
+    sums = table.groupby("rule", sort=False)[columns].sum()
     on_gpu = sums[sums.index.isin(GPU_RULES)].sum()
-    lines = [f"{'rule':<10}{'jobs':>9}{'done':>9}{'hours':>12}{'still to do':>13}{'disk, GB':>11}"]
+    lines = [
+        f"{'rule':<10}{'jobs':>9}{'done':>9}{'hours':>12}{'still to do':>13}"
+        f"{'GB, keep all':>15}{'GB, results':>14}"
+    ]
     for rule, row in [*sums.iterrows(), ("all", sums.sum())]:
         lines.append(
             f"{rule:<10}{row['jobs']:>9.0f}{row['done']:>9.0f}{row['hours']:>12.2f}"
-            f"{row['to_do']:>13.2f}{row['disk']:>11.3f}"
+            f"{row['to_do']:>13.2f}{row['disk']:>15.3f}{row['results']:>14.3f}"
         )
     lines.append(
         f"GPU-hours: {on_gpu['hours']:.2f}, of which still to do {on_gpu['to_do']:.2f} "
         f"({', '.join(GPU_RULES)}), as long as jobs take on the device that ran them"
+    )
+    of_a_run = (table["bytes"] - table["kept"]).groupby([table[key] for key in ARM]).sum().max()
+    lines.append(
+        f"`keep: results` takes up to {of_a_run / 1e9:.3f} GB more for each run under way, whose "
+        "checkpoints are still needed: about as many runs as jobs at a time"
     )
     unknown = table[table["seconds"].isna()]
     if len(unknown):

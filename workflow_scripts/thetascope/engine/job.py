@@ -76,6 +76,8 @@ def job(snakemake: Any) -> Iterator[None]:
         "cpu_time": _cpu_time(),
         "cpu_start": begun,
         "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        # for `estimate`, who may find that checkpoints are gone
+        "bytes": sum(Path(file).stat().st_size for file in snakemake.output),
     }
     with atomic(Path("benchmarks", *path.parts[1:]).with_suffix(".tsv")) as temporary:
         numbers = (f"{value:.2f}" for value in took.values())

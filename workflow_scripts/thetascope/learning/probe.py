@@ -70,8 +70,8 @@ def pair_probe(
     Returns
     -------
     DataFrame
-        Scores as `metrics.score_maps` gives them: the share of each test item's two pairs, the true
-        and the false one, that is recognised, beside the `null` of 0.5, a coin.
+        Scores as `scoring.score_maps` gives them: the share of each test item's two pairs, the true
+        and the false one, that is recognised, beside `chance`, 0.5.
     """
     encoder.eval()
     fitted, judged = (
@@ -98,6 +98,7 @@ def pair_probe(
             "attribution": "probe",
             "metric": "probe_accuracy",
             "value": right.cpu(),
-            "null": 0.5,
+            "chance": 0.5,
+            "own_cut": float("nan"),
         }
     )

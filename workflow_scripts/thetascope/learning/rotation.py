@@ -152,8 +152,7 @@ class View:
 
         Where views are matched, resampled as `align` does with those of the second view.
         """
-        kept = rotate(maps[:, None], 0.0, self.interpolation, via=self._via(degrees))[:, 0]
-        return kept * self.valid(maps, 0.0).to(maps)
+        return self._moved(maps, 0.0, self._via(degrees)) * self.valid(maps, 0.0).to(maps)
 
     def align(self, maps: Tensor, degrees: float) -> Tensor:
         """Bring maps of the second view back onto the first: float [N, S, S] ≥ 0 → [N, S, S].
@@ -161,14 +160,17 @@ class View:
         Pixels that the second view could not see are 0.
         """
         turn = 0.0 if self.sham else -degrees
-        back = rotate(maps[:, None], turn, self.interpolation, via=self._via(turn))[:, 0]
-        return back * self.valid(maps, degrees).to(maps)
+        return self._moved(maps, turn, self._via(turn)) * self.valid(maps, degrees).to(maps)
+
+    def _moved(self, maps: Tensor, degrees: float, via: float) -> Tensor:
+        """Turn maps [N, S, S]; a mirrored border, so that no pixel at the edge is half black."""
+        return rotate(maps[:, None], degrees, self.interpolation, "reflection", via=via)[:, 0]
 
     def valid(self, images: Tensor, degrees: float) -> Tensor:
         """Which pixels of the first view's frame the second view shows: bool [S, S].
 
         This is the footprint of the canvas rotated there and back; it depends on θ alone, whatever
-        the images hold, and is what the footprint null scores.
+        the images hold. Maps are scored within it.
         """
         if self.canvas == "disc":
             return self._disc(images).to(images.device)

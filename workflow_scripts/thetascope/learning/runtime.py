@@ -92,6 +92,14 @@ def generator(*parts: object) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(*parts))
 
 
+def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """Return what draws on this device: on a CPU the generator itself, else one that it seeds."""
+    if device.type == "cpu":
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
+
+
 def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
     """Copy an array to the device, dtype and shape unchanged."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)

@@ -172,9 +172,11 @@ def item_dice(predictions: Tensor, masks: Tensor, classes: int) -> Tensor:
 
 
 @torch.no_grad()
-def predict(model: UNet, images: Images, rows: Tensor, batch_size: int) -> Tensor:
-    """Labels of images [N, C, S, S] in rows [B], in evaluation mode: uint8 [B, S, S]."""
+def predict(model: UNet, images: Images, batch_size: int, rows: Tensor | None = None) -> Tensor:
+    """Labels of images, or of rows [N] of them, in evaluation mode: uint8 [N, S, S]."""
     model.eval()
+    if rows is None:
+        rows = torch.arange(len(images), device=images.device)
     return torch.cat([model(images[r]).argmax(dim=1).byte() for r in rows.split(batch_size)])
 
 
@@ -248,7 +250,7 @@ def finetune(
         # a remainder of one item cannot be batch-normalised at the deepest, 1 by 1 level
         batches = order[: len(order) // batch_size * batch_size].split(batch_size)
         losses = [step(images[batch], masks[batch]) for batch in batches]
-        predictions = predict(model, images, held_out, batch_size)
+        predictions = predict(model, images, batch_size, held_out)
         dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
         log.info(
@@ -274,7 +276,7 @@ def finetune(
 def segmentation_scores(
     model: UNet, images: Images, masks: Tensor, items: pd.DataFrame, batch_size: int
 ) -> pd.DataFrame:
-    """Score the segmentation of each item and class beside the null of calling all foreground.
+    """Score the segmentation of each item and class, beside chance.
 
     Parameters
     ----------
@@ -290,16 +292,16 @@ def segmentation_scores(
     Returns
     -------
     DataFrame
-        Columns `item`, `case`, `label`, `dice`, `null` (Dice of predicting the class at every
-        pixel); both are NaN by `item_dice`'s rule.
+        Columns `item`, `case`, `label`, `dice`, `chance` (what as many pixels as were predicted can
+        expect anywhere in the picture, see `scoring.chance`); both are NaN by `item_dice`'s rule.
     """
     classes = model.classifier.out_channels
     rows = torch.tensor(list(items.index), device=images.device)
-    masks = masks[rows]
-    dice = item_dice(predict(model, images, rows, batch_size), masks, classes)
+    masks, predictions = masks[rows], predict(model, images, batch_size, rows)
+    dice = item_dice(predictions, masks, classes)
     tables = []
     for label in range(1, classes):
-        everywhere = item_dice(torch.full_like(masks, label), masks, classes)[:, label - 1]
+        found, true = ((m == label).float().mean(dim=(1, 2)) for m in (predictions, masks))
         tables.append(
             pd.DataFrame(
                 {
@@ -307,7 +309,9 @@ def segmentation_scores(
                     "case": items["case"].to_numpy(),
                     "label": label,
                     "dice": dice[:, label - 1].cpu(),
-                    "null": everywhere.cpu(),
+                    "chance": torch.where(
+                        true > 0, 2 * found * true / (found + true), torch.nan
+                    ).cpu(),
                 }
             )
         )

@@ -33,32 +33,32 @@ class Stored:
 
     Attributes
     ----------
-    images : Tensor
+    stored : Tensor
         Uint8 [N, C, S, S], or float in [0, 1].
     view : callable
         What is made of a float batch [B, C, S, S], each image by itself.
     """
 
-    images: Tensor
+    stored: Tensor
     view: Callable[[Tensor], Tensor]
 
     @property
     def device(self) -> torch.device:
         """Where they are."""
-        return self.images.device
+        return self.stored.device
 
     def __len__(self) -> int:
         """N."""
-        return len(self.images)
+        return len(self.stored)
 
     def __getitem__(self, rows: Tensor | Sequence[int]) -> Tensor:
         """Float [B, C, S, S] of rows [B]."""
-        batch = self.images[rows]
+        batch = self.stored[rows]
         return self.view(batch.float() / 255 if batch.dtype == torch.uint8 else batch)
 
     def kept(self, limit: float = KEPT) -> Images:
         """All of them made once and for all, if that takes no more than `limit` bytes."""
-        if self.images.numel() * 4 > limit:
+        if self.stored.numel() * 4 > limit:
             return self
         parts = torch.arange(len(self), device=self.device).split(PART)
         return torch.cat([self[rows] for rows in parts])

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 from skimage.measure import find_contours
 
+from thetascope.analysis.reliability import KIND
 from thetascope.analysis.verdict import finding
 from thetascope.angles import FIXED
 from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz
 from thetascope.report.figures.panels import key_of, rows_of, sweep
-from thetascope.report.figures.pictures import example
+from thetascope.report.figures.pictures import example, marked_pixels
 from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE
-from thetascope.saliency.metrics import binarise_area, dice
 from thetascope.vocabulary import ARM
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
@@ -39,9 +39,11 @@ NAMES = {
     "model": MODELS | {"baseline": "No network"},
     "attribution": {
         "smoothgrad": "SmoothGrad",
-        "gradient": "Gradient",
         "sobel": "Edges of the image (Sobel)",
+        "hog": "Energy of oriented gradients (HoG)",
         "centre": "Gaussian about the centre",
+        "random": "Random, knows nothing",
+        "footprint": "All pixels that the view shows",
         "segmentation": "Segmentation, no map",
         "probe": "Linear probe, no map",
     },
@@ -57,19 +59,11 @@ NAMES = {
         "insertion": "Insertion",
     },
 }
-# what the null of an attribution or metric is, if not the footprint
-NULLS = {
-    "segmentation": "everything this label",
-    "probe": "tossing a coin",
-    "equivariance": "maps of edges",
-    "similarity_rank": "map of edges",
-    "similarity_ssim": "map of edges",
-    "deletion": "pixels in the footprint's order",
-    "insertion": "pixels in the footprint's order",
-}
 
 
-def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+def curves(
+    scores: pd.DataFrame, verdicts: pd.DataFrame, reliability: pd.DataFrame
+) -> list[dict[str, Any]]:
     """Arrange the scores as curves over θ.
 
     Parameters
@@ -78,23 +72,27 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]
         `tables.dice_table`, of all data sets.
     verdicts : DataFrame
         `verdict.verdict_table`.
+    reliability : DataFrame
+        `reliability.reliability_table`.
 
     Returns
     -------
     list of dict
-        One per curve and input, with its keys, the lists `theta`, `value`, `low`, `high`, `null`,
-        `items`, `seeds` (None for NaN), its `meaning` (what θ is), the `finding` of the verdict, if
-        any, and `trained`: `theta`, or `none` or `random` for curves to compare with.
+        One per curve and input, with its keys, the lists `theta`, `value`, `low`, `high`, `chance`,
+        `own_cut`, `items`, `seeds` (None for NaN), its `meaning` (what θ is), the `reliability` of
+        its maps and the `finding` of the verdict, if any, and `trained`: `theta`, or `none` or
+        `random` for curves to compare with.
     """
     key = [*CURVE, "input"]
     series = []
+    reliabilities = reliability.set_index(KIND)["reliability"].dropna().round(2).to_dict()
     # apart, since a segmentation has no angle of evaluation but its own
     for (dataset, _), rows in scores.groupby(["dataset", "attribution"]):
         shown, swept = sweep(rows)
         tested = rows_of(verdicts, dataset=dataset, **key_of(swept))
         findings: dict[tuple[Any, ...], list[str]] = defaultdict(list)
         for _, row in tested.iterrows():
-            findings[tuple(row[key])].append(f"{row['series']}: {finding(row)}")
+            findings[tuple(row[key])].append(f"{row['question']}: {finding(row)}")
         # encoders that no θ was trained for, at the angle at which each point was evaluated
         others = rows[(rows["training"] != FIXED) & (rows["training"] != swept.training)]
         others = others.merge(shown[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle")
@@ -105,6 +103,7 @@ def curves(scores: pd.DataFrame, verdicts: pd.DataFrame) -> list[dict[str, Any]]
             one = dict(zip([*key, "trained"], names, strict=True))
             if one["trained"] == "theta":
                 one["finding"] = " ".join(findings[names[:-1]]) or None
+            one["reliability"] = reliabilities.get(tuple(one[column] for column in KIND))
             series.append(one | _columns(part) | {"meaning": swept.meaning})
     return sorted(series, key=_rank)
 
@@ -113,7 +112,7 @@ def _columns(part: pd.DataFrame) -> dict[str, list[Any]]:
     """Numbers of a curve as JSON can hold them."""
     names = {
         **{"theta": "theta", "value": "value", "ci_low": "low", "ci_high": "high"},
-        **{"null": "null", "n_items": "items", "n_seeds": "seeds"},
+        **{"chance": "chance", "own_cut": "own_cut", "n_items": "items", "n_seeds": "seeds"},
     }
     numbers = part[list(names)].rename(columns=names).round(4).astype(object)
     numbers = numbers.where(numbers.notna(), None)
@@ -170,7 +169,7 @@ def panels(
                 "angles": [],
             }
         maps = {
-            key: _maps(arrays[key][shown], mask)
+            key: _maps(arrays[key][shown], mask, arrays[f"valid.{key.split('.')[1]}"])
             for key in arrays
             if key.count(".") == 2 and key.split(".")[1] in INPUTS
         }
@@ -178,15 +177,17 @@ def panels(
     return found
 
 
-def _maps(saliency: NDArray[np.floating], mask: NDArray[np.bool_]) -> dict[str, Any]:
+def _maps(
+    saliency: NDArray[np.floating], mask: NDArray[np.bool_], valid: NDArray[np.bool_]
+) -> dict[str, Any]:
     """Draw one map, brightest from its 99th percentile, and the pixels that it marks."""
-    marked = binarise_area(saliency, int(mask.sum()))
+    marked, score = marked_pixels(saliency, mask, valid)
     brightest = np.quantile(saliency, 0.99) or 1
     levels = (255 * np.clip(saliency / brightest, 0, 1)).astype(np.uint8)
     return {
         "map": _data_uri(levels[None], "magma"),
         "marked": _data_uri(marked[None].astype(np.uint8) * 255, "gray"),
-        "dice": round(dice(marked, mask), 4),
+        "dice": round(score, 4),
     }
 
 
@@ -226,7 +227,7 @@ def page(data: Mapping[str, Any]) -> str:
         If there is a NaN in the data, which is no JSON.
     """
     colours = COLOURS | {"outline": OUTLINE}
-    every = {"fields": CURVE, "names": NAMES, "nulls": NULLS, "colours": colours, **data}
+    every = {"fields": CURVE, "names": NAMES, "colours": colours, **data}
     # within a script, `</script>` or `<!--` in a name would end or hide what follows
     text = json.dumps(every, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     template = TEMPLATE.read_text(encoding="utf-8")

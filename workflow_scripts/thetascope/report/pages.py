@@ -74,16 +74,16 @@ def table_page(table: pd.DataFrame, title: str, made_by: Mapping[str, Any]) -> s
     Parameters
     ----------
     table : DataFrame
-        Of any kind; rows whose column `confirmatory` says no are left out.
+        Of any kind; rows whose column `question` says exploratory are left out.
     title : str
         What the table is.
     made_by : mapping
         As `files.record` makes it.
     """
     body = f"<h1>{escape(title)}</h1>"
-    if "confirmatory" in table:
+    if "question" in table:
         body += "<p>The declared tests; the file holds the exploratory ones too.</p>"
-        table = table[table["confirmatory"].astype(bool)].drop(columns="confirmatory")
+        table = table[table["question"] != "exploratory"]
     return _page(title, body + table_html(table), made_by)
 
 

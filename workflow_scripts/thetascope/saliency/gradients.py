@@ -16,6 +16,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from thetascope.errors import UserError
+from thetascope.learning import runtime
+from thetascope.learning.encoders import memory_format
 
 Objective = Callable[..., Tensor]
 Model = TypeVar("Model", bound=nn.Module)
@@ -30,14 +32,18 @@ def smoothgrad(
     generator: Generator,
     noise_scale: str = "range",
     times_input: bool = False,
+    given: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, ...]:
     """SmoothGrad maps of an objective, one for each of its inputs, from one backward pass for all.
+
+    Each half of the samples makes a map of its own too: how well the two agree tells how much of
+    the whole map is noise (see `reliability`).
 
     Parameters
     ----------
     objective : callable
-        Takes batches shaped like `inputs` and returns one scalar per row, [N]; the model behind it
-        must be in evaluation mode, so that rows do not depend on each other.
+        Takes batches shaped like `inputs`, then like `given`, and returns one scalar per row, [N];
+        the model behind it must be in evaluation mode, so that rows do not depend on each other.
     inputs : tuple of Tensor
         Float, each [N, C, S, S].
     samples : int
@@ -47,43 +53,55 @@ def smoothgrad(
     chunk_size : int
         Rows per pass; bounds the memory and changes nothing else.
     generator : Generator
-        Draws the noise on the CPU, item by item, independently for each input.
+        Draws the noise item by item, independently for each input. A GPU has a generator of its
+        own, seeded from this one, so that its noise is another than the CPU's.
     noise_scale : {"range", "inverse_range"}
         With `inverse_range` σ = `noise_level` / (max − min), and no noise for a constant item: what
         the first paper's public notebook computes.
     times_input : bool
         Multiply the mean gradient by the item.
+    given : tuple of Tensor
+        What the objective needs of every item beside the inputs, [N, ...]: the same for all of its
+        noisy copies.
 
     Returns
     -------
     tuple of Tensor
-        Absolute value of the mean gradient, maximum over channels: float [N, S, S] each.
+        For each input float [3, N, S, S]: the map of all samples, of the first half and of the
+        second, which is NaN if there is one sample. A map is the absolute value of the mean
+        gradient, maximum over channels.
     """
     ranges = [(x.amax((1, 2, 3)) - x.amin((1, 2, 3)))[:, None, None, None, None] for x in inputs]
     if noise_scale == "inverse_range":
         ranges = [torch.where(r > 0, 1 / r, 0) for r in ranges]
+    device = inputs[0].device
+    drawn = runtime.on_device(generator, device)
+    halves = torch.arange(samples).tensor_split(2)
+    sizes = [len(half) for half in halves]
     maps: list[list[Tensor]] = [[] for _ in inputs]
-    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // samples)):
-        clean = [x[rows, None].expand(-1, samples, -1, -1, -1) for x in inputs]
+    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // sizes[0])):
         # drawn item by item, so that the grouping of rows does not change the noise of any
         noise = [
-            torch.stack([torch.randn(samples, *x.shape[1:], generator=generator) for x in inputs])
+            [torch.randn(samples, *x.shape[1:], generator=drawn, device=device) for x in inputs]
             for _ in rows
         ]
         noisy = [
-            c + torch.stack([item[i] for item in noise]).to(c) * noise_level * r[rows]
-            for i, (c, r) in enumerate(zip(clean, ranges, strict=True))
+            x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows]
+            for x, r, of_input in zip(inputs, ranges, zip(*noise, strict=True), strict=True)
         ]
-        sums = [torch.zeros_like(x[rows]) for x in inputs]
-        for part in zip(*(x.split(chunk_size, dim=1) for x in noisy), strict=True):
-            flat = tuple(p.flatten(0, 1).requires_grad_() for p in part)
-            gradients = torch.autograd.grad(objective(*flat).sum(), flat)
-            for total, gradient, p in zip(sums, gradients, part, strict=True):
-                total += gradient.view(p.shape).sum(dim=1)
-        for i, (total, x) in enumerate(zip(sums, inputs, strict=True)):
-            relevance = total / samples * (x[rows] if times_input else 1)
-            maps[i].append(relevance.abs().amax(dim=1))
-    return tuple(torch.cat(m) for m in maps)
+        sums = [torch.zeros_like(x[rows]).expand(2, -1, -1, -1, -1).clone() for x in inputs]
+        for half, columns in enumerate(halves):
+            for part in columns.split(chunk_size) if len(columns) else ():
+                copies = tuple(n[:, part].flatten(0, 1).requires_grad_() for n in noisy)
+                same = (g[rows].repeat_interleave(len(part), dim=0) for g in given)
+                gradients = torch.autograd.grad(objective(*copies, *same).sum(), copies)
+                for total, gradient in zip(sums, gradients, strict=True):
+                    total[half] += gradient.unflatten(0, (len(rows), len(part))).sum(dim=1)
+        for found, total, x in zip(maps, sums, inputs, strict=True):
+            means = [total.sum(dim=0) / samples, *(total[i] / sizes[i] for i in (0, 1))]
+            relevance = torch.stack(means) * (x[rows] if times_input else 1)
+            found.append(relevance.abs().amax(dim=2))
+    return tuple(torch.cat(found, dim=1) for found in maps)
 
 
 def folded(model: Model, images: Tensor) -> Model:
@@ -102,7 +120,7 @@ def folded(model: Model, images: Tensor) -> Model:
         convolution. What another layer comes before, or nothing at all, stays as it is.
     """
     model = copy.deepcopy(model.eval()).requires_grad_(False)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(memory_format=memory_format(model, images.device))
     convolved: dict[nn.Conv2d, Tensor] = {}
     pairs: dict[nn.Module, nn.Conv2d] = {}
 

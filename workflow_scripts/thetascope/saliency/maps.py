@@ -5,41 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Generator, Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from thetascope.learning import runtime
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
-from thetascope.learning.segmentation import UNet
-from thetascope.saliency.baselines import BASELINES
+from thetascope.learning.segmentation import UNet, predict
+from thetascope.saliency.baselines import blur, centre, hog, random, sobel
 from thetascope.saliency.gradients import Objective, folded, guided, smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
-Maps = dict[tuple[str, str], tuple[Tensor, ...]]  # (model, attribution) → that of x and that of y
+MODELS = ("pretrained", "finetuned")
 
-
-@dataclass(frozen=True)
-class Blur:
-    """Smoothing by a Gaussian.
-
-    Attributes
-    ----------
-    size : int
-        Taps per side, odd.
-    sigma : float
-        Standard deviation in pixels.
-    """
-
-    size: int
-    sigma: float
+# model → its maps of x and of y: of a network float [3, N, S, S], see `smoothgrad`
+Maps = dict[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -48,10 +33,15 @@ class Saliency:
 
     Attributes
     ----------
-    samples, noise_level, noise_scale, times_input, chunk_size
+    samples, noise_level : mapping
+        Of each of `MODELS`; as for `smoothgrad`.
+    noise_scale, times_input, chunk_size
         As for `smoothgrad`.
-    blur : Blur or None
-        Smoothing of all maps, before they are turned back.
+    logit_over : {"predicted", "all"}
+        Over which pixels the fine-tuned model's foreground logit is averaged.
+    blur : float
+        Standard deviation of the Gaussian that smooths all maps before they are turned back, as a
+        share of the image's side; 0 for none.
     unaligned : bool
         Also give the map of R_θ x as it is, not turned back.
     guided : bool
@@ -65,11 +55,12 @@ class Saliency:
         Test items to map at most.
     """
 
-    samples: int
-    noise_level: float
+    samples: Mapping[str, int]
+    noise_level: Mapping[str, float]
     noise_scale: str
     times_input: bool
-    blur: Blur | None
+    logit_over: str
+    blur: float
     unaligned: bool
     guided: bool
     randomise: Sequence[int]
@@ -79,14 +70,14 @@ class Saliency:
 
     @classmethod
     def of_section(cls, section: Mapping[str, Any]) -> Saliency:
-        """Read the configuration's section."""
-        blur = section["blur"]
-        return cls(**{**section, "blur": Blur(**blur) if blur else None})
-
-
-def _blur(maps: Tensor, blur: Blur | None) -> Tensor:
-    """Smooth maps [N, S, S]."""
-    return gaussian_blur(maps, [blur.size] * 2, [blur.sigma] * 2) if blur else maps
+        """Read the configuration's section, where one number may stand for both models."""
+        per_model = {
+            key: section[key]
+            if isinstance(section[key], Mapping)
+            else dict.fromkeys(MODELS, section[key])
+            for key in ("samples", "noise_level")
+        }
+        return cls(**{**section, **per_model})
 
 
 def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
@@ -107,7 +98,11 @@ def saliency_maps(
     settings: Saliency,
     generator: Generator,
 ) -> dict[str, np.ndarray]:
-    """SmoothGrad and plain gradient of both models, and the baselines, for x and for R_θ x.
+    """SmoothGrad maps of both models, and the baselines, for x and for R_θ x.
+
+    The fine-tuned model's scalar is taken over the pixels that it calls foreground in the clean
+    picture, of x and of R_θ x each its own. Where it finds none, or with `logit_over: all`, it is
+    taken over all pixels.
 
     Parameters
     ----------
@@ -128,16 +123,18 @@ def saliency_maps(
     Returns
     -------
     dict of str to ndarray
-        `{model}.{input}.{attribution}` float32 [N, S, S] for the models pretrained and finetuned
-        (attributions smoothgrad and gradient) and baseline (`BASELINES`), inputs original and
-        rotated (the map of R_θ x, rotated back), all in the frame of the first view; and
-        `valid.{input}` bool [S, S], the pixels that this input shows. Outside them the
-        map is 0. The setting `unaligned` adds that input: the map of R_θ x as it is, not
-        rotated back; `randomise` adds the models `pretrained-random-{percent}` and
-        `finetuned-random-{percent}`, see `randomised`; `deletion` adds to those of pretrained and
-        finetuned `{model}.{input}.{attribution}.deletion` and `.insertion` [2, N], of x (in its
-        pair with R_θ x) in the order of the map and, as the null, of the footprint; see
-        `deletion_insertion`.
+        - `{model}.{input}.{attribution}` float32 [N, S, S], in the frame of the first view. Models
+          are pretrained and finetuned (attribution smoothgrad) and baseline (sobel, centre, hog,
+          random); inputs are original and rotated, the map of R_θ x turned back. The setting
+          `unaligned` adds that input, the map of R_θ x as it is; `randomise` adds the models
+          `{model}-random-{percent}`, see `randomised`, whose scalar is that of the intact model.
+        - `{model}.{input}.smoothgrad.split_half` float32 [N], the correlation of its two halves.
+        - `valid.{input}` bool [S, S], the pixels that this input shows. Outside them maps are 0.
+        - `predicted.{input}` float32 [N], the share of the pixels of that picture that the
+          fine-tuned model calls foreground.
+        - `deletion` adds `{model}.{input}.smoothgrad.deletion` and `.insertion` [2, N] of
+          pretrained and finetuned: of x (in its pair with R_θ x) in the order of the map and, for
+          chance, in random order of the shown pixels; see `deletion_insertion`.
     """
     x, y = view.original(images, degrees), view.rotated(images, degrees)
     arrays = {
@@ -146,66 +143,95 @@ def saliency_maps(
     }
     if settings.unaligned:
         arrays["valid.unaligned"] = view.shown(images, degrees)
-    maps: Maps = {("baseline", name): (draw(x), draw(y)) for name, draw in BASELINES.items()}
+    found = [predict(unet, z, settings.chunk_size) > 0 for z in (x, y)]
+    for input_, where in zip(("original", "rotated"), found, strict=True):
+        arrays[f"predicted.{input_}"] = where.float().mean(dim=(1, 2))
+    everywhere = settings.logit_over == "all"
+    pixels_x, pixels_y = (w | everywhere | ~w.any(dim=(1, 2), keepdim=True) for w in found)
+
     models = {"": (encoder, unet)}
     for percent in settings.randomise:
         # a random state of its own: it leaves the maps of all other models as they are
         shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
         options = (percent, torch.cat([x, y]), shuffle)
         models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
-    for suffix, pretrained_and_finetuned in models.items():
+    maps: Maps = {}
+    for suffix, networks in models.items():
         same_noise = generator.clone_state()
-        found = _model_maps(*pretrained_and_finetuned, x, y, settings, same_noise)
-        maps |= {(model + suffix, kind): pair for (model, kind), pair in found.items()}
-    for (model, kind), pair in maps.items():
-        original, rotated = (_blur(m, settings.blur) for m in pair)
-        arrays[f"{model}.original.{kind}"] = view.settle(original, degrees)
-        arrays[f"{model}.rotated.{kind}"] = view.align(rotated, degrees)
+        of_networks = _network_maps(*networks, (x, y), (pixels_x, pixels_y), settings, same_noise)
+        maps |= {f"{name}{suffix}": pair for name, pair in of_networks.items()}
+
+    def place(name: str, of_x: Tensor, of_y: Tensor) -> None:
+        """Put maps [K, N, S, S] into the first view's frame; of three, keep the first."""
+        settled = {
+            "original": view.settle(of_x.flatten(0, 1), degrees),
+            "rotated": view.align(of_y.flatten(0, 1), degrees),
+        }
         if settings.unaligned:
-            shown = arrays["valid.unaligned"].to(rotated)
-            arrays[f"{model}.unaligned.{kind}"] = rotated * shown
+            settled["unaligned"] = of_y.flatten(0, 1) * arrays["valid.unaligned"].to(of_y)
+        for input_, flat in settled.items():
+            model, attribution = name.split(".")
+            whole, *halves = flat.unflatten(0, of_x.shape[:2])
+            key = f"{model}.{input_}.{attribution}"
+            arrays[key] = whole
+            if halves:
+                shown = arrays[f"valid.{input_}"]
+                arrays[f"{key}.split_half"] = correlation(*(h[:, shown] for h in halves))
+
+    sigma = settings.blur * x.shape[-1]
+    for model, pair in maps.items():
+        of_x, of_y = (blur(m.flatten(0, 1), sigma).view_as(m) for m in pair)
+        place(f"{model}.smoothgrad", of_x, of_y)
+    for name, draw in {"sobel": sobel, "centre": centre, "hog": hog}.items():
+        place(f"baseline.{name}", *(blur(draw(z), sigma)[None] for z in (x, y)))
+    noise = runtime.generator(generator.initial_seed(), "random")
+    place("baseline.random", *(random(z, sigma, noise)[None] for z in (x, y)))
+
     if settings.deletion:
         objectives = {
             "pretrained": (pair_cosine(encoder), (x, y)),
-            "finetuned": (foreground_logit(unet), (x,)),
+            "finetuned": (foreground_logit(unet), (x, pixels_x)),
         }
         order = runtime.generator(generator.initial_seed(), "deletion")
         arrays |= _areas(objectives, arrays, settings, order)
     return {key: array.cpu().numpy() for key, array in arrays.items()}
 
 
-def _model_maps(
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson's correlation of maps [N, pixels] → [N]; NaN where one is constant."""
+    a, b = (m - m.mean(dim=1, keepdim=True) for m in (a, b))
+    return (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1))
+
+
+def _network_maps(
     encoder: Encoder,
     unet: UNet,
-    x: Tensor,
-    y: Tensor,
+    views: tuple[Tensor, Tensor],
+    pixels: tuple[Tensor, Tensor],
     settings: Saliency,
     generator: Generator,
 ) -> Maps:
-    """SmoothGrad and plain gradient of both models, float [N, S, S] each."""
-    kinds = {"smoothgrad": (settings.samples, settings.noise_level), "gradient": (1, 0.0)}
+    """SmoothGrad maps of both models; `pixels` are those that the fine-tuned scalar is over."""
+    x, y = views
     encoder, unet = folded(encoder, x), folded(unet, x)
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
-    models = nn.ModuleList([encoder, unet])
-    maps: Maps = {}
-    with guided(models) if settings.guided else nullcontext():
-        for kind, (samples, noise_level) in kinds.items():
-            gradients = partial(
-                smoothgrad,
-                samples=samples,
-                noise_level=noise_level,
-                chunk_size=settings.chunk_size,
-                generator=generator,
-                noise_scale=settings.noise_scale,
-                times_input=settings.times_input,
-            )
-            maps["pretrained", kind] = gradients(cosine, (x, y))
-            if noise_level == 0 and torch.equal(x, y):
-                # the cosine of equal views is at its maximum: what is not 0 here is rounding
-                maps["pretrained", kind] = tuple(map(torch.zeros_like, (x[:, 0], y[:, 0])))
-            of_x, of_y = (gradients(logit, (z,))[0] for z in (x, y))
-            maps["finetuned", kind] = (of_x, of_y)
-    return maps
+
+    def gradients(model: str, objective: Objective, inputs: tuple, given: tuple = ()) -> tuple:
+        samples, noise_level = settings.samples[model], settings.noise_level[model]
+        options = (settings.noise_scale, settings.times_input, given)
+        noise = samples, noise_level, settings.chunk_size, generator
+        return smoothgrad(objective, inputs, *noise, *options)
+
+    with guided(nn.ModuleList([encoder, unet])) if settings.guided else nullcontext():
+        pretrained = gradients("pretrained", cosine, views)
+        of_x, of_y = (
+            gradients("finetuned", logit, (z,), (where,))[0]
+            for z, where in zip(views, pixels, strict=True)
+        )
+    if settings.noise_level["pretrained"] == 0 and torch.equal(x, y):
+        # the cosine of equal views is at its maximum: what is not 0 here is rounding
+        pretrained = tuple(map(torch.zeros_like, pretrained))
+    return {"pretrained": pretrained, "finetuned": (of_x, of_y)}
 
 
 def _areas(
@@ -214,25 +240,24 @@ def _areas(
     settings: Saliency,
     generator: Generator,
 ) -> dict[str, Tensor]:
-    """Deletion and insertion by every map of these models, with that by the footprint: [2, N]."""
+    """Deletion and insertion by every map of these models, with that in random order: [2, N]."""
     areas = {}
     for model, (objective, inputs) in objectives.items():
         for input_ in ("original", "rotated"):
-            place = f"{model}.{input_}"
-            maps = {key: array for key, array in arrays.items() if key.startswith(f"{place}.")}
+            key = f"{model}.{input_}.smoothgrad"
+            # all shown pixels are equal in it, and equals go in random order
             footprint = arrays[f"valid.{input_}"].float().expand(len(inputs[0]), -1, -1)
-            found = {
-                key: deletion_insertion(
+            of_map, at_random = (
+                deletion_insertion(
                     objective,
                     inputs,
-                    array,
+                    maps,
                     settings.deletion,
                     settings.chunk_size,
                     generator.clone_state(),
                 )
-                for key, array in {place: footprint, **maps}.items()
-            }
-            for key in maps:
-                for name, area in found[key].items():
-                    areas[f"{key}.{name}"] = torch.stack([area, found[place][name]])
+                for maps in (arrays[key], footprint)
+            )
+            for name, area in of_map.items():
+                areas[f"{key}.{name}"] = torch.stack([area, at_random[name]])
     return areas

@@ -1,19 +1,19 @@
 """Scoring of saliency maps against ground-truth masks.
 
-A map is an array [S, S], finite and ≥ 0; a mask is bool [S, S]. A larger value claims more
-relevance. What holds for every metric:
+A map holds finite values ≥ 0, a mask is bool, both of one shape; a larger value claims more
+relevance. Maps are scored on the pixels that their picture shows, and nothing else counts: what the
+view has cut away can be neither found nor missed. What holds for every metric:
 
-- An empty or full mask leaves nothing to find: all metrics are NaN.
+- A mask that has none or all of these pixels leaves nothing to find: all metrics are NaN.
 - A map that is 0 everywhere claims nothing: all metrics are NaN. In any other, pixels whose map is
   0 are never foreground.
-- A map that is constant where it is not 0 (the footprint null) is binarised to exactly the pixels
-  where it is not 0, by every rule.
+- A map that is constant where it is not 0 is binarised to exactly the pixels where it is not 0, by
+  every rule.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 from skimage.metrics import structural_similarity
 
-from thetascope.errors import UserError
-
 Map = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-Metric = Callable[[Map, Map, Mask], float]
-Compared = tuple[list[float], list[float]]  # values and nulls, one per item
 
 METRICS = (
     "dice_otsu",
@@ -38,8 +34,6 @@ METRICS = (
     "relevance_mass",
     "pointing_game",
 )
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def overlap(a: Mask, b: Mask) -> float:
 
 
 def binarise_otsu(saliency: Map) -> Mask:
-    """Foreground by Otsu's threshold (1979) over the whole canvas, 256 bins."""
+    """Foreground by Otsu's threshold (1979) over all pixels, 256 bins."""
     # float64, since 256 bins do not fit between float32 values that nearly agree
     threshold = threshold_otsu(saliency.astype(np.float64))
     return (saliency >= threshold) & (saliency > 0)
@@ -89,7 +83,7 @@ def binarise_area(saliency: Map, area: int) -> Mask:
 
 
 def binarise_quantile(saliency: Map, quantile: float) -> Mask:
-    """Foreground as the values above this quantile of the canvas: 0.9 marks its top tenth."""
+    """Foreground as the values above this quantile of the map: 0.9 marks its top tenth."""
     return binarise_area(saliency, round((1 - quantile) * saliency.size))
 
 
@@ -157,54 +151,14 @@ def ssim(a: Map, b: Map, where: Mask) -> float:
     return float(structural_similarity(*scaled, data_range=1, full=True)[1][where].mean())
 
 
-def compare(saliency: Mapping[str, NDArray], key: str) -> dict[str, Compared]:
-    """What tells of maps without a mask: other maps of the same items, and the model itself.
-
-    Parameters
-    ----------
-    saliency : mapping
-        As for `score_maps`.
-    key : str
-        `{model}.{input}.{attribution}`.
-
-    Returns
-    -------
-    dict
-        Metric → values and nulls of the n items, over the pixels that the input shows:
-
-        - `equivariance`, for the input `rotated`: rank correlation with the map of x. Its
-          null is the same of the Sobel map, which differs by canvas and interpolation alone.
-        - `similarity_rank`, `similarity_ssim`, for randomised models: with the map of the intact
-          model. The null is how similar the Sobel map is to that one: a model that has lost what it
-          learnt should do no better.
-        - `deletion`, `insertion`, if `saliency` has them; the null is the footprint's.
-    """
-    model, input_, name = key.split(".")
-    intact, randomised, _ = model.partition("-random-")
-    where = saliency[f"valid.{input_}"]
-    edges = f"baseline.{input_}.sobel"
-
-    def measure(metric: Metric, reference: str, reference_of_edges: str) -> Compared:
-        maps, null = (
-            [metric(a, b, where) for a, b in zip(saliency[m], saliency[r], strict=True)]
-            for m, r in ((key, reference), (edges, reference_of_edges))
-        )
-        return maps, null
-
-    found = {}
-    if input_ == "rotated":
-        of_x = f"{model}.original.{name}", "baseline.original.sobel"
-        found["equivariance"] = measure(rank_correlation, *of_x)
-    if randomised:
-        reference = f"{intact}.{input_}.{name}"
-        found["similarity_rank"] = measure(rank_correlation, reference, reference)
-        found["similarity_ssim"] = measure(ssim, reference, reference)
-    for area in ("deletion", "insertion"):
-        if f"{key}.{area}" in saliency:
-            claims = saliency[key].any(axis=(1, 2))
-            of_map, of_footprint = np.where(claims, saliency[f"{key}.{area}"], np.nan).tolist()
-            found[area] = of_map, of_footprint
-    return found
+def binarised(saliency: Map, mask: Mask, settings: Scoring) -> dict[str, Mask]:
+    """Foreground of a map by every rule, that of `area` as large as the mask."""
+    return {
+        "otsu": binarise_otsu(saliency),
+        "area": binarise_area(saliency, int(mask.sum())),
+        "quantile": binarise_quantile(saliency, settings.quantile),
+        "positive": saliency > 0,
+    }
 
 
 def score(saliency: Map, mask: Mask, settings: Scoring) -> dict[str, float]:
@@ -213,9 +167,9 @@ def score(saliency: Map, mask: Mask, settings: Scoring) -> dict[str, float]:
     Parameters
     ----------
     saliency : ndarray
-        Float [S, S], finite and ≥ 0.
+        Float, finite and ≥ 0: the map on the pixels to score.
     mask : ndarray
-        Bool [S, S].
+        Bool, of the same shape.
     settings : Scoring
         Which quantile, and what more.
 
@@ -227,74 +181,9 @@ def score(saliency: Map, mask: Mask, settings: Scoring) -> dict[str, float]:
     names = [*METRICS, *settings.extra_metrics]
     if not mask.any() or mask.all() or not saliency.any():
         return dict.fromkeys(names, np.nan)
-    binarised = {
-        "otsu": binarise_otsu(saliency),
-        "area": binarise_area(saliency, int(mask.sum())),
-        "quantile": binarise_quantile(saliency, settings.quantile),
-        "positive": saliency > 0,
-    }
-    scores = {f"dice_{name}": dice(foreground, mask) for name, foreground in binarised.items()}
-    scores |= {f"overlap_{name}": overlap(found, mask) for name, found in binarised.items()}
+    found = binarised(saliency, mask, settings)
+    scores = {f"dice_{name}": dice(foreground, mask) for name, foreground in found.items()}
+    scores |= {f"overlap_{name}": overlap(foreground, mask) for name, foreground in found.items()}
     for metric in (auroc, auprc, relevance_mass, pointing_game):
         scores[metric.__name__] = metric(saliency, mask)
     return {name: scores[name] for name in names}
-
-
-def score_maps(
-    saliency: Mapping[str, NDArray],
-    ids: Sequence[str],
-    cases: Sequence[str],
-    settings: Scoring,
-) -> pd.DataFrame:
-    """Score all maps of one evaluation, each beside the footprint null.
-
-    Parameters
-    ----------
-    saliency : mapping
-        The contents of a `saliency.npz`: `{model}.{input}.{attribution}` float [n, S, S],
-        `valid.{input}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
-    ids, cases : sequence of str
-        Of the n items.
-    settings : Scoring
-        As for `score`.
-
-    Returns
-    -------
-    DataFrame
-        Long format: `item`, `case`, `model`, `input`, `attribution`, `metric`, `value`, and `null`,
-        the same metric of the map that is 1 on the valid pixels and 0 elsewhere, or for the metrics
-        of `compare` what is said there.
-
-    Raises
-    ------
-    UserError
-        If a map holds a value that is negative or not finite; names the item.
-    """
-    masks = saliency["masks"] > 0
-    if undefined := int((masks.all((1, 2)) | ~masks.any((1, 2))).sum()):
-        log.warning("%d of %d items have an empty or full mask: no score", undefined, len(masks))
-    nulls: dict[str, list[dict[str, float]]] = {}
-    rows = []
-    for key in (key for key in saliency if key.count(".") == 2):
-        model, input_, name = key.split(".")
-        maps, compared = saliency[key], compare(saliency, key)
-        if zero := int((~maps.any(axis=(1, 2))).sum()):
-            log.info("%d of %d maps %s are zero everywhere: no score", zero, len(maps), key)
-        if input_ not in nulls:
-            footprint = saliency[f"valid.{input_}"].astype(np.float32)
-            nulls[input_] = [score(footprint, mask, settings) for mask in masks]
-        for i, (item, case, values, mask, null) in enumerate(
-            zip(ids, cases, maps, masks, nulls[input_], strict=True)
-        ):
-            if not (np.isfinite(values).all() and values.min() >= 0):
-                raise UserError(
-                    f"saliency map {key} of item {item} holds values that are negative or not "
-                    "finite; the model has probably diverged: check its losses and lower `lr`"
-                )
-            scores = score(values, mask, settings)
-            both = {metric: (value, null[metric]) for metric, value in scores.items()}
-            both |= {metric: (own[i], edges[i]) for metric, (own, edges) in compared.items()}
-            for metric, pair in both.items():
-                rows.append((item, case, model, input_, name, metric, *pair))
-    columns = ["item", "case", "model", "input", "attribution", "metric", "value", "null"]
-    return pd.DataFrame(rows, columns=columns)

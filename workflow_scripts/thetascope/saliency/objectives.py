@@ -16,13 +16,17 @@ def pair_cosine(encoder: Encoder) -> Objective:
 
 
 def foreground_logit(model: UNet) -> Objective:
-    """Scalar of the fine-tuned model: mean foreground logit over pixels, [N, C, S, S] → [N].
+    """Scalar of the fine-tuned model: mean foreground logit over some pixels.
 
-    With several foreground classes it is the log of the odds that a pixel is any of them.
+    Images [N, C, S, S] and bool [N, S, S], which pixels of each → [N]. Over the pixels that the
+    model calls foreground it is the scalar of Seg-Grad-CAM (Vinogradova et al. 2020, arXiv
+    2002.11434). With several foreground classes the logit is the log of the odds that a pixel is
+    any of them.
     """
 
-    def scalar(x: Tensor) -> Tensor:
+    def scalar(x: Tensor, where: Tensor) -> Tensor:
         logits = model(x)
-        return (logits[:, 1:].logsumexp(dim=1) - logits[:, 0]).mean(dim=(1, 2))
+        odds = logits[:, 1:].logsumexp(dim=1) - logits[:, 0]
+        return (odds * where).sum(dim=(1, 2)) / where.sum(dim=(1, 2))
 
     return scalar

@@ -68,7 +68,8 @@ def deletion_insertion(
     objective : callable
         As for `smoothgrad`.
     inputs : tuple of Tensor
-        Float, each [N, C, S, S]; only the first is changed.
+        What the objective takes, [N, ...] each; only the first, the pictures float [N, C, S, S], is
+        changed.
     maps : Tensor
         Float [N, S, S].
     steps : int
@@ -99,7 +100,7 @@ def deletion_insertion(
         for i in range(len(x)):
             pictures = torch.where(rank[i] < done, end[i], start[i])
             parts = [
-                objective(part, *(o[i].expand_as(part) for o in others))
+                objective(part, *(o[i].expand(len(part), *o[i].shape) for o in others))
                 for part in pictures.split(chunk_size)
             ]
             curves.append(torch.cat(parts))

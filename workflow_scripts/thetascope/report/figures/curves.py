@@ -1,4 +1,4 @@
-"""Curves over θ: a metric beside its null, on a line and round the circle."""
+"""Curves over θ: a metric beside chance, on a line and round the circle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ from thetascope.report.figures.style import (
 POLAR = ["dice_area", "auroc"]
 CURVES = {(model, ATTRIBUTION): name for model, name in MODELS.items()} | {
     ("baseline", "sobel"): "No network: Sobel",
+    ("baseline", "hog"): "No network: HoG",
     ("baseline", "centre"): "No network: centre",
+    ("baseline", "random"): "No network: random",
 }
 # told apart without colour too, and where one lies upon the other
 LOOKS = {
@@ -89,17 +91,27 @@ def draw_curves(
         # the edge shows the interval of an angle that has no neighbour
         axes.fill_between("theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8)
         axes.plot("theta", "value", data=curve, label=name, **look)
-        null = {"c": colour, "lw": 1, "ls": DASHES[input_], "marker": "_"}
-        axes.plot("theta", "null", data=curve, label=f"{name}: footprint null", **null)
+        _draw_references(axes, curve, input_, name)
         if len(reference):
             axes.fill_between("theta", "ci_low", "ci_high", data=reference, fc="0.5", alpha=0.15)
             without = f"{name}: no self-supervision"
             axes.plot("theta", "value", ":", data=reference, c=colour, label=without)
 
 
+def _draw_references(axes: Axes, curve: pd.DataFrame, input_: str, name: str) -> None:
+    """Draw what chance gives, and the own cut where there is one."""
+    look = {"c": COLOURS[input_], "lw": 1}
+    axes.plot("theta", "chance", data=curve, label=f"{name}: chance", ls=DASHES[input_], **look)
+    if curve["own_cut"].notna().any():
+        label = "map of x, cut to the same pixels"
+        axes.plot("theta", "own_cut", data=curve, label=label, ls=(0, (6, 2, 1, 2)), **look)
+
+
 @in_style
-def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) -> Figure:
-    """Draw the metrics of one data set over θ, each beside its footprint null and noise floor.
+def oscillation_figure(
+    table: pd.DataFrame, noise: pd.DataFrame, reliability: pd.DataFrame, confidence: float
+) -> Figure:
+    """Draw the metrics of one data set over θ, each beside chance, own cut and noise floor.
 
     Small multiples: a column for each of `METRICS`, on one scale; a row for each model and baseline
     map, in every arm (view, encoder, method) of the experiment. Bands are the intervals of the
@@ -112,6 +124,8 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
         Rows of `dice.csv` (see `tables.dice_table`), of one data set.
     noise : DataFrame
         Rows of `noise.csv` (see `planner.noise_table`), of the same data set.
+    reliability : DataFrame
+        Rows of `reliability.csv` (see `reliability.reliability_table`), likewise.
     confidence : float
         Of the intervals in the table, for example 0.95.
     """
@@ -131,7 +145,9 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
         for axes, metric in zip(row, METRICS, strict=True):
             key = dict(zip(IN_SET, arm, strict=True), model=model, attribution=name, metric=metric)
             draw_curves(axes, *(rows_of(part, **key) for part in (curves, untrained, floors)))
-        row[0].set_ylabel(row_label(CURVES[model, name], arm, arms))
+        del key["metric"]
+        label = CURVES[model, name] + _reliabilities(rows_of(reliability, **key))
+        row[0].set_ylabel(row_label(label, arm, arms))
     for axes, title in zip(grid[0], METRICS.values(), strict=True):
         axes.set_title(title)
     for axes in grid[-1]:
@@ -142,6 +158,13 @@ def oscillation_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: flo
     )
     legend(figure)
     return figure
+
+
+def _reliabilities(rows: pd.DataFrame) -> str:
+    """Say how reliable the maps of x and of R_θ x are, on a line of its own; nothing if unknown."""
+    of_input = rows.set_index("input")["reliability"].reindex(list(INPUTS)).dropna()
+    found = ", ".join(f"{value:.2f}" for value in of_input)
+    return f"\nreliability {found}" if found else ""
 
 
 def _round_the_circle(curve: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.integer]]:
@@ -156,14 +179,14 @@ def _round_the_circle(curve: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int
         curve = pd.concat([curve, curve[:1].assign(theta=first + 360)])
     theta = curve["theta"].to_numpy()
     steps = np.union1d(np.arange(first, theta[-1]), theta)
-    columns = ("value", "ci_low", "ci_high", "null")
+    columns = ("value", "ci_low", "ci_high", "chance", "own_cut")
     fine = pd.DataFrame({name: np.interp(steps, theta, curve[name]) for name in columns})
     return fine.assign(theta=np.deg2rad(steps)), np.searchsorted(steps, theta)
 
 
 @in_style
 def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) -> Figure:
-    """Draw Dice and AUROC of one data set round the circle, each beside its null and noise floor.
+    """Draw Dice and AUROC of one data set round the circle, beside chance, own cut, noise floor.
 
     Parameters
     ----------
@@ -195,8 +218,7 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
                     "theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8
                 )
                 axes.plot("theta", "value", data=curve, label=name, markevery=marks, **look)
-                null = {"c": colour, "lw": 1, "ls": DASHES[input_]}
-                axes.plot("theta", "null", data=curve, label=f"{name}: footprint null", **null)
+                _draw_references(axes, curve, input_, name)
             axes.set_ylim(0)
             axes.yaxis.set_major_locator(MaxNLocator(4))
             for text in axes.get_yticklabels():

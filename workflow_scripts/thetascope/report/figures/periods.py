@@ -27,6 +27,7 @@ from thetascope.report.figures.style import (
     legend,
 )
 
+SERIES = {"original": "excess", "rotated": "turning"}  # what is asked of the maps of an input
 NO_PERIOD = (
     f"These angles resolve no period. A curve over θ takes scores at {MIN_ANGLES} angles or more,\n"
     "and a period has to be longer than twice the largest step between neighbours round the circle."
@@ -35,7 +36,9 @@ NO_PERIOD = (
 
 @in_style
 def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: float) -> Figure:
-    """Draw how much of a curve's power lies at each period, after subtracting the footprint null.
+    """Draw how much of a curve's power lies at each period.
+
+    Of maps of x that is the score over chance, of maps of R_θ x the score over the own cut.
 
     Parameters
     ----------
@@ -48,10 +51,12 @@ def periodogram_figure(table: pd.DataFrame, scores: pd.DataFrame, confidence: fl
         Of the thresholds in the table, for example 0.95.
     """
     curves, swept = sweep(scores)
-    table = rows_of(table, attribution=ATTRIBUTION, series="excess", **key_of(swept))
+    table = rows_of(table, attribution=ATTRIBUTION, **key_of(swept))
+    table = table[table["series"] == table["input"].map(SERIES)]
     table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
     arms = arms_of(curves)
-    title = f"{title_of(scores, arms)}: at which periods? Dice and AUROC less the footprint null"
+    title = f"{title_of(scores, arms)}: at which periods?\n"
+    title += "Scores of maps of x over chance, of $R_θ x$ over the own cut"
     if table.empty:
         figure = Figure((11, 1.8))
         figure.suptitle(title)

@@ -106,6 +106,20 @@ def pairs_figure(
     return figure
 
 
+def marked_pixels(
+    saliency: NDArray[np.floating], mask: NDArray[np.bool_], shown: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], float]:
+    """Highest pixels of a map, as many as the mask has, and their Dice; of the shown pixels alone.
+
+    All [S, S].
+    """
+    inside = mask[shown]
+    highest = binarise_area(saliency[shown], int(inside.sum()))
+    marked = np.zeros_like(mask)
+    marked[shown] = highest
+    return marked, dice(highest, inside)
+
+
 def of_attribution(saliency: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
     """Maps of one attribution among the arrays of a `saliency.npz`: {model}.{input} → maps."""
     ending = f".{name}"
@@ -146,7 +160,8 @@ def example(
 def saliency_figure(
     image: NDArray[np.uint8],
     mask: NDArray[np.integer],
-    maps: Mapping[float, Mapping[str, NDArray[np.floating]]],
+    maps: Mapping[float, Mapping[str, NDArray[Any]]],
+    reliability: Mapping[str, float],
     title: str,
 ) -> Figure:
     """Show one item's maps at a few angles: what the models look at, and what is scored.
@@ -162,7 +177,9 @@ def saliency_figure(
     mask : ndarray
         Labels [S, S], foreground > 0; neither empty nor full.
     maps : mapping
-        θ in degrees → {model}.{input} → float [S, S] ≥ 0.
+        θ in degrees → {model}.{input} → float [S, S] ≥ 0, and valid.{input} → bool [S, S].
+    reliability : mapping
+        {model}.{input} → reliability of these maps.
     title : str
         Of the figure: what is shown.
     """
@@ -175,13 +192,14 @@ def saliency_figure(
         _frame(axes)
     for (model, input_), row in zip(rows, grid, strict=True):
         row[0].imshow(_picture(image), "gray", vmin=0, vmax=255)
-        row[0].set_ylabel(f"{MODELS[model]}\n{INPUTS[input_]}")
+        label = f"{MODELS[model]}\n{INPUTS[input_]}"
+        row[0].set_ylabel(f"{label}\nreliability {reliability[f'{model}.{input_}']:.2f}")
         for i, of_angle in enumerate(maps.values()):
             saliency = of_angle[f"{model}.{input_}"]
-            marked = binarise_area(saliency, int(foreground.sum()))
+            marked, score = marked_pixels(saliency, foreground, of_angle[f"valid.{input_}"])
             row[2 * i + 1].imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
             row[2 * i + 2].imshow(marked, "gray", vmin=0, vmax=1.5)
-            row[2 * i + 2].set_xlabel(f"Dice {dice(marked, foreground):.2f}", labelpad=2)
+            row[2 * i + 2].set_xlabel(f"Dice {score:.2f}", labelpad=2)
         for axes in row[::2]:
             axes.contour(foreground, [0.5], colors=OUTLINE, linewidths=1)
     grid[0, 0].set_title("image and mask")

@@ -1,0 +1,57 @@
+"""How much of a saliency map would come out again with other noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from thetascope.analysis.bootstrap import bootstrap_means, interval, mean
+from thetascope.analysis.scores import Array, arrange
+from thetascope.analysis.settings import Bootstrap
+from thetascope.vocabulary import ARM
+
+KIND = [*ARM, "model", "input", "attribution"]
+MEASURES = ["split_half", "split_half_ci_low", "split_half_ci_high"]
+MEASURES += ["reliability", "reliability_ci_low", "reliability_ci_high"]
+COUNTS = ["n_maps", "n_no_foreground", "n_items"]
+
+NOISE = 0.5  # a map of a lower reliability is mostly noise
+
+
+def spearman_brown(split_half: Array) -> Array:
+    """Reliability of a whole from the correlation of its halves: 2 r / (1 + r).
+
+    The correlation that two wholes would have (Spearman 1910, Brown 1910).
+    """
+    return 2 * split_half / (1 + split_half)
+
+
+def reliability_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
+    """Reliability of the maps of every model, over all angles and seeds.
+
+    Parameters
+    ----------
+    per_item : DataFrame
+        All rows, as `scores.per_item` merges them from `reliability.csv` files.
+    bootstrap : Bootstrap
+        Of the intervals, over items.
+
+    Returns
+    -------
+    DataFrame
+        One row per data set, view, encoder, method, model, input and attribution, sorted by these:
+        `split_half` (mean correlation of the maps of either half of the noise), `reliability` of
+        the whole map, each with `_ci_low` and `_ci_high`; `n_maps` that have a correlation,
+        `n_no_foreground` (maps of the fine-tuned model that are of all pixels, since it finds no
+        foreground) and `n_items`.
+    """
+    rows = []
+    for one in arrange([per_item], KIND, measures=("split_half", "predicted", "none")):
+        of_items = mean(one.value, axis=(0, 1))[None, None]
+        r = mean(of_items, axis=(1, 2))[0]
+        low, high = interval(bootstrap_means(of_items, bootstrap), bootstrap.confidence)
+        split_half = np.array([r, low[0], high[0]])
+        counts = np.isfinite(one.value).sum(), (one.chance == 0).sum(), one.value.shape[2]
+        measures = dict(zip(MEASURES, [*split_half, *spearman_brown(split_half)], strict=True))
+        rows.append(one.key | measures | dict(zip(COUNTS, counts, strict=True)))
+    return pd.DataFrame(rows, columns=[*KIND, *MEASURES, *COUNTS])
