@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--pictures", type=int, default=700, help="of the profiled stages")
     parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
-    parser.add_argument("--seconds", type=float, default=12, help="in which runs are counted")
+    parser.add_argument("--seconds", type=float, default=8, help="in which runs are counted")
     # what a process of its own does for this bench
     parser.add_argument("--first-use", metavar="ENCODER", help=argparse.SUPPRESS)
     parser.add_argument("--count-runs", action="store_true", help=argparse.SUPPRESS)
@@ -91,14 +91,12 @@ class Run:
 
     def finetune(self, epochs):
         """Fine-tune a U-Net on a copy of the encoder."""
-        section = self.config["finetune"] | {"epochs": epochs, "patience": epochs}
-        settings, split, drawn = Finetune(**section), self.count // 8, torch.Generator()
+        section, split = self.config["finetune"] | {"epochs": epochs}, self.count // 8
+        settings, drawn = Finetune(**section | {"patience": epochs}), torch.Generator()
         self.unet = build_unet(copy.deepcopy(self.encoder), 2, settings, drawn)
-        images, parts = (
-            Stored(self.images, PLAIN.original),
-            (range(split, self.count), range(split)),
-        )
-        finetune(self.unet, images.kept(), self.masks, *parts, settings, drawn)
+        images, masks = Stored(self.images, PLAIN.original), (self.images[:, 0] > 127).byte()
+        parts = range(split, self.count), range(split)
+        finetune(self.unet, images.kept(), masks, *parts, settings, drawn)
 
     def saliency(self, _):
         """Map what both look at."""
@@ -188,6 +186,8 @@ def kernel_shares(run, epochs):
 def many_stored(run):
     """Print what a step takes, and memory, where pictures are kept as bytes only."""
     device, batch = run.device, run.settings.batch_size
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     learner = Learner(run.new_encoder(), "moco", run.settings, torch.Generator(), device)
     pairs = pairs_of(run.images, ANGLE, PLAIN, torch.Generator())
     step, rows = captured(learner.step, device), torch.randperm(run.count, device=device)[:batch]

@@ -78,13 +78,40 @@ def share(page, colour):
     return (np.abs(picture - 255 * np.array(to_rgb(colour))).max(axis=-1) < 12).mean()
 
 
-def test_both_curves_and_their_nulls_are_drawn_in_their_colours(opened, finished):
+def test_both_curves_and_what_stands_beside_them_are_drawn_in_their_colours(opened, finished):
     for input_ in style.INPUTS:
         assert share(opened, style.COLOURS[input_]) > 0.001
         curve = rows(finished, input=input_)["value"]
         assert drawn(opened)[list(style.INPUTS).index(input_)] == curve.round(4).tolist()
-    assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 2
-    expect(opened.locator("#legend")).to_contain_text("the footprint alone")
+    lines = opened.evaluate("document.getElementById('plot').data")
+    dashed = {
+        (line["line"]["dash"], line["line"]["color"]): line["y"]
+        for line in lines
+        if "dash" in line.get("line", {})
+    }
+    for input_, dash, column in (
+        *((name, "dash", "chance") for name in style.INPUTS),
+        ("rotated", "dashdot", "own_cut"),
+    ):
+        expected = rows(finished, input=input_)[column].round(4).tolist()
+        assert dashed.pop((dash, style.COLOURS[input_])) == expected
+    assert not dashed
+    assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 3
+    entries = opened.locator("#legend li").all_text_contents()
+    beside = ["chance", "map of the original image, cut to the same pixels"]
+    assert [text.strip() for text in entries][2:4] == beside
+
+
+def test_the_reliability_of_the_maps_is_told(opened, finished):
+    table = read_table(finished.folder / "results/tables/reliability.csv")
+    for model in "pretrained", "finetuned":
+        opened.select_option("#model", model)
+        of_model = table[table["model"] == model].set_index("input")["reliability"]
+        first, second = (f"{of_model[name]:.2f}" for name in style.INPUTS)
+        said = f"original image {first}; rotated image, turned back {second}."
+        expect(opened.locator("#meaning")).to_contain_text(f"Reliability of the maps: {said}")
+    opened.select_option("#model", "baseline")
+    expect(opened.locator("#meaning")).not_to_contain_text("Reliability")
 
 
 def test_choosing_shows_another_curve(opened, finished):
@@ -101,25 +128,30 @@ def test_only_what_there_is_can_be_chosen(opened):
     opened.select_option("#model", "baseline")
     assert opened.locator("#attribution option").all_text_contents() == [
         "Edges of the image (Sobel)",
+        "Energy of oriented gradients (HoG)",
         "Gaussian about the centre",
+        "Random, knows nothing",
+        "All pixels that the view shows",
     ]
     opened.select_option("#model", "finetuned")
     opened.select_option("#attribution", "segmentation")
     assert opened.locator("#metric option").all_text_contents() == ["dice_class_1"]
     expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
     assert opened.locator("#pictures img").count() == 0
-    expect(opened.locator("#spoken")).to_contain_text("everything this label alone")
+    expect(opened.locator("#spoken")).to_contain_text("; chance 0.")
+    expect(opened.locator("#legend")).not_to_contain_text("cut to the same pixels")
 
 
 def test_an_untrained_encoder_and_edges_can_be_compared(opened):
-    lines = opened.locator("#plot .js-line")  # for each image: outline of the band, value, null
-    expect(lines).to_have_count(2 * 3)
+    # for each image outline of the band, value and chance; an own cut
+    lines = opened.locator("#plot .js-line")
+    expect(lines).to_have_count(2 * 3 + 1)
     for name in ("No self-supervision", "No network: edges of the image"):
         opened.select_option("#compare", label=name)
-        expect(lines).to_have_count(2 * 4)
+        expect(lines).to_have_count(2 * 4 + 1)
         expect(opened.locator("#legend")).to_contain_text(name.lower())
     opened.select_option("#compare", label="nothing")
-    expect(lines).to_have_count(2 * 3)
+    expect(lines).to_have_count(2 * 3 + 1)
 
 
 def test_hovering_tells_value_interval_items_and_seeds(opened, finished):
@@ -149,8 +181,9 @@ def test_a_click_shows_the_maps_of_that_angle(opened, finished):
         images = np.load(finished.folder / "results/data/ihc/images.npy")
         shown, _, mask = example(arrays, images, "zero")
         for input_, caption in zip(style.INPUTS, (2, 5), strict=True):
-            saliency = arrays[f"pretrained.{input_}.smoothgrad"][shown]
-            overlap = dice(binarise_area(saliency, int(mask.sum())), mask)
+            valid = arrays[f"valid.{input_}"]
+            saliency, inside = arrays[f"pretrained.{input_}.smoothgrad"][shown][valid], mask[valid]
+            overlap = dice(binarise_area(saliency, int(inside.sum())), inside)
             told = opened.locator("figcaption").nth(caption)
             expect(told).to_have_text(f"Marked: Dice {overlap:.3f}")
 

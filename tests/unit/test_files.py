@@ -117,7 +117,7 @@ def test_columns_come_back_with_the_types_that_they_had(tmp_path):
         seed=[0, 12],
         n_items=[3, 4],
         period=[360.0, 90.0],
-        confirmatory=[True, False],
+        resolved=[True, False],
         p=[0.5, np.nan],
         note=pd.Series([None, "x"], dtype=str),
     )

@@ -69,15 +69,24 @@ def test_an_encoder(fresh):
 
 
 def test_a_metric(fresh):
+    """With the chance that a simulation of random maps gives, which hold the map's own values."""
     assert apply(fresh, "A metric") is None
     code = """
 import json, numpy as np
-from thetascope.saliency.metrics import Scoring, score
-mask = np.zeros((8, 8), bool)
-mask[:4] = True
+from thetascope.saliency.metrics import METRICS, Scoring, score
+from thetascope.saliency.scoring import chance, hits_by_rank
 settings = Scoring(quantile=0.8, extra_metrics=[])
+mask = np.zeros(64, bool)
+mask[:24] = True
 maps = mask * 3.0, 1.0 - mask
-print(json.dumps([score(m, mask, settings)["soft_dice"] for m in maps]))
+scores = [score(m, mask, settings)["soft_dice"] for m in maps]
+rng = np.random.default_rng(0)
+saliency = rng.exponential(size=64)
+shuffled = (rng.permutation(saliency) for _ in range(999))
+of_random = np.mean([score(m, mask, settings)["soft_dice"] for m in shuffled])
+expected = chance(saliency, mask, hits_by_rank(rng.random((4, 64)), mask), settings)
+assert list(expected) == list(METRICS)
+print(json.dumps([*scores, expected["soft_dice"] - of_random]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -87,4 +96,15 @@ print(json.dumps([score(m, mask, settings)["soft_dice"] for m in maps]))
         text=True,
         check=True,
     )
-    assert json.loads(done.stdout) == [1.0, 0.0]
+    *scores, off = json.loads(done.stdout)
+    assert scores == [1.0, 0.0] and abs(off) < 0.005
+
+
+def test_a_baseline(fresh):
+    (file, *_) = command = apply(fresh, "A baseline")
+    fresh.snakemake(*command, configfile=None)
+    scores = read_csv(fresh.folder / file)
+    baselines = scores[scores["model"] == "baseline"]
+    counts = baselines.groupby(["attribution", "input", "metric"])["value"].count()
+    assert counts["brightness"].gt(0).all()
+    assert counts["brightness"].index.equals(counts["sobel"].index)

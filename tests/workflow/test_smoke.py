@@ -114,7 +114,8 @@ def test_where_no_corner_is_cut_off_the_own_cut_is_the_score_of_x(finished):
     cut = table.dropna(subset="own_cut").set_index(keys)["own_cut"]
     assert len(cut) == 8 * 6 * len(METRICS)
     assert cut.to_numpy() == pytest.approx(of_x[cut.index].to_numpy())
-    footprint = table[table["attribution"] == "footprint"]
+    # but that of the AUPRC, which rewards luck
+    footprint = table[(table["attribution"] == "footprint") & (table["metric"] != "auprc")]
     assert np.allclose(footprint["value"], footprint["chance"], atol=1e-5)
 
 

@@ -179,14 +179,25 @@ def test_saved_and_loaded_it_computes_the_same(tmp_path):
     torch.testing.assert_close(again(images), model.eval()(images), rtol=1e-5, atol=1e-5)
 
 
-def test_scores_stand_beside_calling_everything_foreground():
+def test_scores_stand_beside_chance_for_as_many_pixels_anywhere():
     model, _ = trained(epochs=1)
     images, masks = easy_problem(3)
     items = pd.DataFrame({"id": ["a", "b", "c"], "case": ["x", "x", "y"]})
     scores = segmentation_scores(model, images, masks, items, 2)
-    share = 14 * 14 / 32**2
+    share, predicted = 14 * 14 / 32**2, predict(model, images, 3).float().mean(dim=(1, 2))
     assert scores["item"].tolist() == ["a", "b", "c"]
-    assert scores["null"].tolist() == pytest.approx([2 * share / (share + 1)] * 3)
+    expected = [2 * share * p / (share + p) for p in predicted.tolist()]
+    assert scores["chance"].tolist() == pytest.approx(expected)
+
+
+def test_scores_are_of_the_rows_that_the_items_have():
+    model, _ = trained(epochs=1)
+    images, masks = easy_problem(6)
+    rows = [5, 1]
+    items = pd.DataFrame({"id": ["f", "b"], "case": ["x", "y"]}, rows)
+    scores = segmentation_scores(model, images, masks, items, 2)
+    expected = item_dice(predict(model, images[rows], 2), masks[rows], 2)[:, 0]
+    assert scores["dice"].tolist() == expected.tolist()
 
 
 def test_soft_dice_loss_of_the_opposite_is_nearly_1():
@@ -283,9 +294,9 @@ def test_scores_of_several_classes_by_hand():
     masks[:, 24:] = 2  # a quarter
     items = pd.DataFrame({"id": ["a", "b"], "case": ["x", "y"]})
     scores = segmentation_scores(model, images, masks, items, 2).set_index(["label", "item"])
-    half, quarter = 2 * 0.5 / 1.5, 2 * 0.25 / 1.25
-    assert scores.loc[(1, "a"), ["dice", "null"]].tolist() == pytest.approx([half, half])
-    assert scores.loc[(1, "b"), ["dice", "null"]].isna().all()
+    half = 2 * 0.5 / 1.5
+    assert scores.loc[(1, "a"), ["dice", "chance"]].tolist() == pytest.approx([half, half])
+    assert scores.loc[(1, "b"), ["dice", "chance"]].isna().all()
     assert scores.loc[2, "dice"].tolist() == [0, 0]
-    assert scores.loc[2, "null"].tolist() == pytest.approx([quarter, quarter])
+    assert scores.loc[2, "chance"].tolist() == [0, 0]  # of no pixel
     assert scores["case"].tolist() == ["x", "y", "x", "y"]

@@ -72,8 +72,8 @@ def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) 
     Returns
     -------
     DataFrame
-        One row per curve (see `curves.curves`: before and after the null is subtracted, and
-        the null itself) and `histogram`: the columns of `curve_correlation`.
+        One row per curve (see `curves.curves` for its series) and `histogram`: the columns of
+        `curve_correlation`.
     """
     means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="value")
     rows = [

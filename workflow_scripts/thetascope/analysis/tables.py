@@ -1,4 +1,4 @@
-"""Tables over θ: mean and bootstrap interval of every metric beside its null."""
+"""Tables over θ: mean and bootstrap interval of every metric beside chance."""
 
 from __future__ import annotations
 

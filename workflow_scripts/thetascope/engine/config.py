@@ -117,6 +117,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
     """
     resolved: Config = _read_text(config)
     analysis = resolved.get("analysis")
+    _without_lost_sets(resolved)
     # mappings to which an overlay adds
     for place, section in ((resolved, "datasets"), (resolved, "views"), (analysis, "questions")):
         if isinstance(place, dict) and isinstance(place.get(section), Mapping):
@@ -130,6 +131,18 @@ def resolve(config: Mapping[str, Any]) -> Config:
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
     return resolved
+
+
+def _without_lost_sets(config: Config) -> None:
+    """Where an overlay takes data sets away, take away the questions about these alone."""
+    match config:
+        case {"datasets": dict(sets), "analysis": {"questions": dict(questions)}}:
+            lost = {name for name, dataset in sets.items() if dataset is None}
+            for name, asked in questions.items():
+                if isinstance(asked, dict) and isinstance(asked.get("dataset"), list) and lost:
+                    asked["dataset"] = [one for one in asked["dataset"] if one not in lost]
+                    if not asked["dataset"]:
+                        questions[name] = None
 
 
 @cache

@@ -75,6 +75,9 @@ def split(config: Config) -> Iterator[str]:
 def analysis(config: Config) -> Iterator[str]:
     """Periods that do not come round to themselves, angles that are none, a name that is taken."""
     for name, asked in config["analysis"]["questions"].items():
+        if unknown := set(asked.get("dataset", [])) - set(config["datasets"]):
+            key = f"analysis.questions.{name}.dataset"
+            yield f"{key}: {', '.join(sorted(unknown))}: no such data set; correct the name"
         if name == "exploratory":
             yield f"analysis.questions.{name}: means all other rows; choose another name"
         for angle in asked.get("held_angle", []):

@@ -76,7 +76,7 @@ def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
 
 
 def plot_curve(table: pd.DataFrame, axes: Axes | None = None) -> Axes:
-    """Draw one metric of one model in one arm over θ, with its interval and its null.
+    """Draw one metric of one model in one arm over θ, with its interval and chance.
 
     Parameters
     ----------

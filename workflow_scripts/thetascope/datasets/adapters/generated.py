@@ -40,15 +40,17 @@ from thetascope.datasets.items import Item
 from thetascope.errors import UserError
 
 Array = NDArray[np.float64]
-Texture = Callable[[Generator, int], Array]
-Pattern = Callable[[Generator, int], tuple[Array, NDArray[np.bool_]]]
+Texture = Callable[[Generator, int, float], Array]  # of the size, turned by so many degrees
+Pattern = Callable[[Generator, int, float], tuple[Array, NDArray[np.bool_]]]
 
 ORIENTATION = 20  # degrees, of the first wave's normal; off the pixels' axes and diagonals
 CYCLES = 10  # per side of the picture; at 64 pixels a wave of 6, which survives resampling
 MEAN, CONTRAST = 127.5, 30.0  # grey levels; contrast is the standard deviation
 
 
-def load(pattern: str, items: int = 60, size: int = 96, seed: int = 0) -> Iterator[Item]:
+def load(
+    pattern: str, items: int = 60, size: int = 96, seed: int = 0, spread: float = 0.0
+) -> Iterator[Item]:
     """Yield grey pictures, each a case of its own.
 
     Sets of the same seed and size have, but for `disc`, the same regions.
@@ -63,6 +65,10 @@ def load(pattern: str, items: int = 60, size: int = 96, seed: int = 0) -> Iterat
         Side in pixels.
     seed : int
         Of the random state.
+    spread : float
+        Degrees to either side by which each picture's gratings may be turned. A network that has
+        seen some directions tells those between them apart too, where one direction leaves that
+        to chance.
 
     Yields
     ------
@@ -77,7 +83,7 @@ def load(pattern: str, items: int = 60, size: int = 96, seed: int = 0) -> Iterat
     if pattern not in PATTERNS:
         raise UserError(f"pattern: {pattern!r} is none of {', '.join(PATTERNS)}; change it")
     for i, rng in enumerate(np.random.default_rng(seed).spawn(items)):
-        image, mask = PATTERNS[pattern](rng, size)
+        image, mask = PATTERNS[pattern](rng, size, rng.uniform(-spread, spread))
         pixels = image.round().clip(0, 255).astype(np.uint8)[None]
         name = f"{i:04d}"
         yield Item(name, name, pixels, mask.astype(np.uint8), f"{pattern}[{i}] of seed {seed}")
@@ -111,7 +117,7 @@ def _noise(rng: Generator, size: int, cycles: float) -> Array:
 def _textured(foreground: Texture, background: Texture) -> Pattern:
     """Round region of one texture on another, of the same mean and contrast."""
 
-    def make(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
+    def make(rng: Generator, size: int, turn: float) -> tuple[Array, NDArray[np.bool_]]:
         x, y = _axes(size)
         radius = rng.uniform(0.22, 0.28)
         # anywhere in the inscribed disc, so that no rotation cuts the region
@@ -119,7 +125,7 @@ def _textured(foreground: Texture, background: Texture) -> Pattern:
         mask = np.hypot(x - distance * np.cos(bearing), y - distance * np.sin(bearing)) <= radius
         image = np.empty(mask.shape)
         for region, texture in (~mask, background), (mask, foreground):
-            pixels = texture(rng, size)[region]
+            pixels = texture(rng, size, turn)[region]
             image[region] = MEAN + CONTRAST * (pixels - pixels.mean()) / pixels.std()
         return image, mask
 
@@ -129,12 +135,12 @@ def _textured(foreground: Texture, background: Texture) -> Pattern:
 def _gratings(waves: int) -> Pattern:
     """Sum of plane waves on the same turned by half its period."""
     return _textured(
-        lambda rng, size: _grating(rng, size, waves, ORIENTATION),
-        lambda rng, size: _grating(rng, size, waves, ORIENTATION + 90 / waves),
+        lambda rng, size, turn: _grating(rng, size, waves, ORIENTATION + turn),
+        lambda rng, size, turn: _grating(rng, size, waves, ORIENTATION + turn + 90 / waves),
     )
 
 
-def _disc(rng: Generator, size: int) -> tuple[Array, NDArray[np.bool_]]:
+def _disc(rng: Generator, size: int, turn: float) -> tuple[Array, NDArray[np.bool_]]:
     """Centred disc, brighter than its ground; radius and grey levels vary."""
     mask = np.hypot(*_axes(size)) <= rng.uniform(0.22, 0.28)
     ground, step = rng.uniform(40, 100), rng.uniform(60, 120)
@@ -145,7 +151,8 @@ PATTERNS = {
     "gratings2": _gratings(1),
     "gratings3": _gratings(3),
     "isotropic": _textured(
-        lambda rng, size: _noise(rng, size, CYCLES / 2), lambda rng, size: _noise(rng, size, CYCLES)
+        lambda rng, size, turn: _noise(rng, size, CYCLES / 2),
+        lambda rng, size, turn: _noise(rng, size, CYCLES),
     ),
     "disc": _disc,
 }
