@@ -30,7 +30,7 @@ from thetascope.saliency.maps import Saliency, saliency_maps
 
 PLAIN = View()
 STAGES = ("pretrain", "finetune", "saliency")
-EPOCHS = 12  # of the profiled stages: a study has 100 and 200
+EPOCHS = 4  # of the profiled stages; a study has 100 and 200, so that its start counts for less
 PROCESSES = (1, 12)  # that share the GPU while runs are counted
 RUN_PICTURES = 70  # of a data set of the default experiment, all but those of the test
 
@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--pictures", type=int, default=700, help="of the profiled stages")
     parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
-    parser.add_argument("--seconds", type=float, default=8, help="in which runs are counted")
+    parser.add_argument("--seconds", type=float, default=6, help="in which runs are counted")
     # what a process of its own does for this bench
     parser.add_argument("--first-use", metavar="ENCODER", help=argparse.SUPPRESS)
     parser.add_argument("--count-runs", action="store_true", help=argparse.SUPPRESS)
@@ -106,15 +106,18 @@ class Run:
         images = self.images[: settings.items].float() / 255
         saliency_maps(self.encoder, self.unet, images, ANGLE, PLAIN, settings, torch.Generator())
 
-    def seconds(self, epochs):
-        """Do all three and give what each took."""
-        took = []
+    def first_step(self):
+        """Build an encoder and do one step of pre-training: seconds."""
+        begun = time.perf_counter()
+        self.pretrain(1)
+        wait(self.device)
+        return time.perf_counter() - begun
+
+    def whole(self, epochs):
+        """Do all three."""
         for stage in STAGES:
-            begun = time.perf_counter()
             getattr(self, stage)(epochs)
-            wait(self.device)
-            took.append(time.perf_counter() - begun)
-        return took
+        wait(self.device)
 
 
 def wait(device):
@@ -201,10 +204,10 @@ def many_stored(run):
 
 def count_runs(run, seconds):
     """Print, in a process of its own, how many runs it does per minute."""
-    run.seconds(1)
+    run.whole(1)
     begun, count = time.perf_counter(), 0
     while time.perf_counter() < begun + seconds:
-        run.seconds(DEFAULT["pretrain"]["epochs"])  # as many to fine-tune
+        run.whole(DEFAULT["pretrain"]["epochs"])  # as many to fine-tune
         count += 1
     print(60 * count / (time.perf_counter() - begun))
 
@@ -229,7 +232,7 @@ def main():
         config, size = (DEFAULT, 64) if chosen.first_use == small else (PAPER, chosen.size)
         run = Run(chosen, config, chosen.first_use, size, config["pretrain"]["batch_size"] + 8)
         wait(device)  # the driver's start is not ours
-        print(*run.seconds(1), *run.seconds(1))
+        print(*(run.first_step() for _ in range(2)))
         return
     if chosen.count_runs:
         count_runs(Run(chosen, DEFAULT, small, 64, RUN_PICTURES), chosen.seconds)
@@ -245,8 +248,7 @@ def main():
         many_stored(Run(chosen, PAPER, "resnet50", chosen.size, chosen.stored))
     for name in (*PAPER["encoders"], small):
         (took,) = in_processes(chosen, 1, "--first-use", name)
-        said = (f"{s} {a:.1f} ({b:.1f})" for s, a, b in zip(STAGES, took, took[3:], strict=False))
-        print(f"{name}, seconds of the first use (the second):", ", ".join(said), flush=True)
+        print("{}: first step after {:.1f} s, of another training {:.1f}".format(name, *took))
     for number in PROCESSES:
         rates = in_processes(chosen, number, "--count-runs")
         print(f"runs of the default size per minute, {number} processes: {np.sum(rates):.0f}")
