@@ -4,7 +4,7 @@
 
 It needs the development set-up (CONTRIBUTING.md).
 
-Takes the maps of x of a finished study, and makes studies of 24 angles and 3 seeds of them. At every
+Takes the maps of x of a finished study, and makes studies of 24 angles and 3 seeds of them. At any
 angle and seed stands the map of some run, drawn at random, cut to what a turned square would show.
 Beside it stands the own cut: the same map with other noise. Noise is added to both as far as the
 reliability of the maps says. Counts for each image set, model and metric in how many studies some
@@ -32,7 +32,7 @@ from thetascope.saliency.metrics import METRICS, Scoring, score
 THETA = np.arange(0, 360, 15.0)
 SEEDS, PERIODS, LEVEL = 3, (360, 180, 120, 90, 60, 45), 0.05
 MODELS = ("pretrained", "finetuned")
-REPLICATES = 2  # of the noise at every angle of every run
+REPLICATES = 2  # of the noise at every angle of every run, twice over: map and own cut
 
 
 def with_noise(maps, reliability, rng):
@@ -70,8 +70,12 @@ def effects(pool, repeats, rng):
     for repeat in range(repeats):
         run, replicate = (rng.integers(n, size=(len(THETA), SEEDS)) for n in pool.shape[:2])
         angle = np.arange(len(THETA))[:, None]
-        drawn = np.nanmean(pool[run, replicate, :, angle], axis=3)  # angles, seeds, 2, metrics
-        series = {"value": drawn[:, :, 0], "turning": drawn[:, :, 0] - drawn[:, :, 1]}
+        drawn = pool[run, replicate, :, angle]  # angles, seeds, 2, items, metrics
+        # both have noise of their own, and either could be the other: else what noise happens to
+        # lie in the pool at an angle would return in every study
+        swap = rng.random((len(THETA), SEEDS, 1, pool.shape[4], 1)) < 0.5
+        one, other = np.moveaxis(np.where(swap, drawn[:, :, ::-1], drawn), 2, 0)
+        series = {"value": one.mean(axis=2), "turning": (one - other).mean(axis=2)}
         for name, cells in series.items():
             for metric in range(len(METRICS)):
                 one = cells[..., metric, None]

@@ -11,8 +11,9 @@ with job(snakemake):
     periods, tests = analysis.periods, analysis.tests
     scores = read_scores(snakemake.input[0])
     interaction = inference.interaction_tests(scores, periods, tests)
+    of_all_sets = {k: asked for k, asked in analysis.questions.items() if "dataset" not in asked}
     tables = {
-        "interaction": inference.false_discovery(interaction, analysis.questions),
+        "interaction": inference.false_discovery(interaction, of_all_sets),
         "noise": planner.noise_table(scores, periods),
         "periodogram": periodogram.periodogram_table(scores, tests, analysis.confidence),
         "downstream": downstream.downstream_table(scores, tests),

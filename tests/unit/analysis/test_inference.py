@@ -307,12 +307,21 @@ def test_questions_and_all_other_rows_are_corrected_apart():
     assert (narrow["question"] == "main").tolist() == [True, False, True, False] + [False] * 6
 
 
-def test_a_row_that_fits_two_questions_belongs_to_the_first():
+def test_a_curve_belongs_to_the_first_question_that_asks_for_it():
     tests = pd.DataFrame({"p": [0.01, 0.02, 0.03], "metric": ["x", "x", "y"], "period": [1, 2, 2]})
-    both = {"metric": {"metric": ["x"]}, "period": {"period": [2]}}
-    assert false_discovery(tests, both)["question"].tolist() == ["metric", "metric", "period"]
+    both = {"x": {"metric": ["x"]}, "any": {"metric": ["x", "y"]}}
+    assert false_discovery(tests, both)["question"].tolist() == ["x", "x", "any"]
     turned = dict(reversed(both.items()))
-    assert false_discovery(tests, turned)["question"].tolist() == ["metric", "period", "period"]
+    assert false_discovery(tests, turned)["question"].tolist() == ["any"] * 3
+
+
+def test_periods_that_a_question_does_not_ask_for_go_to_no_other_question():
+    """Else another question would say of the same curve that nothing was found."""
+    tests = pd.DataFrame({"p": [0.01, 0.02, 0.03], "metric": ["x", "x", "y"], "period": [1, 2, 2]})
+    questions = {"wave": {"metric": ["x"], "period": [2]}, "any": {"metric": ["x", "y"]}}
+    table = false_discovery(tests, questions)
+    assert table["question"].tolist() == ["exploratory", "wave", "any"]
+    assert table["q"].tolist() == [0.01, 0.02, 0.03]
 
 
 def test_without_questions_all_is_exploratory():

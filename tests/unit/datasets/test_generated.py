@@ -55,6 +55,17 @@ def test_both_textures_have_their_symmetry_half_a_period_apart(pattern):
             assert abs(found.mean()) < 0.1
 
 
+def test_spread_turns_both_textures_of_a_picture_together():
+    items = load("gratings2", spread=20.0, items=40)
+    found = np.array([[moment(i, i.mask == label, 2) for label in (1, 0)] for i in items])
+    reference = 2 * np.deg2rad(ORIENTATION + np.array([0, 90]))
+    off = np.angle(found * np.exp(-1j * reference), deg=True) / 2
+    assert abs(off).max() < 23 and abs(off[:, 0] - off[:, 1]).max() < 6
+    # a uniform angle, 20° to either side
+    assert off[:, 0].std() == pytest.approx(20 / np.sqrt(3), rel=0.3)
+    assert abs(off[:, 0].mean()) < 6
+
+
 def likeness(item, turn):
     """Best correlation of the foreground, turned about its centre, with itself where it lies."""
     size = len(item.mask)

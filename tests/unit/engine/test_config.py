@@ -72,12 +72,14 @@ def test_every_key_of_the_default_is_commented():
         "mni152",
         "ihc",
         "retina",
+        "dataset",
         "model",
         "sweep",
         "input",
         "series",
         "attribution",
         "metric",
+        "period",
         "kvasir_seg",
         "moco_v2",
         "noise_level",  # beside samples
@@ -162,6 +164,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("analysis.questions.training.held_angle", ["north"], "questions.training.held_angle.0: 'north': must be"),
         ("analysis.questions.turning.metrc", ["x"], "questions.turning.metrc: unknown key; did you mean `metric`?"),
         ("analysis.questions.turning.series", ["residual"], "series.0: 'residual': must be one of value, excess, turning"),
+        ("analysis.questions.own", {"dataset": ["ihc", "icc"]}, "questions.own.dataset: icc: no such data set; correct"),
         ("analysis.questions.own", {}, "analysis.questions.own: {}: needs at least 1 entry"),
         ("analysis.questions.own", ["auroc"], "analysis.questions.own: ['auroc']: must be of type object"),
         ("analysis.questions.exploratory", {"metric": ["auroc"]}, "questions.exploratory: means all other rows; choose"),
@@ -220,7 +223,7 @@ def test_all_problems_are_listed_at_once():
 
 def test_null_takes_an_entry_away():
     resolved = configuration.resolve(changed("datasets.ihc", None))
-    assert resolved["datasets"].keys() == {"mni152", "retina"}
+    assert resolved["datasets"].keys() == DEFAULT["datasets"].keys() - {"ihc"}
     none_left = changed("datasets", dict.fromkeys(DEFAULT["datasets"]))
     assert "datasets: {}: needs at least 1" in refusal(none_left)
 
@@ -233,9 +236,20 @@ def test_null_takes_a_question_away_and_others_are_added_and_changed():
         {"analysis": {"questions": {"training": None, "turning": {"view": ["plain"]}, "own": own}}},
     )
     questions = configuration.resolve(config)["analysis"]["questions"]
-    turning = DEFAULT["analysis"]["questions"]["turning"] | {"view": ["plain"]}
-    assert questions == {"turning": turning, "own": own}
+    default = DEFAULT["analysis"]["questions"]
+    turning = default["turning"] | {"view": ["plain"]}
+    assert questions == {"control": default["control"], "turning": turning, "own": own}
     assert config["analysis"]["questions"]["training"] is None  # what is handed in stays
+
+
+def test_a_question_about_data_sets_that_are_taken_away_goes_with_them():
+    config = copy.deepcopy(DEFAULT)
+    for name, sets in ("one", ["retina"]), ("two", ["ihc", "retina"]):
+        config["analysis"]["questions"][name] = {"dataset": sets}
+    config["datasets"]["retina"] = None
+    questions = configuration.resolve(config)["analysis"]["questions"]
+    assert questions == DEFAULT["analysis"]["questions"] | {"two": {"dataset": ["ihc"]}}
+    assert config["analysis"]["questions"]["two"] == {"dataset": ["ihc", "retina"]}
 
 
 def test_one_number_for_both_models_or_one_for_each():
@@ -293,6 +307,19 @@ SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
 def test_every_experiment_in_the_folder_is_accepted(path):
     below = [SECOND[path.stem]] if path.stem in SECOND else []
     overlaid(*below, path.stem)
+
+
+def test_a_question_goes_with_the_data_sets_that_it_is_about():
+    asked = {"dataset": ["gratings", "retina"], "series": ["turning"]}
+    config = changed("analysis.questions.mine", asked)
+    config["datasets"]["gratings"] = None
+    resolved = configuration.resolve(config)
+    questions = resolved["analysis"]["questions"]
+    assert "control" not in questions and questions["mine"]["dataset"] == ["retina"]
+    assert {"training", "turning"} <= questions.keys()
+    assert configuration.resolve(resolved) == resolved
+    with pytest.raises(UserError, match=r"questions\.mine\.dataset: retinas: no such data set"):
+        configuration.resolve(changed("analysis.questions.mine", asked | {"dataset": ["retinas"]}))
 
 
 def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():

@@ -1,7 +1,9 @@
 import re
 
+import yaml
+
 from thetascope.engine.config import SCHEMA
-from thetascope.engine.config_reference import reference
+from thetascope.engine.config_reference import DEFAULTS, reference
 
 PAGE = SCHEMA.parents[1] / "docs/config.md"
 
@@ -27,6 +29,8 @@ def test_defaults_bounds_and_choices_are_told():
     assert told["`saliency.noise_scale`"][:2] == ["`range`", "`range`, `inverse_range`"]
     assert told["`views.….sham`"][1] == "boolean"
     assert told["`seeds`"][:2] == ["`[0]`", "list of integer ≥ 0, ≤ 2147483647"]
-    assert told["`saliency.samples.finetuned`"][:2] == ["`16`", "integer ≥ 1"]
+    default = yaml.safe_load(DEFAULTS.read_text("utf-8"))
+    samples = default["saliency"]["samples"]["finetuned"]
+    assert told["`saliency.samples.finetuned`"][:2] == [f"`{samples}`", "integer ≥ 1"]
     assert told["`analysis.questions.….series`"][1] == "list of `value`, `excess`, `turning`"
     assert "`downloads.moco_v2.url`" in told

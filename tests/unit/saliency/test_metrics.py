@@ -116,6 +116,16 @@ def test_map_equal_to_the_mask_is_perfect():
     assert scores == dict.fromkeys(scores, 1.0)
 
 
+@modest
+@given(st.integers(0, 2**32 - 1), masks)
+def test_dice_at_the_masks_area_is_relevance_rank_accuracy(seed, mask):
+    """Share of the K highest pixels in a mask of K (Arras et al. 2022), as Quantus has it."""
+    saliency = np.random.default_rng(seed).permutation(mask.size).reshape(mask.shape) + 1.0
+    highest = np.argsort(-saliency, axis=None)[: mask.sum()]
+    expected = mask.ravel()[highest].mean()
+    assert score(saliency, mask)["dice_area"] == pytest.approx(expected)
+
+
 def test_relevance_mass_and_pointing_game_by_hand():
     saliency = np.zeros((2, 4))
     saliency[0] = [4, 4, 1, 1]

@@ -250,8 +250,9 @@ def false_discovery(
         With a column `p`; rows where it is NaN are no tests and do not count.
     questions : mapping
         Name → column → values: which rows were declared beforehand to be this question, such as
-        ``{"training": {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}}``. A row
-        belongs to the first question that it fits.
+        ``{"training": {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}}``. A
+        curve belongs to the first question that asks for it; where that asks for some periods, the
+        curve's other ones are exploratory.
 
     Returns
     -------
@@ -264,10 +265,16 @@ def false_discovery(
         If there is no such column.
     """
     question = np.full(len(tests), EXPLORATORY, dtype=object)
+    free = np.ones(len(tests), dtype=bool)  # rows of curves that no question has asked for
     for name, asked in questions.items():
-        declared = question == EXPLORATORY
+        of_curves = free.copy()
         for column, values in asked.items():
-            declared &= tests[column].isin(values).to_numpy()
+            if column != "period":
+                of_curves &= tests[column].isin(values).to_numpy()
+        free &= ~of_curves
+        declared = of_curves
+        if "period" in asked:
+            declared = of_curves & tests["period"].isin(asked["period"]).to_numpy()
         if not declared.any():
             log.warning("no curve is what `analysis.questions.%s` declares: %s", name, dict(asked))
         question[declared] = name

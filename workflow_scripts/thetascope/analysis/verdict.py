@@ -186,8 +186,9 @@ def _lines(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis
         curves = (f"{column} {' or '.join(map(str, v))}" for column, v in asked.items())
         yield f"Curves: {', '.join(curves)}."
         yield from _answers(verdicts[verdicts["question"] == name], analysis)
-        yield ""
-        yield _difference(interaction[interaction["question"] == name], analysis.level)
+        if "dataset" not in asked:
+            yield ""
+            yield _difference(interaction[interaction["question"] == name], analysis.level)
 
 
 def _answers(verdicts: pd.DataFrame, analysis: Analysis) -> Iterator[str]:
