@@ -1,134 +1,257 @@
 #!/usr/bin/env python3
-"""What a GPU does with this: pre-training beside its bare limit, maps, and hours of a whole study.
+"""What a GPU does with this: steps beside their bare limit, kernel time, first use, many runs.
 
-Usage: python bench/gpu.py [--precision fp32] … The study is experiments/paper-2025-medical.yaml,
-361 angles, with image sets as large as they were published, RGB, and no early stop. bf16 is torch's
-autocast around our functions: the rules themselves compute in float32. To see without a GPU that
-this works: python bench/gpu.py --device cpu --precision fp32 --size 32 --batch 2 --rounds 1
+Usage: python bench/gpu.py; three minutes on an H100, without Snakemake and without a network. Steps
+and stages are those of experiments/paper-2025-medical.yaml, runs those of config.yaml. To see
+without a GPU that it works: python bench/gpu.py --device cpu --size 32 --pictures 40 --seconds 5
 """
 
 import argparse
+import copy
+import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
 import yaml
-from in_turn import in_turn
-from snakemake.utils import update_config
-from step import ANGLE, ROOT, bare_step, our_step
+from step import ANGLE, ROOT, bare_step
 
-from thetascope import angles
-from thetascope.engine.estimate import report
 from thetascope.learning import runtime
+from thetascope.learning.capture import WARM_UP, captured
+from thetascope.learning.contrastive import Learner, Pretrain
 from thetascope.learning.encoders import Encoder
-from thetascope.learning.rotation import rotate
+from thetascope.learning.pretraining import pairs_of, pretrain
+from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
-from thetascope.saliency.gradients import folded, smoothgrad
-from thetascope.saliency.maps import MODELS, Saliency
-from thetascope.saliency.objectives import foreground_logit, pair_cosine
+from thetascope.learning.stored import Stored
+from thetascope.saliency.maps import Saliency, saliency_maps
 
-ITEMS = {"brats": 369, "lung_mask": 1000, "kvasir_seg": 1000}
-BATCHES = 4  # of an epoch of fine-tuning
+PLAIN = View()
+STAGES = ("pretrain", "finetune", "saliency")
+EPOCHS = 4  # of the profiled stages; a study has 100 and 200, so that its start counts for less
+PROCESSES = (1, 12)  # that share the GPU while runs are counted
+RUN_PICTURES = 70  # of a data set of the default experiment, all but those of the test
 
 
 def arguments():
     """Read the command line, and refuse what cannot run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--batch", type=int, default=256, help="beside the bare limit")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--pictures", type=int, default=700, help="of the profiled stages")
+    parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
+    parser.add_argument("--seconds", type=float, default=6, help="in which runs are counted")
+    # what a process of its own does for this bench
+    parser.add_argument("--first-use", metavar="ENCODER", help=argparse.SUPPRESS)
+    parser.add_argument("--count-runs", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.device.startswith("cuda") and not torch.cuda.is_available():
-        sys.exit("no GPU here; to try the bench: --device cpu --precision fp32 --size 32 --batch 2")
+        sys.exit("no GPU here; to try the bench: --device cpu --size 32 --pictures 40 --seconds 5")
     return chosen
 
 
-def study():
-    """Read the experiment whose hours are asked for."""
-    experiment = yaml.safe_load((ROOT / "config.yaml").read_text())
-    preset = ROOT / "experiments/paper-2025-medical.yaml"
-    update_config(experiment, yaml.safe_load(preset.read_text()))
-    return experiment
+def merged(settings, changes):
+    """Settings with those of an overlay."""
+    inner = {
+        key: merged(settings[key], value)
+        for key, value in changes.items()
+        if isinstance(value, dict) and isinstance(settings.get(key), dict)
+    }
+    return {**settings, **changes, **inner}
 
 
-def jobs_of(name, experiment, x, seconds):
-    """Seconds of a job of each stage, on each image set: rows of `estimate`'s table."""
-    encoder, drawn = Encoder(name).to(x.device), torch.Generator()
-    one_epoch = Finetune(**experiment["finetune"] | {"epochs": 1})
-    unet = build_unet(Encoder(name), 2, one_epoch, drawn).to(x.device)
-    many = x.repeat(BATCHES, 1, 1, 1)
-    masks = (many[:, 0] > 0.5).byte()
-    # as many for each training image as the split has
-    parts = range(len(many)), range(max(1, len(many) // 7))
-    y, section = rotate(x, ANGLE), experiment["saliency"]
-    scoring = ("quantile", "extra_metrics")
-    saliency = Saliency.of_section({k: v for k, v in section.items() if k not in scoring})
-    everywhere = torch.ones_like(x[:, 0], dtype=torch.bool)
-    pretrained, finetuned = (
-        (saliency.samples[model], saliency.noise_level[model], saliency.chunk_size, drawn)
-        for model in MODELS
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+PAPER = merged(DEFAULT, yaml.safe_load((ROOT / "experiments/paper-2025-medical.yaml").read_text()))
+
+
+class Run:
+    """The stages of a run on random pictures, uint8, an eighth of which validates."""
+
+    def __init__(self, chosen, config, name, size, count):
+        self.config, self.name, self.size, self.count = config, name, size, count
+        self.device = runtime.setup(chosen.device, config["threads"])
+        self.precision = runtime.set_precision(chosen.precision, self.device, name, size)
+        section = config["pretrain"].items()
+        self.settings = Pretrain(**{k: v for k, v in section if k not in ("init", "weights")})
+        shape = count, 3, size, size
+        self.images = torch.randint(256, shape, dtype=torch.uint8, device=self.device)
+
+    def new_encoder(self):
+        """Build an encoder of the precision that is measured."""
+        torch.manual_seed(0)
+        return Encoder(self.name, 3, self.precision).to(self.device)
+
+    def pretrain(self, epochs):
+        """Pre-train an encoder."""
+        settings, self.encoder = replace(self.settings, epochs=epochs), self.new_encoder()
+        pretrain(self.encoder, self.images, ANGLE, PLAIN, "moco", settings, torch.Generator())
+
+    def finetune(self, epochs):
+        """Fine-tune a U-Net on a copy of the encoder."""
+        section, split = self.config["finetune"] | {"epochs": epochs}, self.count // 8
+        settings, drawn = Finetune(**section | {"patience": epochs}), torch.Generator()
+        self.unet = build_unet(copy.deepcopy(self.encoder), 2, settings, drawn)
+        images, masks = Stored(self.images, PLAIN.original), (self.images[:, 0] > 127).byte()
+        parts = range(split, self.count), range(split)
+        finetune(self.unet, images.kept(), masks, *parts, settings, drawn)
+
+    def saliency(self, _):
+        """Map what both look at."""
+        section = self.config["saliency"].items()
+        rest = {k: v for k, v in section if k not in ("quantile", "extra_metrics")}
+        settings = Saliency.of_section(rest)
+        images = self.images[: settings.items].float() / 255
+        saliency_maps(self.encoder, self.unet, images, ANGLE, PLAIN, settings, torch.Generator())
+
+    def first_step(self):
+        """Build an encoder and do one step of pre-training: seconds."""
+        begun = time.perf_counter()
+        self.pretrain(1)
+        wait(self.device)
+        return time.perf_counter() - begun
+
+    def whole(self, epochs):
+        """Do all three."""
+        for stage in STAGES:
+            getattr(self, stage)(epochs)
+        wait(self.device)
+
+
+def wait(device):
+    """Wait until the device has done all that it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def milliseconds(step, device, seconds=1.0):
+    """Of one call: the median over as many groups of five as fit."""
+    for _ in range(WARM_UP + 2):
+        step()
+    wait(device)
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or not times:
+        begun = time.perf_counter()
+        for _ in range(5):
+            step()
+        wait(device)
+        times.append((time.perf_counter() - begun) / 5)
+    return 1000 * np.median(times)
+
+
+def steps(run):
+    """Print what a step of pre-training takes."""
+    encoder, device, batch = run.new_encoder(), run.device, run.settings.batch_size
+    rows = torch.arange(batch, device=device)
+    x, y = (images[rows] for images in pairs_of(run.images[:batch], ANGLE, PLAIN, None)(rows))
+    bare = bare_step(encoder, x, y)
+
+    def bare_in_precision():
+        with encoder.autocast(device):
+            return bare()
+
+    learner = Learner(encoder, "moco", run.settings, torch.Generator(), device)
+    ways = (
+        lambda: learner.step(x, y, rows),
+        captured(lambda: learner.step(x, y, rows), device),
+        captured(bare_in_precision, device),
+    )
+    eager, ours, limit = (milliseconds(way, device) for way in ways)
+    print(
+        f"{run.name}, {run.precision}, {run.size} px, batch of {batch}, ms per step: "
+        f"eager {eager:.1f}, captured {ours:.1f}, bare limit {limit:.1f} ({limit / ours:.2f})",
+        flush=True,
     )
 
-    def maps():
-        smoothgrad(pair_cosine(folded(encoder, x)), (x, y), *pretrained)
-        logit = foreground_logit(folded(unet, x))
-        for images in (x, y):
-            smoothgrad(logit, (images,), *finetuned, given=(everywhere,))
 
-    took = seconds(
-        {
-            "pretrain": our_step(encoder, x, y),
-            "finetune": lambda: finetune(unet, many, masks, *parts, one_epoch, drawn),
-            "saliency": maps,
-        }
+def kernel_shares(run, epochs):
+    """Print the share of each stage's time in which any kernel runs."""
+    said = []
+    for stage in STAGES:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            begun = time.perf_counter()
+            getattr(run, stage)(epochs)
+            wait(run.device)
+            seconds = time.perf_counter() - begun
+        busy = done = 0
+        # as they were recorded: `profile.events()` takes a minute for as many
+        events = profile.profiler.kineto_results.events()
+        of_gpu = ((e.start_ns(), e.duration_ns()) for e in events if e.device_type().name == "CUDA")
+        for start, length in sorted(of_gpu):
+            busy += max(0, start + length - max(start, done))
+            done = max(done, start + length)
+        said.append(f"{stage} {busy / 1e9 / seconds:.2f} of {seconds:.1f} s")
+    print(f"{run.name}, {run.count} pictures, {epochs} epochs: kernels run", ", ".join(said))
+
+
+def many_stored(run):
+    """Print what a step takes, and memory, where pictures are kept as bytes only."""
+    device, batch = run.device, run.settings.batch_size
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    learner = Learner(run.new_encoder(), "moco", run.settings, torch.Generator(), device)
+    pairs = pairs_of(run.images, ANGLE, PLAIN, torch.Generator())
+    step, rows = captured(learner.step, device), torch.randperm(run.count, device=device)[:batch]
+    took = milliseconds(lambda: step(*pairs(rows), rows), device)
+    memory = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else np.nan
+    print(
+        f"{run.name}, {run.count} pictures of {run.size} px as bytes: {took:.1f} ms per step with "
+        f"its pairs, {memory:.1f} GB at most"
     )
-    maps_per_item = 4  # of two models and two views
-    print(f"{name}, {maps_per_item * len(x) / took['saliency']:.1f} SmoothGrad maps/s")
-    labels = angles.expand(experiment["angles"])
-    arms = (experiment[key] for key in ("seeds", "views", "methods"))
-    jobs = len(labels) * int(np.prod([len(arm) for arm in arms]))
-    for dataset, items in ITEMS.items():
-        train, test = (round(experiment["split"][part] * items) for part in ("train", "test"))
-        times = {
-            "pretrain": experiment["pretrain"]["epochs"] * train / len(x),
-            "finetune": experiment["finetune"]["epochs"] * train / len(many),
-            "saliency": min(section["items"], test) / len(x),
-        }
-        for rule, count in times.items():
-            yield rule, dataset, "all", name, "all", jobs, 0, count * took[rule], 0
+
+
+def count_runs(run, seconds):
+    """Print, in a process of its own, how many runs it does per minute."""
+    run.whole(1)
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() < begun + seconds:
+        run.whole(DEFAULT["pretrain"]["epochs"])  # as many to fine-tune
+        count += 1
+    print(60 * count / (time.perf_counter() - begun))
+
+
+def in_processes(chosen, number, *part):
+    """Start processes of their own, wait, and read the numbers that each prints."""
+    options = ("--device", chosen.device, "--precision", chosen.precision, "--size", chosen.size)
+    command = [sys.executable, __file__, *options, "--seconds", chosen.seconds, *part]
+    started = [
+        subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+        for _ in range(number)
+    ]
+    return [[float(n) for n in process.communicate()[0].split()] for process in started]
 
 
 def main():
-    """Print rates, then hours."""
-    chosen, experiment = arguments(), study()
-    device = runtime.setup(chosen.device, 1)
-
-    def clock():
+    """Print all of it, a line as soon as it is known."""
+    chosen = arguments()
+    device, batch = torch.device(chosen.device), PAPER["pretrain"]["batch_size"]
+    (small,) = DEFAULT["encoders"]
+    if chosen.first_use:
+        config, size = (DEFAULT, 64) if chosen.first_use == small else (PAPER, chosen.size)
+        run = Run(chosen, config, chosen.first_use, size, config["pretrain"]["batch_size"] + 8)
+        wait(device)  # the driver's start is not ours
+        print(*(run.first_step() for _ in range(2)))
+        return
+    if chosen.count_runs:
+        count_runs(Run(chosen, DEFAULT, small, 64, RUN_PICTURES), chosen.seconds)
+        return
+    print(torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU")
+    for name in PAPER["encoders"]:
+        run = Run(chosen, PAPER, name, chosen.size, max(chosen.pictures, batch))
+        steps(run)
         if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    def seconds(ways):
-        with torch.autocast(device.type, torch.bfloat16, chosen.precision == "bf16"):
-            return {name: np.median(s) for name, s in in_turn(ways, chosen.rounds, clock).items()}
-
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
-    print(f"{where}, {chosen.precision}, {chosen.size} px")
-    x = torch.rand(chosen.batch, 3, chosen.size, chosen.size, device=device)
-    y, encoder = rotate(x, ANGLE), Encoder("resnet50").to(device)
-    took = seconds({"bare": bare_step(encoder, x, y), "ours": our_step(encoder, x, y)})
-    print(
-        f"resnet50, batch of {chosen.batch}: {chosen.batch / took['ours']:.1f} images/s in "
-        f"pre-training, {took['bare'] / took['ours']:.1%} of the bare limit"
-    )
-    x = x[: experiment["pretrain"]["batch_size"]]
-    rows = [row for name in experiment["encoders"] for row in jobs_of(name, experiment, x, seconds)]
-    columns = ["rule", "dataset", "view", "encoder", "method", "jobs", "done", "seconds", "bytes"]
-    print(report(pd.DataFrame(rows, columns=columns)))
+            kernel_shares(run, epochs=EPOCHS)
+    steps(Run(chosen, DEFAULT, small, DEFAULT["image_size"], RUN_PICTURES))
+    if chosen.stored:
+        many_stored(Run(chosen, PAPER, "resnet50", chosen.size, chosen.stored))
+    for name in (*PAPER["encoders"], small):
+        (took,) = in_processes(chosen, 1, "--first-use", name)
+        print("{}: first step after {:.1f} s, of another training {:.1f}".format(name, *took))
+    for number in PROCESSES:
+        rates = in_processes(chosen, number, "--count-runs")
+        print(f"runs of the default size per minute, {number} processes: {np.sum(rates):.0f}")
 
 
 if __name__ == "__main__":

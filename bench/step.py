@@ -28,7 +28,7 @@ from thetascope.datasets.adapters.folder import read_image
 from thetascope.datasets.arrays import resize
 from thetascope.learning import runtime
 from thetascope.learning.contrastive import Learner, Pretrain
-from thetascope.learning.encoders import Encoder
+from thetascope.learning.encoders import Encoder, memory_format
 from thetascope.learning.pretraining import pretrain
 from thetascope.learning.rotation import View, rotate
 
@@ -54,7 +54,7 @@ def sgd(model):
 def our_step(encoder, x, y):
     """Build the step of rule `pretrain`, on pictures in [0, 1]."""
     learner = Learner(copy.deepcopy(encoder), "moco", SETTINGS, torch.Generator(), x.device)
-    learner.optimizer.param_groups[0]["lr"] = SETTINGS.lr / 16
+    learner.set_lr(SETTINGS.lr / 16)
     items = torch.arange(len(x), device=x.device)
     return lambda: learner.step(x[items], y[items], items)
 
@@ -64,15 +64,17 @@ def bare_step(encoder, x, y):
     inputs, hidden, outputs = sizes(encoder)
     head = nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs)
     model = nn.Sequential(copy.deepcopy(encoder.network), *head)
-    model.to(x.device, memory_format=torch.channels_last)
+    model.to(x.device, memory_format=memory_format(encoder, x.device))
     other, optimizer = copy.deepcopy(model).requires_grad_(False), sgd(model)
     x, y = (encoder._normalise(images) for images in (x, y))
 
     def step():
-        model(x).mean().backward()
+        loss = model(x).mean()
+        optimizer.zero_grad()
+        loss.backward()
         other(y)
         optimizer.step()
-        optimizer.zero_grad()
+        return loss.detach()
 
     return step
 

@@ -28,6 +28,7 @@ rule finetune:
     params:
         settings=SETTINGS["finetune"],
         threads=config["threads"],  # the last digits depend on it
+        precision=config["precision"],
         state=f"results/state/{RUN_NAME}/finetune.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("finetune.py"),

@@ -25,6 +25,7 @@ rule pretrain:
     params:
         settings=SETTINGS["pretrain"],
         threads=config["threads"],  # the last digits depend on it
+        precision=config["precision"],
         state=f"results/state/{RUN_NAME}/pretrain.pt",
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("pretrain.py"),

@@ -29,6 +29,7 @@ rule saliency:
     params:
         settings=SETTINGS["saliency"],
         threads=config["threads"],  # the last digits depend on it
+        precision=config["precision"],
         view=lambda wildcards: config["views"][wildcards.view],
         code=fingerprint("saliency.py"),
     script:

@@ -10,30 +10,28 @@ from thetascope.files import read_csv, record, write_csv
 from thetascope.learning import checkpoints, runtime, segmentation
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
+from thetascope.learning.stored import Stored
 
 with job(snakemake):
-    wildcards, params, config = snakemake.wildcards, snakemake.params, snakemake.config
-    settings = segmentation.Finetune(**params.settings)
-    device = runtime.setup(config["device"], config["threads"])
-    manifest = read_csv(snakemake.input.manifest)
+    names, params, given = snakemake.wildcards, snakemake.params, snakemake.input
+    settings, view = segmentation.Finetune(**params.settings), View(**params.view)
+    device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
+    manifest = read_csv(given.manifest)
     rows = {part: list(group.index) for part, group in manifest.groupby("split")}
-    view = View(**params.view)
-    images = view.original(runtime.to_images(read_array(snakemake.input.images), device))
-    masks = view.masks(runtime.to_tensor(read_array(snakemake.input.masks), device))
-    generator = runtime.generator(wildcards.seed, wildcards.dataset, wildcards.angle, "finetune")
-    encoder = checkpoints.load_encoder(
-        wildcards.encoder, images.shape[1], snakemake.input.pretrained
-    )
-    model = segmentation.build_unet(encoder, int(masks.max()) + 1, settings, generator).to(device)
-    made_by = record(snakemake, device=device.type)
-    state = State(params.state, made_by, list(snakemake.input), config["save_interval"])
-    table = segmentation.finetune(
-        model, images, masks, rows["train"], rows["validation"], settings, generator, state
-    )
-    test = rows["test"]
-    scores = segmentation.segmentation_scores(
-        model, images[test], masks[test], manifest.loc[test], settings.batch_size
-    )
+    stored = runtime.to_tensor(read_array(given.images), device)
+    channels, size = stored.shape[1:3]
+    precision = runtime.set_precision(params.precision, device, names.encoder, size)
+    images = Stored(stored, view.original).kept()
+    masks = view.masks(runtime.to_tensor(read_array(given.masks), device))
+    generator = runtime.generator(names.seed, names.dataset, names.angle, "finetune")
+    encoder = checkpoints.load_encoder(names.encoder, channels, given.pretrained, precision)
+    model = segmentation.build_unet(encoder, int(masks.max()) + 1, settings, generator)
+    made_by = record(snakemake, device=device.type, precision=precision)
+    state = State(params.state, made_by, list(given), snakemake.config["save_interval"])
+    parts = rows["train"], rows["validation"]
+    table = segmentation.finetune(model, images, masks, *parts, settings, generator, state)
+    tested = manifest.loc[rows["test"]], settings.batch_size
+    scores = segmentation.segmentation_scores(model, images, masks, *tested)
     segmentation.save_unet(model, snakemake.output.checkpoint, made_by)
     write_csv(table, snakemake.output.epochs, made_by)
     write_csv(scores, snakemake.output.segmentation, made_by)

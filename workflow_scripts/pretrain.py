@@ -20,16 +20,19 @@ with job(snakemake):
     device = runtime.setup(config["device"], config["threads"])
     manifest = read_csv(given.manifest)
     rows = manifest.index[manifest["split"] == "train"]
-    images = runtime.to_images(read_array(given.images)[rows], device)
-    encoder = checkpoints.load_encoder(names.encoder, images.shape[1], given.backbone).to(device)
+    images = runtime.to_tensor(read_array(given.images)[rows], device)
+    channels, size = images.shape[1:3]
+    precision = runtime.set_precision(params.precision, device, names.encoder, size)
+    encoder = checkpoints.load_encoder(names.encoder, channels, given.backbone, precision)
     angle = angles.degrees(names.angle) if angles.is_fixed(names.angle) else None
     # no self-supervised training is training for no epoch: the backbone passes through
     epochs = {"epochs": 0} if names.angle == angles.NONE else {}
     settings, view = Pretrain(**params.settings | epochs), View(**params.view)
     generator = runtime.generator(names.seed, names.dataset, names.angle, "pretrain")
-    made_by = record(snakemake, device=device.type)
+    made_by = record(snakemake, device=device.type, precision=precision)
     state = State(params.state, made_by, list(given), config["save_interval"])
-    table = pretrain(encoder, images, angle, view, names.method, settings, generator, state)
+    options = angle, view, names.method, settings, generator, state
+    table = pretrain(encoder.to(device), images, *options)
     checkpoints.save(output.checkpoint, made_by, encoder=checkpoints.to_cpu(encoder.network))
     write_csv(table, output.epochs, made_by)
     state.remove()

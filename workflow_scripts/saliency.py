@@ -12,27 +12,29 @@ from thetascope.learning import checkpoints, runtime
 from thetascope.learning.probe import pair_probe
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import load_unet
+from thetascope.learning.stored import Stored
 from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
 
 with job(snakemake):
     names, params, given = snakemake.wildcards, snakemake.params, snakemake.input
     view, degrees = View(**params.view), angles.degrees(names.eval_angle)
     device = runtime.setup(snakemake.config["device"], snakemake.config["threads"])
-    settings = Saliency.of_section(params.settings)
-    manifest = read_csv(given.manifest)
+    settings, manifest = Saliency.of_section(params.settings), read_csv(given.manifest)
     items = choose_items(manifest, settings.items)
-    images = runtime.to_images(read_array(given.images), device)
+    images = Stored(runtime.to_tensor(read_array(given.images), device), View().original)
     masks = runtime.to_tensor(read_array(given.masks)[items], device)
-    kind = names.encoder, images.shape[1]
-    encoder = checkpoints.load_encoder(*kind, given.pretrained).to(device)
-    unet = load_unet(*kind, given.finetuned).to(device)
-    job_of = names.seed, names.dataset, names.angle, names.eval_angle
-    generator = runtime.generator(*job_of, "saliency")
-    arrays = saliency_maps(encoder, unet, images[items], degrees, view, settings, generator)
+    _, channels, size, _ = images.stored.shape
+    precision = runtime.set_precision(params.precision, device, names.encoder, size)
+    encoder = checkpoints.load_encoder(names.encoder, channels, given.pretrained, precision)
+    unet = load_unet(names.encoder, channels, given.finetuned, precision)
+    cell = names.seed, names.dataset, names.angle, names.eval_angle
+    generator = runtime.generator(*cell, "saliency")
+    models = encoder.to(device), unet.to(device)
+    arrays = saliency_maps(*models, images[items], degrees, view, settings, generator)
     train, test = (list(manifest.index[manifest["split"] == part]) for part in ("train", "test"))
-    tested, size = manifest.loc[test], settings.chunk_size
-    accuracy = pair_probe(encoder, images, train, test, degrees, view, tested, size)
+    options = degrees, view, manifest.loc[test], settings.chunk_size
+    accuracy = pair_probe(encoder, images, train, test, *options)
     arrays["masks"] = view.masks(masks).cpu().numpy()
-    made_by = record(snakemake, device=device.type)
+    made_by = record(snakemake, device=device.type, precision=precision)
     write_csv(accuracy, snakemake.output.probe, made_by)
     write_npz(snakemake.output.maps, made_by, items=items, **arrays)

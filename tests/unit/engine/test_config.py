@@ -189,6 +189,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("seeds", [0, 0], "seeds: [0, 0]: lists an entry more than once"),
         ("seeds", [-1], "seeds.0: -1: must be at least 0"),
         ("device", "gpu", "device: 'gpu': must match"),
+        ("precision", "half", "precision: 'half': must be one of auto, float32, tf32, bfloat16"),
         ("image_size", 8, "image_size: 8: must be at least 32"),
     ],
 )  # fmt: skip
@@ -203,6 +204,8 @@ def test_contradictions_between_sections():
     assert "multiple of 16" in refusal({**config, "image_size": 40})
     config["saliency"]["guided"] = True
     assert "saliency.guided: true" in refusal(config)
+    no_gpu = {**changed("precision", "tf32"), "device": "cpu"}
+    assert "precision: tf32: only GPUs have it" in refusal(no_gpu)
 
 
 def test_a_missing_key_is_named():

@@ -38,7 +38,7 @@ def test_features_that_a_rotation_does_not_change_tell_pairs_apart():
     scores = probed(Pixels())
     assert scores["item"].tolist() == ITEMS["id"].tolist()
     assert (scores["value"] == 1).all()
-    assert (scores["null"] == 0.5).all()
+    assert (scores["chance"] == 0.5).all()
 
 
 def test_features_of_nothing_leave_a_coin():

@@ -55,3 +55,21 @@ def test_arrays_keep_type_and_shape_whatever_their_memory_order():
     tensor = runtime.to_tensor(array, torch.device("cpu"))
     assert tensor.dtype == torch.uint8
     np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+def test_a_cpu_draws_from_the_jobs_generator_itself():
+    drawn = torch.Generator().manual_seed(3)
+    assert runtime.on_device(drawn, torch.device("cpu")) is drawn
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_gpus_generator_follows_from_the_jobs_and_moves_it_on():
+    device, drawn = torch.device("cuda"), torch.Generator().manual_seed(3)
+
+    def draw(generator):
+        return torch.rand(4, generator=runtime.on_device(generator, device), device=device)
+
+    again = drawn.clone_state()
+    first, second = draw(drawn), draw(drawn)
+    assert not torch.equal(first, second)
+    assert torch.equal(draw(again), first)

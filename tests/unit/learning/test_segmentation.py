@@ -99,12 +99,12 @@ def test_other_channel_counts(channels):
 def test_training_learns_an_easy_mask_and_keeps_the_best_epoch():
     model, table = trained()
     images, masks = easy_problem()
-    dice = item_dice(predict(model, images[8:], 4), masks[8:], 2).mean().item()
+    dice = item_dice(predict(model, images, 4, torch.arange(8, 12)), masks[8:], 2).mean().item()
     assert dice > 0.85
     assert table["loss"].iloc[-1] < table["loss"].iloc[0]
     best = table.loc[table["best"], "validation_dice"].item()
     assert best == table["validation_dice"].max()
-    kept = item_dice(predict(model, images[8:10], 4), masks[8:10], 2).mean().item()
+    kept = item_dice(predict(model, images, 4, torch.arange(8, 10)), masks[8:10], 2).mean().item()
     assert kept == pytest.approx(best, abs=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkey
     images, masks = easy_problem()
     masks[8, :4] = 2  # in one validation item of two
     monkeypatch.setattr(
-        "thetascope.learning.segmentation.predict", lambda model, images, size: masks[8:10]
+        "thetascope.learning.segmentation.predict", lambda model, images, size, rows: masks[8:10]
     )
     model, settings = UNet(Encoder("resnet18", 3), 3, WIDTHS), replace(SETTINGS, epochs=1)
     table = finetune(model, images, masks, range(8), [8, 9], settings, torch.Generator())
@@ -179,14 +179,25 @@ def test_saved_and_loaded_it_computes_the_same(tmp_path):
     torch.testing.assert_close(again(images), model.eval()(images), rtol=1e-5, atol=1e-5)
 
 
-def test_scores_stand_beside_calling_everything_foreground():
+def test_scores_stand_beside_chance_for_as_many_pixels_anywhere():
     model, _ = trained(epochs=1)
     images, masks = easy_problem(3)
     items = pd.DataFrame({"id": ["a", "b", "c"], "case": ["x", "x", "y"]})
     scores = segmentation_scores(model, images, masks, items, 2)
-    share = 14 * 14 / 32**2
+    share, predicted = 14 * 14 / 32**2, predict(model, images, 3).float().mean(dim=(1, 2))
     assert scores["item"].tolist() == ["a", "b", "c"]
-    assert scores["null"].tolist() == pytest.approx([2 * share / (share + 1)] * 3)
+    expected = [2 * share * p / (share + p) for p in predicted.tolist()]
+    assert scores["chance"].tolist() == pytest.approx(expected)
+
+
+def test_scores_are_of_the_rows_that_the_items_have():
+    model, _ = trained(epochs=1)
+    images, masks = easy_problem(6)
+    rows = [5, 1]
+    items = pd.DataFrame({"id": ["f", "b"], "case": ["x", "y"]}, rows)
+    scores = segmentation_scores(model, images, masks, items, 2)
+    expected = item_dice(predict(model, images[rows], 2), masks[rows], 2)[:, 0]
+    assert scores["dice"].tolist() == expected.tolist()
 
 
 def test_soft_dice_loss_of_the_opposite_is_nearly_1():
@@ -232,7 +243,8 @@ def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_e
     images, masks = easy_problem()
     model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, torch.Generator().manual_seed(0))
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    assert item_dice(predict(model, images[8:], 4), masks[8:], 2).mean().item() < 0.6
+    untrained = predict(model, images, 4, torch.arange(8, 12))
+    assert item_dice(untrained, masks[8:], 2).mean().item() < 0.6
     finetune(model, images, masks, range(8), [8, 9], replace(SETTINGS, epochs=1), torch.Generator())
     after = model.state_dict()
     for key in ("encoder.network.conv1.weight", "encoder.network.layer4.1.conv2.weight"):
@@ -244,9 +256,9 @@ def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(monkeypatch)
     _, masks = easy_problem()
     calls = []
 
-    def perfect_in_the_third_epoch(model, images, batch_size):
+    def perfect_in_the_third_epoch(model, images, batch_size, rows):
         model.eval()
-        calls.append(len(images))
+        calls.append(len(rows))
         return masks[8:10] if len(calls) == 3 else torch.zeros_like(masks[8:10])
 
     monkeypatch.setattr("thetascope.learning.segmentation.predict", perfect_in_the_third_epoch)
@@ -265,7 +277,8 @@ def test_predictions_do_not_depend_on_the_batch():
     model, _ = trained(epochs=1)
     images, _ = easy_problem(5)
     model.train()
-    assert torch.equal(predict(model, images, 2), predict(model, images, 5))
+    by_2, by_5 = (predict(model, images, size, torch.arange(5)) for size in (2, 5))
+    assert torch.equal(by_2, by_5)
     assert not model.training
 
 
@@ -281,9 +294,9 @@ def test_scores_of_several_classes_by_hand():
     masks[:, 24:] = 2  # a quarter
     items = pd.DataFrame({"id": ["a", "b"], "case": ["x", "y"]})
     scores = segmentation_scores(model, images, masks, items, 2).set_index(["label", "item"])
-    half, quarter = 2 * 0.5 / 1.5, 2 * 0.25 / 1.25
-    assert scores.loc[(1, "a"), ["dice", "null"]].tolist() == pytest.approx([half, half])
-    assert scores.loc[(1, "b"), ["dice", "null"]].isna().all()
+    half = 2 * 0.5 / 1.5
+    assert scores.loc[(1, "a"), ["dice", "chance"]].tolist() == pytest.approx([half, half])
+    assert scores.loc[(1, "b"), ["dice", "chance"]].isna().all()
     assert scores.loc[2, "dice"].tolist() == [0, 0]
-    assert scores.loc[2, "null"].tolist() == pytest.approx([quarter, quarter])
+    assert scores.loc[2, "chance"].tolist() == [0, 0]  # of no pixel
     assert scores["case"].tolist() == ["x", "y", "x", "y"]

@@ -45,6 +45,22 @@ def test_a_linear_models_map_is_its_weights(images):
     torch.testing.assert_close(maps, weights.abs().amax(0).expand(3, -1, -1))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_on_a_gpu_the_noise_is_drawn_there_and_is_the_same_for_any_chunk_size(images):
+    """The mean of x · noise over samples, which tells every draw by its place."""
+    weights = torch.randn(2, 12, 12, generator=generator(1)).cuda()
+    objective, inputs = lambda x: (x**2 * weights).sum((1, 2, 3)), (images.cuda(),)
+    reference, *others = (
+        whole(objective, inputs, 8, 0.15, chunk_size, generator())[0] for chunk_size in (24, 1, 5)
+    )
+    for maps in others:
+        torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-6)
+    (on_cpu,) = whole(
+        lambda x: (x**2 * weights.cpu()).sum((1, 2, 3)), (images,), 8, 0.15, 24, generator()
+    )
+    assert not torch.allclose(reference.cpu(), on_cpu, rtol=1e-3)
+
+
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 8, 20, 100])
 def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size):
     (reference,) = whole(network, (images,), 8, 0.15, 24, generator())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -100,18 +99,19 @@ def prepare(
 
 
 def read_array(path: str | Path) -> NDArray[np.uint8]:
-    """Read images or masks that `prepare` wrote.
+    """Read images or masks that `prepare` wrote: as far as they are used, they are in memory once.
 
     Raises
     ------
     DamagedError
         If they are not what the manifest beside them says.
     """
-    data = Path(path).read_bytes()
     expected = read_record(Path(path).with_name("manifest.csv"))["arrays"][Path(path).name]
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise DamagedError(path, "another SHA-256 than manifest.csv says")
-    array: NDArray[np.uint8] = np.load(io.BytesIO(data), allow_pickle=False)
+    with Path(path).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise DamagedError(path, "another SHA-256 than manifest.csv says")
+    # mapped: the system reads pages as they are needed; a change would stay in memory
+    array: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
 
 

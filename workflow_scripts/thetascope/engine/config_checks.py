@@ -126,4 +126,13 @@ def encoders(config: Config) -> Iterator[str]:
         )
 
 
-CHECKS = (image_sets, grids, views, split, analysis, weights, encoders)
+def precision(config: Config) -> Iterator[str]:
+    """A precision that the device does not have."""
+    if (config["device"], config["precision"]) == ("cpu", "tf32"):
+        yield (
+            "precision: tf32: only GPUs have it; with `device: cpu` set `precision: auto`, which "
+            "is float32 there"
+        )
+
+
+CHECKS = (image_sets, grids, views, split, analysis, weights, encoders, precision)

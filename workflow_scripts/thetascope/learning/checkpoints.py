@@ -107,15 +107,19 @@ def load_backbone(network: nn.Module, state: Mapping[str, Any], source: str) -> 
     network.load_state_dict(state, strict=False)
 
 
-def load_encoder(name: str, in_channels: int, path: str | Path) -> Encoder:
+def load_encoder(
+    name: str, in_channels: int, path: str | Path, precision: str = "float32"
+) -> Encoder:
     """Build an encoder from a backbone file (three channels) or from a pretrained.pt of ours.
+
+    It computes in this precision, whatever wrote the file.
 
     A first convolution trained on RGB is summed over its inputs for one channel and repeated for
     more than three (timm's `adapt_input_conv`), so that equal channels give the same response.
     """
     contents = load(path)
     state: State = contents["encoder"]
-    encoder = Encoder(name, in_channels)
+    encoder = Encoder(name, in_channels, precision)
     first = encoder.network.pretrained_cfg["first_conv"] + ".weight"
     if state[first].shape[1] != in_channels:
         state = {**state, first: adapt_input_conv(in_channels, state[first])}

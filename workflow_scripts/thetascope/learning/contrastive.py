@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from thetascope.learning.encoders import Encoder
+from thetascope.learning.encoders import Encoder, memory_format
 
 log = logging.getLogger(__name__)
 
@@ -104,21 +104,24 @@ class Queue:
         Unit vectors, [K, dim].
     items : Tensor
         Which image each key came from, [K]; −1 for the random ones at the start.
+    position : Tensor
+        Where the next key goes, int64 [].
     """
 
     def __init__(self, size: int, dim: int, generator: Generator, device: torch.device) -> None:
         self.keys = F.normalize(torch.randn(size, dim, generator=generator), dim=1).to(device)
         self.items = torch.full((size,), -1, device=device)
-        self.position = 0
+        # on the device, where a captured step can move it on
+        self.position = torch.zeros((), dtype=torch.long, device=device)
 
     def enqueue(self, keys: Tensor, items: Tensor) -> None:
         """Put a batch of keys [B, dim] of the images `items` [B] in place of the oldest."""
         size = len(self.keys)
         skipped = max(0, len(keys) - size)
         where = (self.position + torch.arange(skipped, len(keys), device=keys.device)) % size
-        self.keys[where] = keys[skipped:].to(self.keys)  # of half precision under autocast
+        self.keys[where] = keys[skipped:]
         self.items[where] = items[skipped:]
-        self.position = (self.position + len(keys)) % size
+        self.position.add_(len(keys)).remainder_(size)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs."""
@@ -128,7 +131,7 @@ class Queue:
         """Go on with the keys of another queue of this size."""
         self.keys.copy_(state["keys"])
         self.items.copy_(state["items"])
-        self.position = state["position"]
+        self.position.copy_(state["position"])
 
 
 def moco_logits(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -167,11 +170,6 @@ class Learner:
         Draws the head's weights and the queue's first keys.
     device : device
         Where the images will be.
-
-    Attributes
-    ----------
-    optimizer : SGD
-        Its learning rate is the caller's to set.
     """
 
     def __init__(
@@ -186,13 +184,14 @@ class Learner:
         dim = settings.output_dim
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # the head's weights
         head = ProjectionHead(encoder.num_features, settings.hidden_dim, dim)
-        model = nn.Sequential(encoder, head).to(device).to(memory_format=torch.channels_last)
-        self.model = model.train()
+        model = nn.Sequential(encoder, head).to(device)
+        self.model = model.to(memory_format=memory_format(encoder, device)).train()
         self.momentum_model = copy.deepcopy(model).requires_grad_(False)
         self.queue = Queue(settings.queue_size, dim, generator, device)
+        self.lr = torch.tensor(settings.lr, device=device)
         self.optimizer = torch.optim.SGD(
             model.parameters(),
-            lr=settings.lr,
+            lr=self.lr,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -206,6 +205,11 @@ class Learner:
             "queue": self.queue,
             "sgd": self.optimizer,
         }
+
+    def set_lr(self, lr: float) -> None:
+        """Learn by this rate from now on, in a step that was captured before too."""
+        self.lr.fill_(lr)
+        self.optimizer.param_groups[0]["lr"] = self.lr  # not the one of a loaded state
 
     def step(self, first: Tensor, second: Tensor, items: Tensor) -> Tensor:
         """Learn from one batch of pairs, float [B, C, S, S] twice, of the images `items` [B].

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -11,10 +13,12 @@ from torch import Generator, Tensor
 from torchvision.transforms import v2
 
 from thetascope.errors import UserError
+from thetascope.learning.capture import captured
 from thetascope.learning.contrastive import COLUMNS, Learner, Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View, rotate
+from thetascope.learning.stored import KEPT, Stored
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,27 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
     return 1.0 if progress < 0.5 else 0.1
 
 
+def pairs_of(
+    images: Tensor, angle: float | None, view: View, generator: Generator
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return what makes the pairs of a batch: rows [B] → float [B, C, S, S] twice.
+
+    Parameters are those of `pretrain`. Both views of all images are made at once and kept where
+    they take no more than `KEPT` bytes, and are made anew for each batch else: the same pixels.
+    """
+    if angle is None:
+        stored = Stored(images, view.original)
+        return lambda rows: (
+            augment(stored[rows], view, generator),
+            augment(stored[rows], view, generator),
+        )
+    first, second = (
+        Stored(images, partial(turn, degrees=angle)).kept(KEPT / 2)
+        for turn in (view.original, view.rotated)
+    )
+    return lambda rows: (first[rows], second[rows])
+
+
 def pretrain(
     encoder: Encoder,
     images: Tensor,
@@ -77,9 +102,9 @@ def pretrain(
     encoder : Encoder
         Starts from the backbone's weights; trained in place.
     images : Tensor
-        Float [N, C, S, S] in [0, 1], on the encoder's device.
+        Uint8 [N, C, S, S] as stored, or float in [0, 1], on the encoder's device.
     angle : float or None
-        θ in degrees, the only augmentation; None draws both views anew in each epoch with
+        θ in degrees, the only augmentation; None draws both views anew for each batch with
         `augment`.
     view : View
         Canvas and interpolation of the pair.
@@ -120,22 +145,19 @@ def pretrain(
     batch_size = min(settings.batch_size, len(images))
     steps = len(images) // batch_size  # the rest of a shuffled epoch waits for the next one
     peak_lr = settings.lr * batch_size / 256
-    if angle is not None:
-        first, second = view.original(images, angle), view.rotated(images, angle)
-
+    pairs = pairs_of(images, angle, view, generator)
+    step = captured(learner.step, device)
     epochs: list[list[float]] = []
     parts = learner.parts()
     if state:
         epochs = state.resume(parts, generator) or epochs
     for epoch in range(len(epochs), settings.epochs):
         lr = peak_lr * learning_rate_factor(settings.schedule, epoch / settings.epochs)
-        learner.optimizer.param_groups[0]["lr"] = lr
-        if angle is None:
-            first, second = (augment(view.original(images), view, generator) for _ in range(2))
+        learner.set_lr(lr)
         order = torch.randperm(len(images), generator=generator).to(device)
         sums = torch.zeros(6, device=device)
         for items in order[: steps * batch_size].split(batch_size):
-            sums += learner.step(first[items], second[items], items)
+            sums += step(*pairs(items), items)
         row = [epoch + 1, lr, *(sums / steps).tolist()]
         loss_, top1 = row[2:4]
         log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings.epochs, loss_, top1)

@@ -11,26 +11,36 @@ from torch import Tensor
 
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
+from thetascope.learning.stored import Images
 
 RIDGE = 1.0  # per training pair, on features of unit variance
 
 
 @torch.no_grad()
-def _pairs(encoder: Encoder, first: Tensor, second: Tensor, batch_size: int) -> Tensor:
-    """Products of unit features, true pairs above false ones: [N, C, S, S] twice → [2 N, D].
+def _pairs(
+    encoder: Encoder, images: Images, rows: Sequence[int], degrees: float, view: View, size: int
+) -> Tensor:
+    """Products of unit features of rows [N], true pairs above false ones: [2 N, D].
 
     The false partner is the one half of the items away, so seldom a neighbour.
     """
-    f, g = (
-        F.normalize(torch.cat([encoder(part) for part in images.split(batch_size)]), dim=1)
-        for images in (first, second)
-    )
+    features: tuple[list[Tensor], list[Tensor]] = [], []
+    for part in torch.as_tensor(rows, device=images.device).split(size):
+        x = images[part]
+        for of_view, turned in zip(features, (view.original, view.rotated), strict=True):
+            of_view.append(encoder(turned(x, degrees)))
+    f, g = (F.normalize(torch.cat(of_view), dim=1) for of_view in features)
     return torch.cat([f * g, f * g.roll(len(g) // 2, dims=0)]).double()
+
+
+def _ridged(gram: Tensor, pairs: int) -> Tensor:
+    """Products of all features or of all pairs, float64 [M, M], with the ridge on the diagonal."""
+    return gram + RIDGE * pairs * torch.eye(len(gram)).to(gram)
 
 
 def pair_probe(
     encoder: Encoder,
-    images: Tensor,
+    images: Images,
     train: Sequence[int],
     test: Sequence[int],
     degrees: float,
@@ -44,7 +54,7 @@ def pair_probe(
     ----------
     encoder : Encoder
         Put into evaluation mode.
-    images : Tensor
+    images : Images
         Float [N, C, S, S] in [0, 1], on the encoder's device.
     train, test : sequence of int
         Rows to fit on and to judge by.
@@ -64,17 +74,19 @@ def pair_probe(
         and the false one, that is recognised, beside `chance`, 0.5.
     """
     encoder.eval()
-    x, y = view.original(images, degrees), view.rotated(images, degrees)
     fitted, judged = (
-        _pairs(encoder, x[list(rows)], y[list(rows)], batch_size) for rows in (train, test)
+        _pairs(encoder, images, rows, degrees, view, batch_size) for rows in (train, test)
     )
     mean, std = fitted.mean(dim=0), fitted.std(dim=0).clamp(min=1e-9)
     fitted, judged = (fitted - mean) / std, (judged - mean) / std
     sign = torch.ones(len(fitted), dtype=fitted.dtype, device=fitted.device)
     sign[len(train) :] = -1
-    # the dual form of ridge regression: there are more features than pairs
-    gram = fitted @ fitted.T + RIDGE * len(fitted) * torch.eye(len(fitted)).to(fitted)
-    claim = judged @ (fitted.T @ torch.linalg.solve(gram, sign))
+    count, features = fitted.shape
+    if count > features:
+        weights = torch.linalg.solve(_ridged(fitted.T @ fitted, count), fitted.T @ sign)
+    else:  # the dual form, whose system is the smaller one
+        weights = fitted.T @ torch.linalg.solve(_ridged(fitted @ fitted.T, count), sign)
+    claim = judged @ weights
     true, false = claim.view(2, len(test))
     right = (true.sign() - false.sign() + 2) / 4  # an undecided claim counts half
     return pd.DataFrame(

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+PART = 256  # masks that are floats at a time, which bounds the memory
 CROP = 1 / math.sqrt(2)  # the largest central square that a rotation of any angle leaves filled
 
 
@@ -187,4 +188,5 @@ class View:
     def masks(self, masks: Tensor) -> Tensor:
         """Labels in the first view's frame: uint8 [N, S, S] → [N, S, S], never blended."""
         nearest = View(self.canvas, "nearest")
-        return nearest.original(masks[:, None].float())[:, 0].to(masks.dtype)
+        parts = (nearest.original(part[:, None].float())[:, 0] for part in masks.split(PART))
+        return torch.cat([part.to(masks.dtype) for part in parts])

@@ -10,6 +10,9 @@ from thetascope.errors import UserError
 from thetascope.files import seed_for
 from thetascope.learning import gpus
 
+# where bfloat16 is no faster than tf32, in captured steps on an H100 (bench/README.md)
+SMALL, DEPTHWISE = 128, "efficientnet_lite0"
+
 
 def setup(device: str, threads: int) -> torch.device:
     """Choose the device and make results repeatable on it.
@@ -43,9 +46,58 @@ def setup(device: str, threads: int) -> torch.device:
     return torch.device(device)
 
 
+def set_precision(precision: str, device: torch.device, encoder: str, size: int) -> str:
+    """Choose how networks compute, and make this process do so; all else is float32 in any case.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "tf32", "bfloat16"}
+        `float32` is nothing less, not in convolutions either. `tf32` rounds the factors of products
+        to 10 bits, `bfloat16` to 7 bits. `auto` is float32 on a CPU. On a GPU it is what is
+        fastest: tf32 for images below `SMALL` pixels and for the network `DEPTHWISE`, else
+        bfloat16.
+    device : device
+        As `setup` gave it.
+    encoder : str
+        A key of `encoders.TIMM_NAMES`.
+    size : int
+        Side S of the images in pixels.
+
+    Returns
+    -------
+    str
+        What was chosen. Networks for bfloat16 are to be built with it, see `Encoder`.
+
+    Raises
+    ------
+    UserError
+        If tf32 is asked for on a CPU, which has none.
+    """
+    if precision == "auto" and device.type == "cuda":
+        precision = "tf32" if size < SMALL or encoder == DEPTHWISE else "bfloat16"
+    elif precision == "auto":
+        precision = "float32"
+    if precision == "tf32" and device.type != "cuda":
+        raise UserError(
+            "precision: tf32: only GPUs have it; set `precision: auto`, which is float32 on a CPU"
+        )
+    products = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = products
+    torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
+    return precision
+
+
 def generator(*parts: object) -> torch.Generator:
     """Return the random state of one job, on the CPU, from (seed, data set, angle, stage, …)."""
     return torch.Generator().manual_seed(seed_for(*parts))
+
+
+def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """Return what draws on this device: on a CPU the generator itself, else one that it seeds."""
+    if device.type == "cpu":
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:

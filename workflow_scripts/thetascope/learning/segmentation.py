@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from torch import Generator, Tensor, nn
 
 from thetascope.errors import UserError
 from thetascope.learning import checkpoints
-from thetascope.learning.encoders import Encoder
+from thetascope.learning.capture import captured
+from thetascope.learning.encoders import Encoder, memory_format
 from thetascope.learning.resume import State
+from thetascope.learning.stored import Images
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +98,15 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Float [N, C, S, S] in [0, 1] → logits [N, classes, S, S]."""
-        *skips, x = self.encoder.pyramid(images)
-        for block in self.blocks:
-            skip = skips.pop() if skips else None
-            size = images.shape[-2:] if skip is None else skip.shape[-2:]
-            x = F.interpolate(x, size=size, mode="nearest")
-            x = block(x if skip is None else torch.cat([x, skip], dim=1))
-        logits: Tensor = self.classifier(x)
-        return logits
+        with self.encoder.autocast(images.device):
+            *skips, x = self.encoder.pyramid(images)
+            for block in self.blocks:
+                skip = skips.pop() if skips else None
+                size = images.shape[-2:] if skip is None else skip.shape[-2:]
+                x = F.interpolate(x, size=size, mode="nearest")
+                x = block(x if skip is None else torch.cat([x, skip], dim=1))
+            logits: Tensor = self.classifier(x)
+        return logits.to(images)
 
 
 def build_unet(encoder: Encoder, classes: int, settings: Finetune, generator: Generator) -> UNet:
@@ -122,10 +126,10 @@ def save_unet(model: UNet, path: str | Path, record: Mapping[str, Any]) -> None:
     )
 
 
-def load_unet(name: str, in_channels: int, path: str | Path) -> UNet:
-    """Read a U-Net on the encoder `name` from a finetuned.pt."""
+def load_unet(name: str, in_channels: int, path: str | Path, precision: str = "float32") -> UNet:
+    """Read a U-Net on the encoder `name`, which computes in this precision, from a finetuned.pt."""
     contents = checkpoints.load(path)
-    encoder = Encoder(name, in_channels)
+    encoder = Encoder(name, in_channels, precision)
     model = UNet(encoder, contents["classes"], contents["decoder_channels"])
     model.load_state_dict(contents["model"])
     return model
@@ -147,7 +151,8 @@ def soft_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     sides of the fraction, so that a batch without foreground is learnt as such.
     """
     probabilities = logits.softmax(dim=1)
-    truth = F.one_hot(masks.long(), logits.shape[1]).movedim(-1, 1).to(probabilities)
+    labels = torch.arange(logits.shape[1], device=masks.device).view(1, -1, 1, 1)
+    truth = (masks[:, None] == labels).to(probabilities)  # one_hot would wait for the GPU
     both, sizes = (
         (m.sum(dim=(0, 2, 3))[1:]) for m in (probabilities * truth, probabilities + truth)
     )
@@ -167,15 +172,26 @@ def item_dice(predictions: Tensor, masks: Tensor, classes: int) -> Tensor:
 
 
 @torch.no_grad()
-def predict(model: UNet, images: Tensor, batch_size: int) -> Tensor:
-    """Labels of images: float [N, C, S, S] → int64 [N, S, S], in evaluation mode."""
+def predict(model: UNet, images: Images, batch_size: int, rows: Tensor | None = None) -> Tensor:
+    """Labels of images, or of rows [N] of them, in evaluation mode: uint8 [N, S, S]."""
     model.eval()
-    return torch.cat([model(batch).argmax(dim=1) for batch in images.split(batch_size)])
+    if rows is None:
+        rows = torch.arange(len(images), device=images.device)
+    return torch.cat([model(images[r]).argmax(dim=1).byte() for r in rows.split(batch_size)])
+
+
+def _step(model: UNet, optimizer: torch.optim.Optimizer, images: Tensor, masks: Tensor) -> Tensor:
+    """Learn from one batch; returns its loss."""
+    loss = soft_dice_loss(model(images), masks)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def finetune(
     model: UNet,
-    images: Tensor,
+    images: Images,
     masks: Tensor,
     train: Sequence[int],
     validation: Sequence[int],
@@ -189,8 +205,8 @@ def finetune(
     ----------
     model : UNet
         All of it is trained, encoder included.
-    images, masks : Tensor
-        Float [N, C, S, S] in [0, 1] and labels [N, S, S], on the model's device.
+    images, masks : Images, Tensor
+        Float [N, C, S, S] in [0, 1] and labels [N, S, S]; the model comes to their device.
     train, validation : Sequence of int
         Rows of the two parts.
     settings : Finetune
@@ -211,10 +227,14 @@ def finetune(
     UserError
         If the loss is not finite.
     """
-    model.to(images.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
+    device = images.device
+    model.to(device).to(memory_format=memory_format(model, device))
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=settings.lr, fused=True, capturable=device.type == "cuda"
+    )
+    step = captured(partial(_step, model, optimizer), device)
     rows = torch.as_tensor(train)
-    held_out = torch.as_tensor(validation, device=images.device)
+    held_out = torch.as_tensor(validation, device=device)
     batch_size = min(settings.batch_size, len(rows))
     classes = model.classifier.out_channels
     best_dice, best_epoch, best_state = -1.0, 0, model.state_dict()
@@ -226,16 +246,11 @@ def finetune(
         if epoch - best_epoch > settings.patience:
             break
         model.train()
-        order = rows[torch.randperm(len(rows), generator=generator)].to(images.device)
-        losses = []
+        order = rows[torch.randperm(len(rows), generator=generator)].to(device)
         # a remainder of one item cannot be batch-normalised at the deepest, 1 by 1 level
-        for batch in order[: len(order) // batch_size * batch_size].split(batch_size):
-            loss = soft_dice_loss(model(images[batch]), masks[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-        predictions = predict(model, images[held_out], batch_size)
+        batches = order[: len(order) // batch_size * batch_size].split(batch_size)
+        losses = [step(images[batch], masks[batch]) for batch in batches]
+        predictions = predict(model, images, batch_size, held_out)
         dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
         log.info(
@@ -259,7 +274,7 @@ def finetune(
 
 
 def segmentation_scores(
-    model: UNet, images: Tensor, masks: Tensor, items: pd.DataFrame, batch_size: int
+    model: UNet, images: Images, masks: Tensor, items: pd.DataFrame, batch_size: int
 ) -> pd.DataFrame:
     """Score the segmentation of each item and class, beside chance.
 
@@ -267,10 +282,10 @@ def segmentation_scores(
     ----------
     model : UNet
         Fine-tuned.
-    images, masks : Tensor
-        Float [N, C, S, S] and labels [N, S, S] of the items to score.
+    images, masks : Images, Tensor
+        Float [N, C, S, S] and labels [N, S, S].
     items : DataFrame
-        Their manifest rows, with `id` and `case`.
+        The items to score: `id` and `case` by their rows in `images`, as in the manifest.
     batch_size : int
         Items predicted at a time.
 
@@ -281,12 +296,13 @@ def segmentation_scores(
         expect anywhere in the picture, see `scoring.chance`); both are NaN by `item_dice`'s rule.
     """
     classes = model.classifier.out_channels
-    predictions = predict(model, images, batch_size)
+    rows = torch.tensor(list(items.index), device=images.device)
+    masks, predictions = masks[rows], predict(model, images, batch_size, rows)
     dice = item_dice(predictions, masks, classes)
-    rows = []
+    tables = []
     for label in range(1, classes):
         found, true = ((m == label).float().mean(dim=(1, 2)) for m in (predictions, masks))
-        rows.append(
+        tables.append(
             pd.DataFrame(
                 {
                     "item": items["id"].to_numpy(),
@@ -299,4 +315,4 @@ def segmentation_scores(
                 }
             )
         )
-    return pd.concat(rows)
+    return pd.concat(tables)

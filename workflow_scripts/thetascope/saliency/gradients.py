@@ -16,6 +16,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from thetascope.errors import UserError
+from thetascope.learning import runtime
+from thetascope.learning.encoders import memory_format
 
 Objective = Callable[..., Tensor]
 Model = TypeVar("Model", bound=nn.Module)
@@ -51,7 +53,8 @@ def smoothgrad(
     chunk_size : int
         Rows per pass; bounds the memory and changes nothing else.
     generator : Generator
-        Draws the noise on the CPU, item by item, independently for each input.
+        Draws the noise item by item, independently for each input. A GPU has a generator of its
+        own, seeded from this one, so that its noise is another than the CPU's.
     noise_scale : {"range", "inverse_range"}
         With `inverse_range` σ = `noise_level` / (max − min), and no noise for a constant item: what
         the first paper's public notebook computes.
@@ -71,13 +74,16 @@ def smoothgrad(
     ranges = [(x.amax((1, 2, 3)) - x.amin((1, 2, 3)))[:, None, None, None, None] for x in inputs]
     if noise_scale == "inverse_range":
         ranges = [torch.where(r > 0, 1 / r, 0) for r in ranges]
+    device = inputs[0].device
+    drawn = runtime.on_device(generator, device)
     halves = torch.arange(samples).tensor_split(2)
     sizes = [len(half) for half in halves]
     maps: list[list[Tensor]] = [[] for _ in inputs]
     for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // sizes[0])):
         # drawn item by item, so that the grouping of rows does not change the noise of any
         noise = [
-            [torch.randn(samples, *x.shape[1:], generator=generator) for x in inputs] for _ in rows
+            [torch.randn(samples, *x.shape[1:], generator=drawn, device=device) for x in inputs]
+            for _ in rows
         ]
         noisy = [
             x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows]
@@ -114,7 +120,7 @@ def folded(model: Model, images: Tensor) -> Model:
         convolution. What another layer comes before, or nothing at all, stays as it is.
     """
     model = copy.deepcopy(model.eval()).requires_grad_(False)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(memory_format=memory_format(model, images.device))
     convolved: dict[nn.Conv2d, Tensor] = {}
     pairs: dict[nn.Module, nn.Conv2d] = {}
 
