@@ -186,7 +186,7 @@ def saliency_figure(
     foreground = mask > 0
     rows = [(model, input_) for model in MODELS for input_ in INPUTS]
     columns = 1 + 2 * len(maps)
-    figure = Figure((1.2 * columns + 0.2, 1.35 * len(rows) + 0.5), layout="constrained")
+    figure = Figure((1.2 * columns + 0.2, 1.6 * len(rows) + 0.5), layout="constrained")
     grid = figure.subplots(len(rows), columns)
     for axes in grid.flat:
         _frame(axes)
