@@ -77,7 +77,7 @@ def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> 
         found = np.isfinite(one.value)
         summary = pd.DataFrame(one.cells, columns=cells).assign(**one.key)
         for name, values in (("chance", one.chance), ("own_cut", one.own_cut)):
-            # over the items of value, so that excess and turning are differences of means
+            # over the items of value, so that excess is the difference of the means
             summary[name] = mean(np.where(found, values, np.nan), axis=(1, 2))
         for name, prefix, values in (
             ("value", "", one.value),

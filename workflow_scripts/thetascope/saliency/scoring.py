@@ -156,7 +156,7 @@ def score_maps(
         Long format: `item`, `case`, `model`, `input`, `attribution`, `metric`, `value`; `chance`,
         see `chance` and `compare`; and for maps of R_θ x `own_cut`, the score of the same model's
         map of x on the pixels that R_θ x shows. To the maps comes the baseline `footprint`, which
-        calls all of these pixels foreground.
+        calls all of these pixels foreground; it has no own cut.
 
     Raises
     ------
