@@ -4,19 +4,11 @@
 
 It needs the development set-up (CONTRIBUTING.md).
 
-<<<<<<< HEAD
-Takes the maps of x of a finished study, and makes studies of 24 angles and 3 seeds of them. At any
-angle and seed stands the map of some run, drawn at random, cut to what a turned square would show.
-Beside it stands the own cut: the same map with other noise. Noise is added to both as far as the
-reliability of the maps says. Counts for each image set, model and metric in how many studies some
-period has q ≤ 0.05: of the score itself (`value`), and of what is asked of maps of R_θ x
-=======
 Takes the maps of x of a finished study, and makes studies of 24 angles and 3 seeds of them. At
 every angle and seed stands the map of some run, drawn at random, cut to what a turned square would
 show. Beside it stands the own cut: the same map with other noise. Noise is added to both as far as
 the reliability of the maps says. Counts for each image set, model and metric in how many studies
 some period has q ≤ 0.05: of the score itself (`value`), and of what is asked of maps of R_θ x
->>>>>>> tests18
 (`turning`, value − own cut).
 """
 
