@@ -36,7 +36,7 @@ def write_images(folder):
 def settings(images):
     odd = {"adapter": "folder", "path": str(images), "images": "images/*", "masks": "masks/*"}
     return {
-        "datasets": {"mni152": None, "ihc": None, "retina": None, "odd": odd},
+        "datasets": {"mni152": None, "ihc": None, "retina": None, "gratings": None, "odd": odd},
         "angles": [0, 90],
         "image_size": 32,
         "split": {"train": 0.25, "validation": 0.25, "test": 0.5},
