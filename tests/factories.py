@@ -198,3 +198,15 @@ def isotropic(items, sigma=2.0, seed=0, size=64):
     white = np.random.default_rng(seed).normal(size=(items, 1, *2 * [size + 2 * edge]))
     smooth = ndimage.gaussian_filter(white, sigma, axes=(2, 3))[..., edge:-edge, edge:-edge]
     return (128 + 30 * smooth / smooth.std()).clip(1, 255)
+
+
+def squares(n):
+    """Bright squares on dark noise, float [n, 3, 32, 32], and where they are, uint8 [n, 32, 32]."""
+    import torch  # takes seconds
+
+    images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2
+    masks = torch.zeros(n, 32, 32, dtype=torch.uint8)
+    for i in range(n):
+        top, left = 2 + i % 8, 14 - i % 7
+        masks[i, top : top + 14, left : left + 14] = 1
+    return images + 0.7 * masks[:, None], masks

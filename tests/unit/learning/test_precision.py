@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import pandas as pd
 import pytest
 import torch
-from factories import pretraining
+from factories import pretraining, squares
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -125,19 +125,9 @@ def test_in_bfloat16_weights_features_and_gradients_are_float32(name):
     assert {p.grad.dtype for p in half.parameters()} == {torch.float32}
 
 
-def squares(n=24):
-    """Bright squares on dark noise, and where they are."""
-    images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2
-    masks = torch.zeros(n, 32, 32, dtype=torch.uint8)
-    for i in range(n):
-        top, left = 2 + i % 8, 14 - i % 7
-        masks[i, top : top + 14, left : left + 14] = 1
-    return images + 0.7 * masks[:, None], masks
-
-
 def trained(precision):
     """Losses of pre-training, mean test Dice, and the fine-tuned model."""
-    images, masks = squares()
+    images, masks = squares(24)
     with Tf32() if precision == "tf32" else nullcontext():
         torch.manual_seed(0)
         generator = torch.Generator().manual_seed(0)
@@ -168,7 +158,7 @@ def test_trainings_agree_within_what_is_stated(exact, precision):
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_scores_of_one_model_agree_within_what_is_stated(exact, precision):
-    images, masks = squares()
+    images, masks = squares(24)
     _, expected, model = exact
     model = copy.deepcopy(model)
     if precision == "bfloat16":

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from factories import squares
 from sklearn.metrics import f1_score
 
 from thetascope.learning.encoders import TIMM_NAMES, Encoder
@@ -27,19 +28,9 @@ WIDTHS = [32, 16, 16, 8, 8]
 SETTINGS = Finetune(epochs=15, batch_size=4, lr=0.005, patience=15, decoder_channels=WIDTHS)
 
 
-def easy_problem(n=12):
-    """Bright squares on dark ground."""
-    images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2
-    masks = torch.zeros(n, 32, 32, dtype=torch.uint8)
-    for i in range(n):
-        top, left = 2 + i % 8, 14 - i % 7
-        masks[i, top : top + 14, left : left + 14] = 1
-    return images + 0.7 * masks[:, None], masks
-
-
 def trained(**changes):
     torch.manual_seed(0)
-    images, masks = easy_problem()
+    images, masks = squares(12)
     generator = torch.Generator().manual_seed(0)
     settings = replace(SETTINGS, **changes)
     model = build_unet(Encoder("resnet18", 3), 2, settings, generator)
@@ -98,7 +89,7 @@ def test_other_channel_counts(channels):
 
 def test_training_learns_an_easy_mask_and_keeps_the_best_epoch():
     model, table = trained()
-    images, masks = easy_problem()
+    images, masks = squares(12)
     dice = item_dice(predict(model, images, 4, torch.arange(8, 12)), masks[8:], 2).mean().item()
     assert dice > 0.85
     assert table["loss"].iloc[-1] < table["loss"].iloc[0]
@@ -147,7 +138,7 @@ def test_the_order_of_items_is_drawn_from_the_jobs_generator():
         torch.manual_seed(global_seed)
         model, generator = copy.deepcopy(start), torch.Generator().manual_seed(seed)
         settings = replace(SETTINGS, epochs=1)
-        finetune(model, *easy_problem(), range(8), [8, 9], settings, generator)
+        finetune(model, *squares(12), range(8), [8, 9], settings, generator)
         return model.classifier.weight
 
     assert torch.equal(weights(0, 1), weights(0, 2))
@@ -155,7 +146,7 @@ def test_the_order_of_items_is_drawn_from_the_jobs_generator():
 
 
 def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkeypatch):
-    images, masks = easy_problem()
+    images, masks = squares(12)
     masks[8, :4] = 2  # in one validation item of two
     monkeypatch.setattr(
         "thetascope.learning.segmentation.predict", lambda model, images, size, rows: masks[8:10]
@@ -175,13 +166,13 @@ def test_saved_and_loaded_it_computes_the_same(tmp_path):
     model, _ = trained(epochs=1)
     save_unet(model, tmp_path / "finetuned.pt", {"rule": "finetune"})
     again = load_unet("resnet18", 3, tmp_path / "finetuned.pt").eval()
-    images, _ = easy_problem(2)
+    images, _ = squares(2)
     torch.testing.assert_close(again(images), model.eval()(images), rtol=1e-5, atol=1e-5)
 
 
 def test_scores_stand_beside_chance_for_as_many_pixels_anywhere():
     model, _ = trained(epochs=1)
-    images, masks = easy_problem(3)
+    images, masks = squares(3)
     items = pd.DataFrame({"id": ["a", "b", "c"], "case": ["x", "x", "y"]})
     scores = segmentation_scores(model, images, masks, items, 2)
     share, predicted = 14 * 14 / 32**2, predict(model, images, 3).float().mean(dim=(1, 2))
@@ -192,7 +183,7 @@ def test_scores_stand_beside_chance_for_as_many_pixels_anywhere():
 
 def test_scores_are_of_the_rows_that_the_items_have():
     model, _ = trained(epochs=1)
-    images, masks = easy_problem(6)
+    images, masks = squares(6)
     rows = [5, 1]
     items = pd.DataFrame({"id": ["f", "b"], "case": ["x", "y"]}, rows)
     scores = segmentation_scores(model, images, masks, items, 2)
@@ -240,7 +231,7 @@ def test_every_skip_reaches_the_output():
 
 def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_encoder():
     torch.manual_seed(0)
-    images, masks = easy_problem()
+    images, masks = squares(12)
     model = build_unet(Encoder("resnet18", 3), 2, SETTINGS, torch.Generator().manual_seed(0))
     before = {k: v.clone() for k, v in model.state_dict().items()}
     untrained = predict(model, images, 4, torch.arange(8, 12))
@@ -253,7 +244,7 @@ def test_an_untrained_model_does_not_know_the_easy_mask_and_training_moves_the_e
 
 def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(monkeypatch):
     """Which epoch validates best is a matter of chance: here the third is made to."""
-    _, masks = easy_problem()
+    _, masks = squares(12)
     calls = []
 
     def perfect_in_the_third_epoch(model, images, batch_size, rows):
@@ -275,7 +266,7 @@ def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(monkeypatch)
 
 def test_predictions_do_not_depend_on_the_batch():
     model, _ = trained(epochs=1)
-    images, _ = easy_problem(5)
+    images, _ = squares(5)
     model.train()
     by_2, by_5 = (predict(model, images, size, torch.arange(5)) for size in (2, 5))
     assert torch.equal(by_2, by_5)
