@@ -32,7 +32,7 @@ def curves(table, verdicts=NO_VERDICTS, reliability=NO_RELIABILITY):
 
 
 def column_of(table, name):
-    return table[name].round(4).tolist()
+    return table[name].round(6).tolist()
 
 
 # -- curves ----------------------------------------------------------------------------------------

@@ -114,7 +114,8 @@ def _columns(part: pd.DataFrame) -> dict[str, list[Any]]:
         **{"theta": "theta", "value": "value", "ci_low": "low", "ci_high": "high"},
         **{"chance": "chance", "own_cut": "own_cut", "n_items": "items", "n_seeds": "seeds"},
     }
-    numbers = part[list(names)].rename(columns=names).round(4).astype(object)
+    # the page shows three digits: rounding to four before would round some of them wrongly
+    numbers = part[list(names)].rename(columns=names).round(6).astype(object)
     numbers = numbers.where(numbers.notna(), None)
     return {str(name): column.tolist() for name, column in numbers.items()}
 
