@@ -28,7 +28,7 @@ from thetascope.saliency.baselines import blur
 from thetascope.saliency.gradients import folded, smoothgrad
 from thetascope.saliency.maps import choose_items, correlation
 from thetascope.saliency.metrics import auroc
-from thetascope.saliency.objectives import foreground_logit, pair_cosine
+from thetascope.saliency.objectives import foreground_logit, pair_cosine, scalar_pixels
 
 SAMPLES = (8, 16, 32, 64)
 LEVELS = (0.05, 0.1, 0.15)
@@ -50,8 +50,7 @@ def measured(dataset, angle, count):
     x, y = view.original(images), view.rotated(images, angles.degrees(angle))
     encoder = folded(checkpoints.load_encoder(*kind, run / "pretrained.pt"), x)
     unet = folded(load_unet(*kind, run / "finetuned.pt"), x)
-    found = [predict(unet, z, len(z)) > 0 for z in (x, y)]
-    over = [f | ~f.any(dim=(1, 2), keepdim=True) for f in found]
+    over = [scalar_pixels(predict(unet, z, len(z)) > 0, "predicted") for z in (x, y)]
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     for level, samples in product(LEVELS, SAMPLES):
         noise = samples, level, 48

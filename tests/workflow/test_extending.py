@@ -84,7 +84,7 @@ rng = np.random.default_rng(0)
 saliency = rng.exponential(size=64)
 shuffled = (rng.permutation(saliency) for _ in range(999))
 of_random = np.mean([score(m, mask, settings)["soft_dice"] for m in shuffled])
-expected = chance(saliency, mask, hits_by_rank(rng.random((4, 64)), mask), settings)
+expected = chance(saliency, mask, hits_by_rank(rng.random((4, 64)), mask), 0.5, settings)
 assert list(expected) == list(METRICS)
 print(json.dumps([*scores, expected["soft_dice"] - of_random]))
 """

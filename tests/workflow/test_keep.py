@@ -59,7 +59,7 @@ def test_nothing_is_missed_with_either_setting(lean):
         # all that need a model, which is trained again for it
         ("saliency={samples: 3}", [5, 5, 8, 8]),
         ("finetune={lr: 0.002}", [5, 5, 8, 8]),
-        # the new run, and `none`, which is looked at from one more angle and made anew
+        # the new run, and `none`, which is looked at from one more angle and trained again
         ("angles=[0, 45, 90, 180, 270, none]", [2, 2, 6, 6]),
         # the new ones alone
         ("angles=[0, 45, 90, 180, 270]", [1, 1, 1, 1]),

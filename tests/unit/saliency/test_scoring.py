@@ -118,7 +118,7 @@ def test_chance_is_the_mean_over_all_orders_of_the_maps_values():
     every = np.array(list(permutations(values)))
     scores = [metrics.score(order, mask, settings) for order in every]
     hits = scoring.hits_by_rank(every, mask)
-    found = scoring.chance(values, mask, hits, settings)
+    found = scoring.chance(values, mask, hits, scoring.mean_precision(hits), settings)
     assert found.keys() == scores[0].keys()
     for metric, chance in found.items():
         expected = np.mean([one[metric] for one in scores])
@@ -145,7 +145,7 @@ def test_random_maps_are_turned_by_quarters_and_no_more_than_are_needed():
 def test_chance_has_no_value_where_the_score_has_none():
     hits = np.ones((2, 4), np.int32)
     for values, mask in ((np.zeros(4), [1, 0, 0, 0]), (np.ones(4), [1] * 4), (np.ones(4), [0] * 4)):
-        found = scoring.chance(values, np.array(mask, bool), hits, SETTINGS)
+        found = scoring.chance(values, np.array(mask, bool), hits, 0.5, SETTINGS)
         assert np.isnan(list(found.values())).all()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.bootstrap import bootstrap_means, interval, mean
-from thetascope.analysis.scores import Array, arrange
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Bootstrap
 from thetascope.vocabulary import ARM
 
@@ -46,12 +46,11 @@ def reliability_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFr
         foreground) and `n_items`.
     """
     rows = []
-    for one in arrange([per_item], KIND, measures=("split_half", "predicted", "none")):
-        of_items = mean(one.value, axis=(0, 1))[None, None]
-        r = mean(of_items, axis=(1, 2))[0]
+    # as text: categories come in the order in which they were read
+    for key, maps in per_item.astype(dict.fromkeys([*KIND, "item"], str)).groupby(KIND):
+        of_items = maps.groupby("item")["split_half"].mean().to_numpy()[None, None]
         low, high = interval(bootstrap_means(of_items, bootstrap), bootstrap.confidence)
-        split_half = np.array([r, low[0], high[0]])
-        counts = np.isfinite(one.value).sum(), (one.chance == 0).sum(), one.value.shape[2]
-        measures = dict(zip(MEASURES, [*split_half, *spearman_brown(split_half)], strict=True))
-        rows.append(one.key | measures | dict(zip(COUNTS, counts, strict=True)))
+        split_half = np.array([mean(of_items, axis=(1, 2))[0], low[0], high[0]])
+        counts = maps["split_half"].count(), (maps["predicted"] == 0).sum(), of_items.size
+        rows.append([*key, *split_half, *spearman_brown(split_half), *counts])
     return pd.DataFrame(rows, columns=[*KIND, *MEASURES, *COUNTS])

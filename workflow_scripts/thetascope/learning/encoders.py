@@ -32,9 +32,10 @@ def memory_format(network: nn.Module, device: torch.device) -> torch.memory_form
     There cuDNN builds kernels for convolutions of single channels when they are first used, for up
     to 25 s in all, and gains nothing by them.
     """
+    if device.type != "cuda":
+        return torch.channels_last
     depthwise = any(m.groups > 1 for m in network.modules() if isinstance(m, nn.Conv2d))
-    plain = depthwise and device.type == "cuda"
-    return torch.contiguous_format if plain else torch.channels_last
+    return torch.contiguous_format if depthwise else torch.channels_last
 
 
 class Encoder(nn.Module):

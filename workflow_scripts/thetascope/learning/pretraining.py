@@ -70,7 +70,7 @@ def pairs_of(
     """Return what makes the pairs of a batch: rows [B] → float [B, C, S, S] twice.
 
     Parameters are those of `pretrain`. Both views of all images are made at once and kept where
-    they take no more than `KEPT` bytes, and are made anew for each batch else: the same pixels.
+    they take no more than `KEPT` bytes, and are made for each batch else: the same pixels.
     """
     if angle is None:
         stored = Stored(images, view.original)

@@ -18,7 +18,7 @@ from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import UNet, predict
 from thetascope.saliency.baselines import blur, centre, hog, random, sobel
 from thetascope.saliency.gradients import Objective, folded, guided, smoothgrad
-from thetascope.saliency.objectives import foreground_logit, pair_cosine
+from thetascope.saliency.objectives import foreground_logit, pair_cosine, scalar_pixels
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
 MODELS = ("pretrained", "finetuned")
@@ -146,8 +146,7 @@ def saliency_maps(
     found = [predict(unet, z, settings.chunk_size) > 0 for z in (x, y)]
     for input_, where in zip(("original", "rotated"), found, strict=True):
         arrays[f"predicted.{input_}"] = where.float().mean(dim=(1, 2))
-    everywhere = settings.logit_over == "all"
-    pixels_x, pixels_y = (w | everywhere | ~w.any(dim=(1, 2), keepdim=True) for w in found)
+    pixels_x, pixels_y = (scalar_pixels(where, settings.logit_over) for where in found)
 
     models = {"": (encoder, unet)}
     for percent in settings.randomise:
@@ -161,7 +160,7 @@ def saliency_maps(
         of_networks = _network_maps(*networks, (x, y), (pixels_x, pixels_y), settings, same_noise)
         maps |= {f"{name}{suffix}": pair for name, pair in of_networks.items()}
 
-    def place(name: str, of_x: Tensor, of_y: Tensor) -> None:
+    def place(model: str, attribution: str, of_x: Tensor, of_y: Tensor) -> None:
         """Put maps [K, N, S, S] into the first view's frame; of three, keep the first."""
         settled = {
             "original": view.settle(of_x.flatten(0, 1), degrees),
@@ -170,7 +169,6 @@ def saliency_maps(
         if settings.unaligned:
             settled["unaligned"] = of_y.flatten(0, 1) * arrays["valid.unaligned"].to(of_y)
         for input_, flat in settled.items():
-            model, attribution = name.split(".")
             whole, *halves = flat.unflatten(0, of_x.shape[:2])
             key = f"{model}.{input_}.{attribution}"
             arrays[key] = whole
@@ -181,11 +179,11 @@ def saliency_maps(
     sigma = settings.blur * x.shape[-1]
     for model, pair in maps.items():
         of_x, of_y = (blur(m.flatten(0, 1), sigma).view_as(m) for m in pair)
-        place(f"{model}.smoothgrad", of_x, of_y)
+        place(model, "smoothgrad", of_x, of_y)
     for name, draw in {"sobel": sobel, "centre": centre, "hog": hog}.items():
-        place(f"baseline.{name}", *(blur(draw(z), sigma)[None] for z in (x, y)))
+        place("baseline", name, *(blur(draw(z), sigma)[None] for z in (x, y)))
     noise = runtime.generator(generator.initial_seed(), "random")
-    place("baseline.random", *(random(z, sigma, noise)[None] for z in (x, y)))
+    place("baseline", "random", *(random(z, sigma, noise)[None] for z in (x, y)))
 
     if settings.deletion:
         objectives = {

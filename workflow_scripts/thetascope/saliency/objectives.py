@@ -15,6 +15,14 @@ def pair_cosine(encoder: Encoder) -> Objective:
     return lambda x, y: F.cosine_similarity(encoder(x), encoder(y), dim=1)
 
 
+def scalar_pixels(found: Tensor, over: str) -> Tensor:
+    """Pixels that the fine-tuned model's scalar is over: bool [N, S, S], what it finds → the same.
+
+    Those that it finds with `over` = predicted, all of them with `all` and where it finds none.
+    """
+    return found | (over == "all") | ~found.any(dim=(1, 2), keepdim=True)
+
+
 def foreground_logit(model: UNet) -> Objective:
     """Scalar of the fine-tuned model: mean foreground logit over some pixels.
 

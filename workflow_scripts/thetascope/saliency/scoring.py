@@ -93,8 +93,20 @@ def hits_by_rank(draws: NDArray, mask: Mask) -> NDArray[np.int32]:
     return mask[order].cumsum(axis=1, dtype=np.int32)
 
 
+def mean_precision(hits: NDArray[np.int32]) -> float:
+    """Mean average precision of random maps: precision at the rank of every hit.
+
+    Int [draws, pixels], as `hits_by_rank` gives it; NaN for a mask of no pixel.
+    """
+    if not hits[0, -1]:
+        return np.nan
+    in_mask = np.diff(hits, axis=1, prepend=0)
+    precision = hits * in_mask / np.arange(1, hits.shape[1] + 1)
+    return float(precision.sum(axis=1).mean() / hits[0, -1])
+
+
 def chance(
-    saliency: Map, mask: Mask, hits: NDArray[np.int32], settings: Scoring
+    saliency: Map, mask: Mask, hits: NDArray[np.int32], precision: float, settings: Scoring
 ) -> dict[str, float]:
     """Scores that a random map can expect where this map was scored, at the cut that it was given.
 
@@ -109,6 +121,8 @@ def chance(
         As for `score`; flat.
     hits : ndarray
         Of `hits_by_rank`: int [draws, pixels].
+    precision : float
+        Their `mean_precision`, which does not depend on the map.
 
     Returns
     -------
@@ -124,10 +138,7 @@ def chance(
     for name, k in cuts.items():
         both = hits[:, k - 1]
         expected[f"overlap_{name}"] = float((2 * both / (k + m + both)).mean())
-    # precision at the rank of every hit
-    in_mask = np.diff(hits, axis=1, prepend=0)
-    precision = (hits * in_mask / np.arange(1, n + 1)).sum(axis=1) / m
-    expected |= {"auprc": float(precision.mean()), "auroc": 0.5}
+    expected |= {"auprc": precision, "auroc": 0.5}
     expected |= dict.fromkeys(("relevance_mass", "pointing_game"), m / n)
     return {name: expected[name] for name in names}
 
@@ -180,11 +191,12 @@ def score_maps(
         maps[f"baseline.{input_}.footprint"] = np.ones(masks.shape, np.float32)
         for i, mask in enumerate(seen):
             hits = hits_by_rank(draws, mask)
+            precision = mean_precision(hits)
             for key, of_items in maps.items():
                 model, _, name = key.split(".")
                 values = of_items[i][shown]
                 value = score(values, mask, settings)
-                by_chance = chance(values, mask, hits, settings)
+                by_chance = chance(values, mask, hits, precision, settings)
                 own_cut = {}
                 if input_ != "original" and (of_x := f"{model}.original.{name}") in saliency:
                     own_cut = score(saliency[of_x][i][shown], mask, settings)
