@@ -17,7 +17,7 @@ INTRODUCTION = """# Every key of the configuration
 `config.yaml` is the default experiment, with a comment beside every key; overlays (`--configfile`)
 change only what they name. Unknown keys, wrong types and values out of bounds are refused before
 anything runs. The options of image sets depend on their adapter: see
-[the README](../README.md#your-own-images) and [datasets.md](datasets.md).
+[own-images.md](own-images.md) and [datasets.md](datasets.md).
 This page is made from `schemas/config.schema.yaml`:
 `python -m thetascope.engine.config_reference > docs/config.md`.
 
