@@ -113,7 +113,7 @@ def test_the_page_answers_question_by_question(tables):
     assert "sham" not in of_training  # which has no maps of x
     of_waves = of_turning[of_turning.index("### waves · plain") :]
     of_waves = of_waves[: of_waves.index("### waves · sham")]
-    assert "1 of 1 curves depend on θ." in of_waves
+    assert "An effect in 1 of 1 curves." in of_waves
     assert "- **m, rotated, auroc**: an effect, 0.0" in of_waves
     assert "at period 90°" in of_waves
     assert "a Sobel map, without any network 0.050, a random map 0.020, the sham rotation 0.0" in (
@@ -121,7 +121,7 @@ def test_the_page_answers_question_by_question(tables):
     )
     for part in of_training, of_turning:
         of_flat = part[part.index("### flat") : part.index("### waves")]
-        assert "0 of 1 curves depend on θ." in of_flat
+        assert "An effect in 0 of 1 curves." in of_flat
         assert "nothing found" in of_flat
         assert "One test, not corrected, finds about 0.0" in of_flat
         assert "Do the data sets differ? They do: the smallest q" in part

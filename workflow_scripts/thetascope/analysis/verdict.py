@@ -206,7 +206,7 @@ def _answers(verdicts: pd.DataFrame, analysis: Analysis) -> Iterator[str]:
         yield ""
         yield f"### {' · '.join(map(str, arm))}"
         yield ""
-        yield f"{(rows['verdict'] == EFFECT).sum()} of {len(rows)} curves depend on θ."
+        yield f"An effect in {(rows['verdict'] == EFFECT).sum()} of {len(rows)} curves."
         yield ""
         for _, row in rows.iterrows():
             yield f"- **{row['model']}, {row['input']}, {row['metric']}**: {finding(row)}"
