@@ -105,3 +105,11 @@ def test_every_model_and_input_has_a_row_of_its_own_in_order():
         row = of(found, dataset="d", model=model, input=input_)
         assert row["split_half"].tolist() == pytest.approx([i / 10])
         assert row[COUNTS].to_numpy().tolist() == [[6, 0, 3]]
+
+
+def test_maps_of_one_sample_have_no_halves_and_no_reliability():
+    """A column without any number is read as one of objects."""
+    r = rows([0, 90], np.full((2, 1, 3), np.nan)).astype({"split_half": object})
+    (row,) = table(r).to_dict("records")
+    assert np.isnan([row[name] for name in MEASURES]).all()
+    assert [row[name] for name in COUNTS] == [0, 0, 3]
