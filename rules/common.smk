@@ -149,10 +149,15 @@ def table(name):
 
 PLAIN_TABLES = [
     "dice",
-    "peaks",
     "oscillation",
+    "levels",
+    "peaks",
     "verdict",
-    "interaction",
+    "contrasts",
+    "phases",
+    "datasets",
+    "metrics",
+    "questions",
     "noise",
     "reliability",
     "periodogram",
@@ -187,7 +192,7 @@ PLOTS = expand(
     suffix=["svg", "png"],
 )
 
-READABLE = ["oscillation", "interaction", "segmentation", "hog_svm"]
+READABLE = ["oscillation", "contrasts", "segmentation", "hog_svm"]
 PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------

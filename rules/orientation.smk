@@ -104,6 +104,7 @@ rule orientation_correlation:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        analysis=config["analysis"],
         code=fingerprint("orientation_correlation.py"),
     script:
         "../workflow_scripts/orientation_correlation.py"

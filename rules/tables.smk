@@ -48,12 +48,13 @@ rule dice_table:
 
 
 rule oscillation_tables:
-    """Peaks, and amplitude, share of power and p at the declared periods, of every curve over θ."""
+    """Waves at the declared periods, level and peaks of every curve over θ."""
     input:
         "results/tables/dice_per_item.parquet",
     output:
-        peaks=table("peaks"),
         oscillation=table("oscillation"),
+        levels=table("levels"),
+        peaks=table("peaks"),
     log:
         "logs/tables/oscillation.log",
     conda:
@@ -68,12 +69,35 @@ rule oscillation_tables:
         "../workflow_scripts/oscillation_tables.py"
 
 
-rule periodicity_tables:
-    """Do data sets differ, what is noise, what else is periodic, what correlates with the maps?"""
+rule comparison_tables:
+    """Do curves differ between data sets, views, inputs, encoders, methods; do they agree?"""
     input:
         "results/tables/dice_per_item.parquet",
     output:
-        interaction=table("interaction"),
+        contrasts=table("contrasts"),
+        phases=table("phases"),
+        datasets=table("datasets"),
+        metrics=table("metrics"),
+        questions=table("questions"),
+    log:
+        "logs/tables/comparison.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("comparison_tables.py"),
+    script:
+        "../workflow_scripts/comparison_tables.py"
+
+
+rule periodicity_tables:
+    """What is noise, what else is periodic, what correlates with the maps?"""
+    input:
+        "results/tables/dice_per_item.parquet",
+    output:
         noise=table("noise"),
         periodogram=table("periodogram"),
         downstream=table("downstream"),
@@ -95,8 +119,12 @@ rule verdict:
     """Answer the declared question, in a table and in plain words."""
     input:
         oscillation="results/tables/oscillation.csv",
+        levels="results/tables/levels.csv",
         noise="results/tables/noise.csv",
-        interaction="results/tables/interaction.csv",
+        contrasts="results/tables/contrasts.csv",
+        phases="results/tables/phases.csv",
+        datasets="results/tables/datasets.csv",
+        questions="results/tables/questions.csv",
         reliability="results/tables/reliability.csv",
     output:
         table=table("verdict"),
@@ -110,7 +138,7 @@ rule verdict:
         runtime=growing(10),
     params:
         analysis=config["analysis"],
-        shams=[name for name, view in config["views"].items() if view.get("sham")],
+        views=config["views"],
         code=fingerprint("verdict.py"),
     script:
         "../workflow_scripts/verdict.py"

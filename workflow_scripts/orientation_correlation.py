@@ -2,11 +2,12 @@
 
 from thetascope.analysis.orientation_correlation import correlation_table
 from thetascope.analysis.scores import read_scores
+from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job
 from thetascope.files import read_table, record, write_table
 
 with job(snakemake):
-    table = correlation_table(
-        read_scores(snakemake.input.scores), read_table(snakemake.input.orientation)
-    )
+    given, analysis = snakemake.input, Analysis(**snakemake.params.analysis)
+    scores, orientation = read_scores(given.scores), read_table(given.orientation)
+    table = correlation_table(scores, orientation, analysis.tests)
     write_table(table, snakemake.output[0], record(snakemake))

@@ -1,6 +1,6 @@
-"""Rule oscillation_tables: dice_per_item.parquet → peaks.csv, oscillation.csv."""
+"""Rule oscillation_tables: dice_per_item.parquet → oscillation, levels, peaks."""
 
-from thetascope.analysis import inference, waves
+from thetascope.analysis import inference, oscillation
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job
@@ -8,11 +8,15 @@ from thetascope.files import record, write_table
 
 with job(snakemake):
     analysis = Analysis(**snakemake.params.analysis)
+    periods, confidence = analysis.periods, analysis.confidence
     scores = read_scores(snakemake.input[0])
-    peaks = waves.peaks_table(scores, analysis.intervals)
-    amplitudes = waves.oscillation_table(scores, analysis.periods, analysis.intervals)
-    tests = inference.period_tests(scores, analysis.periods, analysis.tests)
+    waves = oscillation.oscillation_table(scores, periods, confidence)
+    tests = inference.period_tests(scores, periods, analysis.tests)
     tests = inference.false_discovery(tests, analysis.questions)
-    write_table(peaks, snakemake.output.peaks[0], record(snakemake))
-    waves_and_tests = amplitudes.merge(tests, validate="1:1")
-    write_table(waves_and_tests, snakemake.output.oscillation[0], record(snakemake))
+    tables = {
+        "oscillation": waves.merge(tests, validate="1:1"),
+        "levels": oscillation.levels_table(scores, periods, confidence),
+        "peaks": oscillation.peaks_table(scores, tests, analysis.level),
+    }
+    for name, table in tables.items():
+        write_table(table, snakemake.output[name][0], record(snakemake))

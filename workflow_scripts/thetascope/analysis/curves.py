@@ -6,8 +6,8 @@ A curve is the mean score over items and seeds at each angle of a sweep.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from thetascope.angles import FIXED
 from thetascope.vocabulary import ARM, SCORE
 
 KEY = [*ARM, "training", "sweep", "held_angle", *SCORE, "series"]
-COUNTS = ["n_angles", "n_items", "n_left_out", "n_seeds"]
+COUNTS = ["n_angles", "n_items", "n_left_out", "n_cases", "n_seeds"]
 MIN_ANGLES = 4
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,12 @@ class Curve:
     key : dict
         What the curve is of: the columns `KEY`. `held_angle` is None where no angle is held.
     theta : ndarray
-        Angles in degrees, ascending, float [angles]. 0 and 360 are separate.
+        Angles in degrees, ascending, float [angles, seeds]: on a staggered grid every seed has its
+        own. 0 and 360 are separate.
     values : ndarray
         Float [angles, seeds, items], finite.
+    cases : ndarray
+        The case of every item, text [items].
     left_out : int
         Items that are not in `values`, since they lack a score at some angle or seed.
     """
@@ -46,12 +49,22 @@ class Curve:
     key: dict[str, Any]
     theta: Array
     values: Array
+    cases: NDArray[np.str_]
     left_out: int
 
     @property
+    def angles(self) -> Array:
+        """All angles of all seeds, ascending, float [different angles]."""
+        return np.unique(self.theta)
+
+    @property
     def mean(self) -> Array:
-        """Mean over seeds and items, float [angles]."""
-        return self.values.mean(axis=(1, 2))
+        """Mean over seeds and items at each of `angles`; levels of seeds do not count in it."""
+        means = self.values.mean(axis=2)
+        about = (means - means.mean(axis=0)).ravel()
+        _, place = np.unique(self.theta, return_inverse=True)
+        curve: Array = np.bincount(place.ravel(), about) / np.bincount(place.ravel())
+        return curve + means.mean()
 
     @property
     def cells(self) -> Array:
@@ -60,10 +73,23 @@ class Curve:
         return (means - means.mean(axis=0)).round(DECIMALS)
 
     @property
+    def of_means(self) -> Curve:
+        """The same with `cells` alone: all items of all curves would fill the memory."""
+        return replace(self, values=self.cells[..., None], cases=np.array(["all"]))
+
+    @property
+    def of_cases(self) -> Array:
+        """Means over the items of every case: float [angles, seeds, cases]."""
+        names, place = np.unique(self.cases, return_inverse=True)
+        share = (place == np.arange(len(names))[:, None]) / np.bincount(place)[:, None]
+        return self.values @ share.T
+
+    @property
     def counts(self) -> dict[str, int]:
         """Columns that say how much the curve rests on."""
-        angles, seeds, items = self.values.shape
-        return dict(zip(COUNTS, (angles, items, self.left_out, seeds), strict=True))
+        _, seeds, items = self.values.shape
+        numbers = len(self.angles), items, self.left_out, len(set(self.cases)), seeds
+        return dict(zip(COUNTS, numbers, strict=True))
 
 
 def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
@@ -125,21 +151,31 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
                 series["turning"] = value - own_cut
             for name, values in series.items():
                 key = one.key | place | {"series": name}
-                if curve := _curve(key, theta, values, found):
+                if curve := _curve(key, theta, values, found, one.cases):
                     yield curve
 
 
-def _curve(key: dict[str, Any], theta: Array, values: Array, scored: NDArray) -> Curve | None:
+def _curve(
+    key: dict[str, Any],
+    theta: Array,
+    values: Array,
+    scored: NDArray[np.bool_],
+    cases: NDArray[np.str_],
+) -> Curve | None:
     """One series as a curve, None if of too few angles; `scored`: where it has a value."""
-    some = scored.any(axis=(1, 2))
-    theta, values = theta[some], values[some]
-    if len(set(theta % 360)) < MIN_ANGLES:
+    some = np.asarray(scored.any(axis=2))  # on a staggered grid each seed has its own
+    if len(set(some.sum(axis=0))) > 1:
+        some[:] = some.any(axis=1, keepdims=True)
+    if len(set(theta[some.any(axis=1)] % 360)) < MIN_ANGLES:
         return None
+    seeds, angles = some.shape[1], some[:, 0].sum()
+    places = np.nonzero(some.T)[1].reshape(seeds, angles).T
+    theta, values = theta[places], values[places, np.arange(seeds)]
     complete = np.isfinite(values).all(axis=(0, 1))
     if not complete.any():
         log.warning("no item has a score at all angles, left out: %s", key)
         return None
-    return Curve(key, theta, values[..., complete], int((~complete).sum()))
+    return Curve(key, theta, values[..., complete], cases[complete], int((~complete).sum()))
 
 
 def exchangeable(key: Mapping[str, Any]) -> bool:
@@ -156,3 +192,14 @@ def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns).astype({"held_angle": float})
     # series and periods keep their order
     return table.sort_values(key, kind="stable", ignore_index=True)
+
+
+def place(row: Mapping[Any, Any], columns: Sequence[str]) -> tuple[Any, ...]:
+    """What a row of curves is of, to compare: what is missing equals itself only as None."""
+    return tuple(None if pd.isna(row[column]) else row[column] for column in columns)
+
+
+def by_place(table: pd.DataFrame, columns: list[str], value: str) -> dict[tuple[Any, ...], Any]:
+    """Values of one column by the place of their rows."""
+    rows = table[[*columns, value]].to_dict("records")
+    return {place(row, columns): row[value] for row in rows}

@@ -69,7 +69,7 @@ def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd
     arms: dict[tuple[str, ...], list[tuple[dict[str, str], Array, Array]]] = defaultdict(list)
     for curve in curves(scores):
         if curve.key["sweep"] == "diagonal" and curve.key["series"] != "chance":
-            one = curve.key, curve.theta, curve.mean
+            one = curve.key, curve.angles, curve.mean
             arms[tuple(curve.key[column] for column in ARM)].append(one)
     rows = []
     for arm in arms.values():

@@ -2,54 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thetascope.analysis.curves import KEY, curve_table, curves
+from thetascope.analysis.curves import KEY, Curve, curve_table, curves, exchangeable
 from thetascope.analysis.gradient_orientation import METHODS
+from thetascope.analysis.permutation import p_value, shuffled_sums
 from thetascope.analysis.scores import DECIMALS, Array, Scores
+from thetascope.analysis.settings import Permutations
 
-CORRELATION = ["pearson", "spearman", "p", "shifts"]
+CORRELATION = ["pearson", "spearman", "p", "permutations"]
 
 
-def curve_correlation(theta: Array, curve: Array, reference: Array) -> dict[str, float]:
-    """Correlate a curve over θ with an autocorrelation, and test it by shifting one of them.
+def curve_correlation(
+    curve: Curve, reference: Array, permutations: Permutations
+) -> dict[str, float]:
+    """Correlate a curve over θ with an autocorrelation, and test it by shuffling angles.
 
-    H0: where on the circle the curve lies has nothing to do with the reference. p is the share of
-    all its shifts whose Pearson correlation is at least as strong, of either sign; the curve as it
-    lies is one of them. This leaves the shape of both as it is. It does not tell the hypothesis
-    from anything else that is tied to the axes of the image: canvas and resampling have their
-    extremes at multiples of 90° too, where pictures of upright things have theirs.
+    H0: θ has no influence on the curve, so that its angles may change places within every seed (see
+    `inference`). p is the share of shuffles whose correlation with the reference is at least as
+    strong, of either sign. It does not tell the hypothesis from anything else that is tied to the
+    axes of the image: canvas and resampling have their extremes at multiples of 90° too, where
+    pictures of upright things have theirs.
 
     Parameters
     ----------
-    theta : ndarray
-        Degrees, float [angles]; where both 0 and 360 are there, 360 is left out.
-    curve, reference : ndarray
-        Float [angles]; the reference has period 180.
+    curve : Curve
+        Over any angles.
+    reference : ndarray
+        Float [angles], at every angle of `curve.angles`.
+    permutations : Permutations
+        Number B of draws and seed.
 
     Returns
     -------
     dict
-        `pearson`, `spearman`; `p`; `shifts`: number of different shifts, p is a multiple of 1 /
-        shifts. A shift by 180° changes nothing, so an even number of angles has half as many.
-        Correlations with what is constant are NaN. Shifting needs equal steps round the full
-        circle: on other grids p is NaN and `shifts` 0.
+        `pearson`, `spearman` of the mean curve; `p`; `permutations`. Correlations with what is
+        constant are NaN, and so is p where angles may not change places.
     """
-    theta, once = np.unique(theta % 360, return_index=True)
-    values, against = curve[once].round(DECIMALS), reference[once].round(DECIMALS)
-    angles = len(theta)
-    pearson, p, shifts = _correlation(values, against), np.nan, 0
-    if np.allclose(np.diff(theta, append=theta[0] + 360), 360 / angles):
-        shifts = angles if angles % 2 else angles // 2
-        shifted = [abs(_correlation(np.roll(values, k), against)) for k in range(shifts)]
-        if np.isfinite(pearson):
-            p = float(np.mean(np.array(shifted) >= shifted[0] * (1 - 1e-9)))
-    spearman = _correlation(stats.rankdata(values), stats.rankdata(against))
-    return dict(zip(CORRELATION, (pearson, spearman, p, shifts), strict=True))
+    mean, against = curve.mean.round(DECIMALS), reference.round(DECIMALS)
+    pearson, p = _correlation(mean, against), np.nan
+    if exchangeable(curve.key) and np.isfinite(pearson):
+        weights = against[np.searchsorted(curve.angles, curve.theta)]
+        weights = weights - weights.mean(axis=0)
+        sums = np.abs(shuffled_sums(weights[None], curve.cells, permutations))
+        p = float(p_value(sums, sums)[0])
+    spearman = _correlation(stats.rankdata(mean), stats.rankdata(against))
+    found = pearson, spearman, p, permutations.draws
+    return dict(zip(CORRELATION, found, strict=True))
 
 
 def _correlation(one: Array, other: Array) -> float:
@@ -59,15 +62,19 @@ def _correlation(one: Array, other: Array) -> float:
         return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
 
 
-def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) -> pd.DataFrame:
+def correlation_table(
+    scores: Iterable[Scores], autocorrelations: pd.DataFrame, permutations: Permutations
+) -> pd.DataFrame:
     """Hold every curve over θ against the autocorrelation of its data set's orientations.
 
     Parameters
     ----------
-    scores : sequence of Scores
+    scores : iterable of Scores
         Of all arms, models and metrics.
     autocorrelations : DataFrame
         `dataset`, `histogram`, `theta`, `value`, with every θ of the curves.
+    permutations : Permutations
+        As for `curve_correlation`.
 
     Returns
     -------
@@ -76,13 +83,10 @@ def correlation_table(scores: Sequence[Scores], autocorrelations: pd.DataFrame) 
         `curve_correlation`.
     """
     means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="value")
-    rows = [
-        curve.key
-        | {"histogram": name}
-        | curve_correlation(
-            curve.theta, curve.mean, means.loc[(curve.key["dataset"], name), curve.theta].to_numpy()
-        )
-        for curve in curves(scores)
-        for name in METHODS
-    ]
+    rows = []
+    for curve in curves(scores):
+        for name in METHODS:
+            reference = means.loc[(curve.key["dataset"], name), curve.angles].to_numpy()
+            found = curve_correlation(curve, reference, permutations)
+            rows.append(curve.key | {"histogram": name} | found)
     return curve_table(rows, [*KEY, "histogram", *CORRELATION])

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
-from thetascope.analysis.inference import p_value, shuffled_means
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, exchangeable
+from thetascope.analysis.permutation import (
+    p_value,
+    shuffled_means,
+    shuffled_sums,
+    staggered,
+)
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
-from thetascope.analysis.waves import basis_of_waves, known_periods
+from thetascope.analysis.waves import design, known_periods
 
 NO_DRAWS = Permutations(0, 0)
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
@@ -38,9 +43,8 @@ def lomb_scargle(theta: Array, curves: Array, periods: Sequence[float]) -> Array
     cycles = np.rint(360 / np.array(periods)).astype(int)
     if np.allclose(theta, turn) and np.allclose(cycles * periods, 360):  # waves are orthogonal
         return 2 / len(theta) * np.abs(np.fft.rfft(curves, axis=0)[cycles]) ** 2
-    power: Array = ((basis_of_waves(theta, np.array(periods)[:, None]).mT @ curves) ** 2).sum(
-        axis=-2
-    )
+    bases = np.stack([np.linalg.qr(design(theta, [period]))[0].T for period in periods])
+    power: Array = ((bases @ curves) ** 2).sum(axis=-2)
     return power
 
 
@@ -57,7 +61,7 @@ def periodogram_table(
     scores : sequence of Scores
         Of all arms, models and metrics.
     permutations : Permutations
-        As for `inference.shuffled_means`.
+        As for `permutation.shuffled_means`.
     confidence : float
         Of the threshold, for example 0.95.
 
@@ -73,17 +77,28 @@ def periodogram_table(
     """
     rows = []
     for curve in curves(scores):
-        _, periods = known_periods(curve.theta, [360 / n for n in range(1, len(curve.theta))])
+        waves = [360 / n for n in range(1, curve.theta.size)]
+        _, periods = known_periods(curve.theta, waves)
         testable = exchangeable(curve.key)
-        means = shuffled_means(curve.cells, permutations if testable else NO_DRAWS)
-        power = lomb_scargle(curve.theta, means, periods)
-        power /= (means[:, 0] ** 2).sum() or 1
+        power = _shares(curve, periods, permutations if testable else NO_DRAWS)
         highest = power.max(axis=0, initial=0)
         p_max, threshold = np.full(len(periods), np.nan), np.nan
         if testable:
             p_max = p_value(power, highest)
             threshold = np.quantile(highest, confidence, method="higher")
-        for cycles, row in enumerate(zip(periods, power[:, 0], p_max, strict=True), start=1):
-            fit = dict(zip(SPECTRUM, (cycles, *row, threshold, permutations.draws), strict=True))
-            rows.append(curve.key | fit | curve.counts)
+        for row in zip(periods, power[:, 0], p_max, strict=True):
+            fit = round(360 / row[0]), *row, threshold, permutations.draws
+            rows.append(curve.key | dict(zip(SPECTRUM, fit, strict=True)) | curve.counts)
     return curve_table(rows, [*KEY, *SPECTRUM, *COUNTS])
+
+
+def _shares(curve: Curve, periods: Sequence[float], permutations: Permutations) -> Array:
+    """Power of every wave, as observed and shuffled: [periods, 1 + B]."""
+    if staggered(curve.theta):  # there is no mean over seeds
+        bases = [np.linalg.qr(design(curve.theta, [period]))[0].T for period in periods]
+        weights = np.reshape(bases, (2 * len(periods), *curve.theta.shape))
+        sums = shuffled_sums(weights, curve.cells, permutations)
+        power: Array = (sums.reshape(len(periods), 2, -1) ** 2).sum(axis=1)
+        return power / ((curve.cells**2).sum() or 1)
+    means = shuffled_means(curve.cells, permutations)
+    return lomb_scargle(curve.angles, means, periods) / ((means[:, 0] ** 2).sum() or 1)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
+from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves
+from thetascope.analysis.permutation import staggered
 from thetascope.analysis.scores import DECIMALS, Array, Scores
-from thetascope.analysis.waves import harmonics, known_periods, unit_variance
+from thetascope.analysis.waves import fit, known_periods, powers, unit_variance
 
 log = logging.getLogger(__name__)
-NOISE = ["seed_sd", "replicate_sd", "period", "resolved", "noise_amplitude", "detectable_amplitude"]
+NOISE = ["cell_sd", "seed_sd", "replicate_sd", "period", "resolved"]
+NOISE += ["noise_amplitude", "detectable_amplitude"]
+MANY = 200  # seeds, beyond which no study goes
 
 
 def noise_sd(theta: Array, cells: Array) -> tuple[float, float]:
@@ -23,14 +27,15 @@ def noise_sd(theta: Array, cells: Array) -> tuple[float, float]:
     Parameters
     ----------
     theta : ndarray
-        Degrees, float [angles].
+        Degrees, float [angles, seeds].
     cells : ndarray
         Float [angles, seeds].
 
     Returns
     -------
     seeds : float
-        Of the seeds about the mean curve, each about its own mean over angles; NaN for one seed.
+        Of the seeds about the mean curve, each about its own mean over angles; NaN for one seed,
+        and on staggered grids.
     replicates : float
         From the differences between 0 and 360; NaN if either is missing. One difference per seed
         is little to go by.
@@ -38,15 +43,15 @@ def noise_sd(theta: Array, cells: Array) -> tuple[float, float]:
     angles, seeds = cells.shape
     own = cells - cells.mean(axis=0)
     residual = (own - own.mean(axis=1, keepdims=True)).round(DECIMALS)
-    freedom = (angles - 1) * (seeds - 1)
-    difference = cells[theta == 360] - cells[theta == 0]
+    freedom = 0 if staggered(theta) else (angles - 1) * (seeds - 1)
+    difference = cells[theta == 360] - cells[theta == 0] if not staggered(theta) else np.array([])
     return (
         np.sqrt((residual**2).sum() / freedom) if freedom else np.nan,
         np.sqrt((difference**2).mean() / 2) if difference.size else np.nan,
     )
 
 
-def noise_amplitude(theta: Array, periods: Sequence[float], noise: float, seeds: int) -> Array:
+def noise_amplitude(theta: Array, periods: Sequence[float], noise: float) -> Array:
     """Amplitude to be expected at each period from noise alone, without any wave.
 
     Mean of the Rayleigh distribution that the amplitude has if noise is Gaussian and independent
@@ -55,27 +60,24 @@ def noise_amplitude(theta: Array, periods: Sequence[float], noise: float, seeds:
     Parameters
     ----------
     theta : ndarray
-        Degrees, float [angles].
+        Degrees, float [angles, seeds].
     periods : sequence of float
         Degrees; resolved by `theta`.
     noise : float
         Standard deviation of one cell.
-    seeds : int
-        Number of seeds in the mean curve.
 
     Returns
     -------
     ndarray
         Float [periods].
     """
-    return noise * np.sqrt(np.pi / 4 * unit_variance(theta, periods) / seeds)
+    return noise * np.sqrt(np.pi / 4 * unit_variance(theta, periods))
 
 
 def detectable_amplitude(
     theta: Array,
     periods: Sequence[float],
     noise: float,
-    seeds: int,
     power: float = 0.8,
     level: float = 0.05,
 ) -> Array:
@@ -86,7 +88,7 @@ def detectable_amplitude(
 
     Parameters
     ----------
-    theta, periods, noise, seeds
+    theta, periods, noise
         As for `noise_amplitude`.
     power : float
         Probability of p ≤ `level`.
@@ -99,25 +101,57 @@ def detectable_amplitude(
         Float [periods]; NaN if the fit leaves no degree of freedom. On irregular grids for the
         phase of average power.
     """
-    freedom = seeds * (len(theta) - 1) - 2 * len(periods)
-    if freedom < 1:
+    angles, seeds = theta.shape
+    freedom = seeds * (angles - 1) - 2 * len(periods)
+    if freedom < 1 or not np.isfinite(noise):
         return np.full(len(periods), np.nan)
     critical = stats.f.isf(level, 2, freedom)
     # the noncentrality is the wave's sum of squares over all cells / noise²
-    needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e5)
-    turns = 2 * np.pi * theta / np.asarray(periods, dtype=np.float64)[:, None]
-    waves = np.concatenate([np.cos(turns), np.sin(turns)]).T
-    in_phase, out_of_phase = np.hsplit(harmonics(theta, waves, periods)[2], 2)
-    unit = np.diagonal(in_phase + out_of_phase) / 2  # power of amplitude 1, averaged over phases
-    return noise * np.sqrt(needed / (seeds * unit))
+    needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e6)
+    cos, sin = (powers(theta, np.full((len(periods), 1), one), periods)[:, 0] for one in (1, 1j))
+    return noise * np.sqrt(needed / ((cos + sin) / 2))  # averaged over phases
 
 
-def noise_table(scores: Sequence[Scores], periods: Sequence[float]) -> pd.DataFrame:
+def seeds_needed(
+    angles: int, periods: Sequence[float], noise: float, amplitude: float, level: float
+) -> float:
+    """Number of seeds with which a wave of any of the periods is found with probability 0.8.
+
+    Parameters
+    ----------
+    angles : int
+        Number of angles, in equal steps round the circle.
+    periods : sequence of float
+        Degrees, as far as the angles resolve them.
+    noise, level
+        As for `detectable_amplitude`.
+    amplitude : float
+        Of the wave.
+
+    Returns
+    -------
+    float
+        NaN where it takes more than `MANY`, or cannot be known.
+    """
+    theta = np.arange(angles)[:, None] * 360 / angles
+    _, asked = known_periods(theta, periods)
+
+    def reached(seeds: int) -> bool:
+        design = np.repeat(theta, seeds, axis=1)
+        smallest = detectable_amplitude(design, asked, noise, level=level)
+        return bool((smallest <= amplitude).all())  # NaN is not
+
+    if not asked or not reached(MANY):
+        return np.nan
+    return 1 + bisect.bisect_left(range(1, MANY + 1), True, key=reached)
+
+
+def noise_table(scores: Iterable[Scores], periods: Sequence[float]) -> pd.DataFrame:
     """Noise floor of every curve, and what amplitude its design could have detected.
 
     Parameters
     ----------
-    scores : sequence of Scores
+    scores : iterable of Scores
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
@@ -125,24 +159,21 @@ def noise_table(scores: Sequence[Scores], periods: Sequence[float]) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One row per curve and period: `seed_sd`, `replicate_sd` (see `noise_sd`), `period`,
+        One row per curve and period: `cell_sd` (standard deviation of one seed's mean over items at
+        one angle, about the fitted waves), `seed_sd`, `replicate_sd` (see `noise_sd`), `period`,
         `resolved`, `noise_amplitude` and `detectable_amplitude` (with probability 0.8 at level
-        0.05), both from `seed_sd`, or `replicate_sd` where there is one seed, and the curve's
-        counts. The amplitudes are NaN where a period is not resolved, where neither noise is known,
-        and where noise is not independent between angles (`eval`) or not there (`chance`).
+        0.05), both from `cell_sd`, and the curve's counts. The amplitudes are NaN where a period is
+        not resolved, where the fit leaves no degree of freedom, and where noise is not independent
+        between angles (`eval`) or not there (`chance`).
     """
     rows = []
     for curve in curves(scores):
-        cells = curve.cells
-        seed_sd, replicate_sd = noise_sd(curve.theta, cells)
-        seeds = cells.shape[1]
         known, asked = known_periods(curve.theta, periods)
+        cell_sd = float(np.sqrt(fit(curve, asked).level_runs.variance * curve.theta.size))
         floor, detectable = np.full((2, len(periods)), np.nan)
-        if exchangeable(curve.key):
-            design = curve.theta, asked, seed_sd if seeds > 1 else replicate_sd, seeds
-            floor[known] = noise_amplitude(*design)
-            detectable[known] = detectable_amplitude(*design)
+        floor[known] = noise_amplitude(curve.theta, asked, cell_sd)
+        detectable[known] = detectable_amplitude(curve.theta, asked, cell_sd)
+        sds = cell_sd, *noise_sd(curve.theta, curve.cells)
         for row in zip(periods, known, floor, detectable, strict=True):
-            fit = dict(zip(NOISE, (seed_sd, replicate_sd, *row), strict=True))
-            rows.append(curve.key | fit | curve.counts)
+            rows.append(curve.key | dict(zip(NOISE, (*sds, *row), strict=True)) | curve.counts)
     return curve_table(rows, [*KEY, *NOISE, *COUNTS])

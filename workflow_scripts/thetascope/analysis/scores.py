@@ -156,12 +156,15 @@ class Scores:
     cells : list of tuple
         What a mean over items is taken for, such as (training, angle, eval_angle), sorted; None
         where there is no value.
+    cases : ndarray
+        The case of every item (patient, block of tiles), text [items].
     value, chance, own_cut : ndarray
         Float [cells, seeds, items], NaN where there is no score; see `scoring.score_maps`.
     """
 
     key: dict[str, str]
     cells: list[tuple[Any, ...]]
+    cases: NDArray[np.str_]
     value: Array
     chance: Array
     own_cut: Array
@@ -169,7 +172,7 @@ class Scores:
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", *MEASURES]
+    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "case", *MEASURES]
     return arrange(stream_parquet(path, columns))
 
 
@@ -184,7 +187,7 @@ def arrange(
     Parameters
     ----------
     parts : iterable of DataFrame
-        Rows in any order, with the columns of the other arguments, `seed` and `item`.
+        Rows in any order, with the columns of the other arguments, `seed`, `item` and `case`.
     kind, cells : sequence of str
         Columns that tell scores apart, and their cells.
     measures : sequence of str
@@ -198,10 +201,10 @@ def arrange(
     labels: dict[str, dict[Any, int]] = defaultdict(dict)  # column → label → code
     found = defaultdict(list)
     for part in parts:
-        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *cells, "seed", "item")}
+        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *cells, "seed", "item", "case")}
         number, keys = _combinations([codes[c] for c in kind])
         order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
-        places = np.stack([codes[c] for c in (*cells, "seed", "item")])
+        places = np.stack([codes[c] for c in (*cells, "seed", "item", "case")])
         numbers = part.reindex(columns=list(measures)).to_numpy(np.float64)
         for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
             found[key].append((places[:, rows], numbers[rows]))
@@ -209,7 +212,7 @@ def arrange(
     scores = [
         _dense(
             {column: str(names[column][i]) for column, i in zip(kind, key, strict=True)},
-            [names[column] for column in (*cells, "seed", "item")],
+            [names[column] for column in (*cells, "seed", "item", "case")],
             *found.pop(key),
         )
         for key in list(found)
@@ -238,20 +241,22 @@ def _combinations(
 def _dense(
     key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
 ) -> Scores:
-    """Scores of one kind from codes [cells' columns + seed + item, rows] and numbers [rows, 3]."""
+    """Scores of one kind from codes [cells' columns + seed + item + case, rows] and numbers."""
     numbers = np.concatenate([numbers for _, numbers in parts])
-    *cell, seed, item = np.concatenate([places for places, _ in parts], axis=1)
-    position, cells = _ranks(cell, names[:-2])
+    *cell, seed, item, case = np.concatenate([places for places, _ in parts], axis=1)
+    position, cells = _ranks(cell, names[:-3])
     shape = [len(cells)]
-    for codes, labels in (seed, names[-2]), (item, names[-1]):
+    for codes, labels in (seed, names[-3]), (item, names[-2]):
         rank, present = _ranks([codes], [labels])
         position = position * len(present) + rank
         shape.append(len(present))
     if np.bincount(position).max() > 1:
         raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
+    cases = np.empty(shape[-1], dtype=object)
+    cases[rank] = np.array(names[-1], dtype=object)[case]
     arrays = np.full((len(MEASURES), np.prod(shape)), np.nan)
     arrays[:, position] = numbers.T
-    return Scores(key, cells, *arrays.reshape(-1, *shape))
+    return Scores(key, cells, cases.astype(str), *arrays.reshape(-1, *shape))
 
 
 def _ranks(

@@ -58,6 +58,8 @@ class Analysis:
         Degrees; divisors of 360, each once.
     permutations : int
         Draws per test.
+    smallest_effect : float
+        Amplitude below which a wave would not matter, in units of the score.
     questions : mapping of str to mapping
         Name → column → values: which rows of the tests were declared to be this question.
     seed : int
@@ -68,6 +70,7 @@ class Analysis:
     confidence: float
     periods: Sequence[float]
     permutations: int
+    smallest_effect: float
     questions: Mapping[str, Mapping[str, Sequence[Any]]]
     seed: int
 

@@ -1,229 +1,176 @@
-"""What the tables say about the declared questions, in one row and one sentence per curve."""
+"""What the tables say about the declared questions, in one row per curve."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from math import ceil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from thetascope.analysis import reliability as reliabilities
-from thetascope.analysis.curves import KEY
+from thetascope.analysis.curves import KEY, by_place, place
 from thetascope.analysis.inference import EXPLORATORY
+from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.settings import Analysis
-from thetascope.vocabulary import ARM
 
-FOUND = ["period", "amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg", "p", "q"]
-BESIDE = ["sobel_amplitude", "random_amplitude", "sham_amplitude"]
-BESIDE += ["noise_amplitude", "detectable_amplitude"]
+LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q"]
+FOUND = ["verdict", "period", "aliases", "amplitude", "amplitude_ci_low", "amplitude_ci_high"]
+FOUND += ["amplitude_cases_ci_low", "amplitude_cases_ci_high", "amplitude_bound"]
+FOUND += ["phase_deg", "phase_ci_low", "phase_ci_high", "p", "q", "p_without_0"]
+BESIDE = ["sobel_amplitude", "random_amplitude", "canvas_q", "sham_q"]
+BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
-COUNTS = ["n_angles", "n_items", "n_seeds", "n_tests"]
-COLUMNS = ["question", *KEY, "verdict", *FOUND, *BESIDE, *RELIABILITY, *COUNTS, "plan"]
+COUNTS = ["n_angles", "n_items", "n_cases", "n_seeds", "n_tests"]
+COLUMNS = ["question", *KEY, *LEVEL, *FOUND, *BESIDE, *RELIABILITY, *COUNTS, "plan"]
 
-EFFECT, NOTHING, UNTESTED = "effect", "nothing found", "not testable"
+WAVE, NO_WAVE, OPEN, UNTESTED = "wave", "no wave", "open", "not testable"
+CANVAS, RESAMPLING = "canvas", "resampling"
+VERDICTS = [WAVE, CANVAS, RESAMPLING, NO_WAVE, OPEN, UNTESTED]
 
-ASKED = {
-    "excess": "does the score over chance change with θ?",
-    "turning": "does it change with θ what turning the image did, beyond cutting its corners off?",
-}
+OF_VIEWS = [column for column in KEY if column != "view"]
+
+ABOVE, BELOW, AT_CHANCE, UNKNOWN = "yes", "below chance", "cannot tell", "not testable"
 
 
 def verdict_table(
-    oscillation: pd.DataFrame,
-    noise: pd.DataFrame,
-    reliability: pd.DataFrame,
-    analysis: Analysis,
-    shams: Collection[str],
+    tables: Mapping[str, pd.DataFrame], analysis: Analysis, views: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """Judge every curve of a declared question by its most significant period.
+    """Judge every curve of a declared question: its level, and its most significant wave.
 
     Parameters
     ----------
-    oscillation : DataFrame
-        As `oscillation.csv` holds it, with tests.
-    noise : DataFrame
-        `planner.noise_table`.
-    reliability : DataFrame
-        `reliability.reliability_table`.
+    tables : mapping of str to DataFrame
+        `oscillation` (with tests), `levels`, `noise`, `contrasts` and `reliability`.
     analysis : Analysis
         The configuration's section.
-    shams : collection of str
-        Views that do not turn.
+    views : mapping of str to mapping
+        View → its settings.
 
     Returns
     -------
     DataFrame
-        One row per curve of a question, with its `verdict`: `effect` if at some period
-        q ≤ 1 − `confidence`, else `nothing found`, and `not testable` where there is no q.
+        One row per curve of a question.
 
-        The row stands for the period of the smallest q (of several: the largest wave) with
-        amplitude, p and q; beside it, at the same period, the amplitudes of the Sobel map, which
-        needs no network, of the random map, which knows nothing, and of the sham view, which is not
-        turned, where that was run; what noise alone gives and the smallest amplitude that one test
-        at p ≤ 0.05 finds with probability 0.8; and the reliability of the maps. `n_tests` is the
-        number of tests that q was corrected for, `plan` the digest of the analysis that was
-        declared.
+        Level: `finds` (do the maps find the foreground?) is `yes` or `below chance` where the mean
+        score over chance differs from 0 (`level_q` ≤ 1 − confidence, corrected for the curves of
+        the question), else `cannot tell`, and `not testable` with a single case.
+
+        Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave is not
+        there in a view with the canvas `disc` and differs from that view's (`canvas_q`);
+        `resampling` if a sham view has it too and it does not differ from that (`sham_q`);
+        otherwise `no wave` if at every period the upper bound is at most `smallest_effect`, or
+        `open`: this design cannot tell, and `seeds_needed` says how many seeds could. It is `not
+        testable` where there is no q.
+
+        The row stands for the period of the smallest q (of several: the largest wave), and for the
+        largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel map,
+        which needs no network, and of the random map, which knows nothing; what noise alone gives
+        and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
+        reliability of the maps. `n_tests` is the number of tests that q was corrected for, `plan`
+        the digest of the analysis that was declared.
     """
+    oscillation, levels = tables["oscillation"], tables["levels"]
     declared = oscillation[(oscillation["question"] != EXPLORATORY) & oscillation["resolved"]]
     waves = declared.assign(n_tests=declared.groupby("question")["p"].transform("count"))
     baselines = oscillation[oscillation["model"] == "baseline"]
     for name in ("sobel", "random"):
-        of_map = baselines[baselines["attribution"] == name]
-        waves = _beside(waves, of_map, name, ["model", "attribution"])
-    of_shams = oscillation[oscillation["view"].isin(shams)]
-    wave = [column for column in [*KEY, "period"] if column != "view"]
-    largest = of_shams.groupby(wave, dropna=False)["amplitude"].max().reset_index()
-    waves = _beside(waves, largest, "sham", ["view"])
-    noises = noise[[*KEY, "period", "noise_amplitude", "detectable_amplitude"]]
+        waves = _beside(waves, baselines[baselines["attribution"] == name], name)
+    noises = tables["noise"][[*KEY, "period", "cell_sd", "noise_amplitude", "detectable_amplitude"]]
     waves = waves.merge(noises, how="left", on=[*KEY, "period"], validate="1:1")
-    halves = reliability[[*reliabilities.KIND, *RELIABILITY]]
+    halves = tables["reliability"][[*reliabilities.KIND, *RELIABILITY]]
     waves = waves.merge(halves, how="left", on=reliabilities.KIND, validate="m:1")
-    rows = []
-    for _, curve in waves.groupby(["question", *KEY], sort=False, dropna=False):
-        verdict, index = _judge(curve, analysis.level)
-        rows.append(curve.loc[index].to_dict() | {"verdict": verdict})
-    return pd.DataFrame(rows, columns=COLUMNS).assign(plan=analysis.plan)
+    over_chance = levels[levels["series"] == "excess"].drop(columns="series")
+    same = [column for column in KEY if column != "series"]
+    of_level = ["level", "level_cases_ci_low", "level_cases_ci_high"]
+    over_chance = over_chance[[*same, *of_level, "p"]].rename(columns={"p": "level_p"})
+    waves = waves.merge(over_chance, how="left", on=same, validate="m:1")
+    controls = _Controls(oscillation, tables["contrasts"], views, analysis.level)
+    rows = [
+        _judge(curve, controls, analysis)
+        for _, curve in waves.groupby(["question", *KEY], sort=False, dropna=False)
+    ]
+    found = pd.DataFrame(rows, columns=[*COLUMNS, "level_p"]).assign(plan=analysis.plan)
+    return _with_levels(found, analysis.level)[COLUMNS]
 
 
-def _beside(waves: pd.DataFrame, others: pd.DataFrame, name: str, free: list[str]) -> pd.DataFrame:
-    """Put the amplitude of other waves beside those that differ in the columns `free`."""
-    on = [column for column in [*KEY, "period"] if column not in free]
+def _beside(waves: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Put the amplitude of a baseline's waves beside those of models."""
+    on = [column for column in [*KEY, "period"] if column not in ("model", "attribution")]
     others = others[[*on, "amplitude"]].rename(columns={"amplitude": f"{name}_amplitude"})
     return waves.merge(others, how="left", on=on, validate="m:1")
 
 
-def _judge(waves: pd.DataFrame, level: float) -> tuple[str, Any]:
-    """Verdict on a curve's waves, and the index of that on which it rests (see `verdict_table`)."""
+def _with_levels(rows: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Correct the p of levels, question by question, and say what they mean."""
+    p, q = rows["level_p"].to_numpy(np.float64), np.full(len(rows), np.nan)
+    for name in rows["question"].unique():
+        tested = (rows["question"] == name).to_numpy() & np.isfinite(p)
+        q[tested] = stats.false_discovery_control(p[tested])
+    told = np.where(rows["level"] > 0, ABOVE, BELOW)
+    finds = np.where(np.isnan(q), UNKNOWN, np.where(q <= level, told, AT_CHANCE))
+    return rows.assign(level_q=q, finds=finds)
+
+
+def _judge(waves: pd.DataFrame, controls: _Controls, analysis: Analysis) -> dict[Any, Any]:
+    """Row of the verdict on a curve, from its waves (see `verdict_table`)."""
     by_amplitude = waves["amplitude"].sort_values(ascending=False).index
-    if waves["q"].isna().all():
-        return UNTESTED, by_amplitude[0]
-    best = waves["q"][by_amplitude].idxmin()
-    return EFFECT if waves["q"].min() <= level else NOTHING, best
-
-
-def finding(row: pd.Series) -> str:
-    """Say one row of `verdict_table` in plain words."""
-    return " ".join(_sentences(row))
-
-
-def _sentences(row: pd.Series) -> Iterator[str]:
-    """Yield the verdict, what stands beside it, and whether the maps can carry it."""
-    size = (
-        f"{row['amplitude']:.3f} [{row['amplitude_ci_low']:.3f}, {row['amplitude_ci_high']:.3f}] "
-        f"at period {row['period']:g}°, p = {row['p']:.3g}, q = {row['q']:.3g}"
+    tested = waves["q"].notna().any()
+    index = waves["q"][by_amplitude].idxmin() if tested else by_amplitude[0]
+    best: dict[Any, Any] = waves.loc[[index]].to_dict("records")[0]
+    best["amplitude_bound"] = waves["amplitude_bound"].max(skipna=False)
+    best |= {"canvas_q": np.nan, "sham_q": np.nan, "seeds_needed": np.nan}
+    if not tested:
+        return best | {"verdict": UNTESTED}
+    if best["q"] <= analysis.level:
+        return best | controls.cause(best)
+    if best["amplitude_bound"] <= analysis.smallest_effect:
+        return best | {"verdict": NO_WAVE}
+    needed = seeds_needed(
+        best["n_angles"],
+        waves["period"].tolist(),
+        best["cell_sd"],
+        analysis.smallest_effect,
+        analysis.level / best["n_tests"],
     )
-    if row["verdict"] == UNTESTED:
-        yield f"no valid test ({row['n_angles']} angles, {row['n_seeds']} seeds)."
-    elif row["verdict"] == NOTHING:
-        yield f"nothing found. The largest candidate is {size}."
-        if np.isfinite(row["detectable_amplitude"]):
-            reach = f"about {row['detectable_amplitude']:.3f} and above"
-            yield f"One test, not corrected, finds {reach}."
-        else:
-            yield "With one seed and no replicate nobody knows what could have been missed."
-    else:
-        yield f"an effect, {size}."
-        yield from _explanations(row)
-    if row["reliability"] < reliabilities.NOISE:
-        yield (
-            f"But the map is mostly noise (reliability {row['reliability']:.2f}): raise "
-            "`saliency.samples` or `saliency.blur`."
-        )
+    return best | {"verdict": OPEN, "seeds_needed": needed}
 
 
-def _explanations(row: pd.Series) -> Iterator[str]:
-    """Yield what else could have made an effect."""
-    # what repeats every 90° has no wave of a longer period
-    of_90 = 90 / row["period"]
-    if abs(of_90 - round(of_90)) < 1e-3 and row["input"] == "rotated":
-        yield (
-            "Multiples of 90° are not resampled and all other angles are: resampling alone can "
-            "do this."
-        )
-    beside = {
-        "a Sobel map, without any network": row["sobel_amplitude"],
-        "a random map": row["random_amplitude"],
-        "the sham rotation": row["sham_amplitude"],
-        "noise alone": row["noise_amplitude"],
-    }
-    known = [f"{name} {value:.3f}" for name, value in beside.items() if np.isfinite(value)]
-    if known:
-        yield f"At the same period: {', '.join(known)}."
-    if row["input"] == "rotated" and not np.isfinite(row["sham_amplitude"]):
-        yield "No sham view was run that could tell resampling from turning."
+class _Controls:
+    """What other views say about a wave of a map of R_θ x."""
 
+    def __init__(
+        self,
+        oscillation: pd.DataFrame,
+        contrasts: pd.DataFrame,
+        views: Mapping[str, Mapping[str, Any]],
+        level: float,
+    ) -> None:
+        pairs = contrasts[contrasts["factor"] == "view"]
+        self.p = by_place(oscillation, [*KEY, "period"], "p")
+        self.q = by_place(pairs, ["question", *OF_VIEWS, "period", "levels"], "q")
+        self.discs = [name for name, view in views.items() if view["canvas"] == "disc"]
+        self.shams = [name for name, view in views.items() if view["sham"]]
+        self.level = level
 
-def page(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis) -> str:
-    """Write the verdict as a page of Markdown.
+    def _other(self, wave: Mapping[Any, Any], view: str) -> tuple[float, float]:
+        """P of the same wave in another view, and q of the difference; NaN if unknown."""
+        own = self.p.get(place({**wave, "view": view}, [*KEY, "period"]), np.nan)
+        at = place(wave, ["question", *OF_VIEWS, "period"])
+        pairs = f"{wave['view']} − {view}", f"{view} − {wave['view']}"
+        return own, next((self.q[(*at, pair)] for pair in pairs if (*at, pair) in self.q), np.nan)
 
-    Parameters
-    ----------
-    verdicts : DataFrame
-        Of `verdict_table`.
-    interaction : DataFrame
-        Of `inference.interaction_tests`, with q.
-    analysis : Analysis
-        The configuration's section.
-    """
-    return "\n".join(_lines(verdicts, interaction, analysis)) + "\n"
-
-
-def _lines(verdicts: pd.DataFrame, interaction: pd.DataFrame, analysis: Analysis) -> Iterator[str]:
-    yield "# Does it oscillate with θ?"
-    yield ""
-    yield (
-        "The questions were declared in the configuration. p is of one test; q is corrected for "
-        "all tests of its question (Benjamini–Hochberg). A p is about other training runs on these "
-        f"images, not about other images. Plan {analysis.plan}."
-    )
-    for name, asked in analysis.questions.items():
-        words = [ASKED[one] for one in asked.get("series", ()) if one in ASKED]
-        yield ""
-        yield f"## Question {name}{': ' if words else ''}{' '.join(words)}"
-        yield ""
-        curves = (f"{column} {' or '.join(map(str, v))}" for column, v in asked.items())
-        yield f"Curves: {', '.join(curves)}."
-        yield from _answers(verdicts[verdicts["question"] == name], analysis)
-        if "dataset" not in asked:
-            yield ""
-            yield _difference(interaction[interaction["question"] == name], analysis.level)
-
-
-def _answers(verdicts: pd.DataFrame, analysis: Analysis) -> Iterator[str]:
-    """Yield what one question found, arm by arm."""
-    if verdicts.empty:
-        yield ""
-        yield "No curve is what was declared: too few angles, or other names."
-        return
-    if analysis.permutations < (enough := ceil(verdicts["n_tests"].iloc[0] / analysis.level) - 1):
-        yield (
-            f"With {analysis.permutations} permutations an effect that stands alone cannot be "
-            f"found among so many tests: `analysis.permutations` would have to be {enough}."
-        )
-    for arm, rows in verdicts.groupby(ARM):
-        yield ""
-        yield f"### {' · '.join(map(str, arm))}"
-        yield ""
-        yield f"An effect in {(rows['verdict'] == EFFECT).sum()} of {len(rows)} curves."
-        yield ""
-        for _, row in rows.iterrows():
-            yield f"- **{row['model']}, {row['input']}, {row['metric']}**: {finding(row)}"
-
-
-def _difference(tests: pd.DataFrame, level: float) -> str:
-    """Say whether the curves of the data sets differ."""
-    tests = tests[tests["q"].notna()]
-    if tests.empty:
-        return (
-            "Do the data sets differ? Not testable: it takes two data sets over the same angles, "
-            "and enough of those."
-        )
-    best = tests.sort_values("q").iloc[0]
-    verb = "They do" if best["q"] <= level else "They cannot be told apart"
-    return (
-        f"Do the data sets differ? {verb}: the smallest q of {len(tests)} tests is "
-        f"{best['q']:.3g} ({best['model']}, {best['input']}, {best['metric']}, period "
-        f"{best['period']:g}°, {best['n_datasets']} data sets)."
-    )
+    def cause(self, wave: Mapping[Any, Any]) -> dict[str, Any]:
+        """Verdict on a wave, `canvas_q` and `sham_q`."""
+        verdict, sham, canvas = WAVE, np.nan, np.nan
+        if wave["input"] == "rotated":
+            for view in self.shams:
+                own, sham = self._other(wave, view)
+                if own <= self.level < sham:
+                    verdict = RESAMPLING
+            for view in self.discs:
+                own, canvas = self._other(wave, view)
+                if canvas <= self.level < own:
+                    verdict = CANVAS
+        return {"verdict": verdict, "sham_q": sham, "canvas_q": canvas}

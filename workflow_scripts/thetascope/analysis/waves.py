@@ -1,69 +1,18 @@
-"""How much of a curve repeats at declared periods, and where it peaks."""
+"""Waves in a curve: which periods its grid resolves, how large they are, how sure that is."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from thetascope.analysis.bootstrap import bootstrap_means, interval
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves
-from thetascope.analysis.scores import DECIMALS, Array, Scores
-from thetascope.analysis.settings import Bootstrap
-from thetascope.angles import divides_circle
-from thetascope.errors import UserError
+from thetascope.analysis.bounds import Error
+from thetascope.analysis.curves import Curve, exchangeable
+from thetascope.analysis.scores import Array
 
-PEAKS = ["peak_angle", "peak_value", "trough_angle", "trough_value", "range"]
-PEAKS += ["peak_ci_low", "peak_ci_high", "peak_support"]
-FIT = ["period", "resolved", "amplitude", "amplitude_ci_low", "amplitude_ci_high"]
-FIT += ["phase_deg", "power_share"]
-
-log = logging.getLogger(__name__)
-
-
-def peaks_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
-    """Highest and lowest point of every curve.
-
-    Parameters
-    ----------
-    scores : sequence of Scores
-        Of all arms, models and metrics.
-    bootstrap : Bootstrap
-        As for `tables.dice_table`.
-
-    Returns
-    -------
-    DataFrame
-        One row per curve: `peak_angle`, `trough_angle` (degrees, the first of equals),
-        `peak_value`, `trough_value`, `range`, `peak_ci_low` and `peak_ci_high` (degrees; from low
-        counter-clockwise to high, through 0 if low > high), `peak_support` (share of the draws that
-        peak at just this angle; a wide interval with little support is the mark of several peaks
-        or of none), and the curve's counts. A flat curve peaks nowhere: its angles are NaN, its
-        support is 0.
-    """
-    rows = []
-    for curve in curves(scores):
-        mean, theta = curve.mean.round(DECIMALS), curve.theta
-        peak, trough = theta[mean.argmax()], theta[mean.argmin()]
-        draws = bootstrap_means(curve.values, bootstrap).round(DECIMALS)
-        peaks = theta[draws.argmax(axis=0)]
-        # signed distance from the peak the short way round, in [-180, 180)
-        low, high = interval((peaks - peak + 180) % 360 - 180, bootstrap.confidence)
-        at = {
-            "peak_angle": peak,
-            "trough_angle": trough,
-            "peak_ci_low": (peak + low) % 360,
-            "peak_ci_high": (peak + high) % 360,
-            "peak_support": (peaks == peak).mean(),
-        }
-        if mean.max() == mean.min():
-            at = dict.fromkeys(at, np.nan) | {"peak_support": 0.0}
-        size = {"peak_value": mean.max(), "trough_value": mean.min(), "range": np.ptp(mean)}
-        rows.append(curve.key | at | size | curve.counts)
-    return curve_table(rows, [*KEY, *PEAKS, *COUNTS])
+# -- grids -----------------------------------------------------------------------------------------
 
 
 def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
@@ -72,12 +21,14 @@ def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
     Steps are counted round the circle, so a sweep over a part of it resolves only what is longer
     than twice the part left out. However irregular the grid, it determines the sinusoids of such
     periods (Gröchenig 1992). What repeats faster is not reported, but like on any grid it shows up
-    in the longer periods if it is there.
+    in the longer periods if it is there (see `aliases`). Every seed has a level of its own, so on a
+    staggered grid a wave that is at the same place of its period at all angles of a seed cannot be
+    told from levels.
 
     Parameters
     ----------
     theta : ndarray
-        Degrees, float [angles].
+        Degrees, float [angles] or [angles, seeds].
     periods : sequence of float
         Degrees.
 
@@ -87,7 +38,9 @@ def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
         Bool [periods].
     """
     angles = np.unique(theta % 360)
-    return np.asarray(periods) > 2 * np.diff(angles, append=angles[0] + 360).max()
+    period = np.asarray(periods, dtype=np.float64)
+    swings = np.abs(design(theta, periods)).reshape(-1, len(period), 2).max(axis=(0, 2), initial=0)
+    return (period > 2 * np.diff(angles, append=angles[0] + 360).max()) & (swings > 1e-6)
 
 
 def known_periods(theta: Array, periods: Sequence[float]) -> tuple[NDArray[np.bool_], list[float]]:
@@ -96,124 +49,156 @@ def known_periods(theta: Array, periods: Sequence[float]) -> tuple[NDArray[np.bo
     return known, [period for period, ok in zip(periods, known, strict=True) if ok]
 
 
-def basis_of_waves(theta: Array, periods: Array) -> Array:
-    """Orthonormal waves about their means: [angles], [..., m] → [..., angles, 2 m].
+def aliases(theta: Array, period: float) -> list[float]:
+    """The two longest shorter periods that look like this one on a grid of equal steps.
 
-    The last two are what the last period adds to those before it.
+    At n angles round the circle, n − k and n + k waves a turn have the values of k. On other grids
+    nothing looks quite alike, and the list is empty.
+
+    >>> aliases(np.arange(0, 360, 30.0), 90)
+    [45.0, 22.5]
     """
-    turns = 2 * np.pi * theta[:, None] / periods[..., None, :]
+    angles = np.unique(theta % 360)
+    n, waves = len(angles), round(360 / period)
+    if not np.allclose(np.diff(angles, append=angles[0] + 360), 360 / n) or n <= 2 * waves:
+        return []
+    return [360 / (n - waves), 360 / (n + waves)]
+
+
+# -- fit -------------------------------------------------------------------------------------------
+
+
+def design(theta: Array, periods: Sequence[float]) -> Array:
+    """Cosine and sine of every period, each about its mean over the angles of a seed.
+
+    Float [angles] or [angles, seeds] → [cells, 2 · periods], cells in the order of `theta.ravel()`.
+    """
+    turns = 2 * np.pi * theta[..., None] / np.asarray(periods, dtype=np.float64)
     waves = np.stack([np.cos(turns), np.sin(turns)], axis=-1)
-    waves = waves.reshape(*turns.shape[:-1], 2 * turns.shape[-1])
-    return np.linalg.qr(waves - waves.mean(axis=-2, keepdims=True))[0]
+    columns: Array = (waves - waves.mean(axis=0)).reshape(theta.size, 2 * len(periods))
+    return columns
 
 
-def _design(theta: Array, period: Array) -> tuple[Array, Array]:
-    """Rows of a constant, cosines and sines, and what unit noise gives their coefficients."""
-    turns = 2 * np.pi * theta / period
-    design = np.concatenate([np.ones((1, len(theta))), np.cos(turns), np.sin(turns)])
-    return design, np.linalg.inv(design @ design.T)
+def _covariances(theta: Array, periods: Sequence[float]) -> Array:
+    """Covariance of cosine and sine of each period in noise of variance 1: [periods, 2, 2]."""
+    waves = design(theta, periods)
+    whole = np.linalg.inv(waves.T @ waves).reshape(len(periods), 2, len(periods), 2)
+    return np.moveaxis(np.diagonal(whole, axis1=0, axis2=2), -1, 0)
 
 
 def unit_variance(theta: Array, periods: Sequence[float]) -> Array:
     """Variance of both coefficients of each wave together, in noise of variance 1: [periods]."""
-    _, covariance = _design(theta, np.asarray(periods, dtype=np.float64)[:, None])
-    cos, sin = np.diagonal(covariance)[1:].reshape(2, -1)
-    return cos + sin
+    variance: Array = np.trace(_covariances(theta, periods), axis1=1, axis2=2)
+    return variance
 
 
-def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Array, Array, Array]:
-    """Fit a constant and sinusoids of all the given periods, jointly, by least squares.
+def coefficients(theta: Array, curves: Array, periods: Sequence[float]) -> NDArray[np.complex128]:
+    """Fit a level for every seed and sinusoids of all the given periods, jointly.
 
-    On a full circle of equal steps the sinusoids are orthogonal, and this is the discrete Fourier
-    transform. On other grids, or with both 0 and 360, they are not, and fits of one period at a
-    time would count the power of its neighbours too.
+    By least squares. On a full circle of equal steps the sinusoids are orthogonal, and this is the
+    discrete Fourier transform. On other grids, or with both 0 and 360, they are not, and fits of
+    one period at a time would count the power of its neighbours too.
 
     Parameters
     ----------
     theta : ndarray
-        Degrees, float [angles].
+        Degrees, float [angles] or [angles, seeds].
     curves : ndarray
-        Float [angles, n].
+        Float, the shape of `theta` and [n].
     periods : sequence of float
         Degrees, divisors of 360 that the grid resolves.
 
     Returns
     -------
-    amplitude : ndarray
-        Half the height from trough to crest, float [periods, n].
-    phase : ndarray
-        Angle of the first crest in degrees, in [0, period), float [periods, n].
-    power : ndarray
-        Sum of squares that no other period of the fit can explain, float [periods, n].
+    ndarray
+        Complex [periods, n]: its modulus is the amplitude, half the height from trough to crest,
+        and its argument the place of the crest in the period.
     """
-    period = np.asarray(periods, dtype=np.float64)[:, None]
-    design, covariance = _design(theta, period)
-    _, cos, sin = np.split(covariance @ design @ curves, [1, 1 + len(period)])
-    power = np.empty_like(cos)
-    for i in range(len(period)):
-        pair, block = (
-            np.stack([cos[i], sin[i]]),
-            covariance[1 + i :: len(period), 1 + i :: len(period)],
-        )
-        power[i] = (pair * np.linalg.solve(block, pair)).sum(axis=0)
-    return np.hypot(cos, sin), np.arctan2(sin, cos) * period / (2 * np.pi) % period, power
+    waves = design(theta, periods)
+    fit = np.linalg.solve(waves.T @ waves, waves.T @ curves.reshape(len(waves), -1))
+    found: NDArray[np.complex128] = fit[::2] + 1j * fit[1::2]
+    return found
 
 
-def oscillation_table(
-    scores: Sequence[Scores], periods: Sequence[float], bootstrap: Bootstrap
-) -> pd.DataFrame:
-    """Amplitude, phase and share of power of every curve at the declared periods.
+def phases(found: NDArray[np.complex128], periods: Sequence[float]) -> Array:
+    """Angle of the first crest in degrees, in [0, period): [periods, ...] → the same shape."""
+    period = np.reshape(periods, (-1, *[1] * (found.ndim - 1)))
+    degrees: Array = np.angle(found) * period / (2 * np.pi) % period
+    return degrees
 
-    Amplitudes cannot be negative, and noise alone has one: an interval that excludes 0 is no test
-    of whether a curve oscillates.
 
-    Parameters
+def powers(theta: Array, found: NDArray[np.complex128], periods: Sequence[float]) -> Array:
+    """Sum of squares that no other period of the fit can explain, float [periods, n]."""
+    inverse = np.linalg.inv(_covariances(theta, periods))
+    pair = np.stack([found.real, found.imag], axis=1)
+    power: Array = np.einsum("pin,pij,pjn->pn", pair, inverse, pair)
+    return power
+
+
+def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Array, Array, Array]:
+    """Amplitude, phase (see `phases`) and power (see `powers`) of every wave, [periods, n] each."""
+    found = coefficients(theta, curves, periods)
+    return np.abs(found), phases(found, periods), powers(theta, found, periods)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Waves and level of a curve, and what other runs and other cases would do to them.
+
+    Attributes
     ----------
-    scores : sequence of Scores
-        Of all arms, models and metrics.
-    periods : sequence of float
-        Degrees; divisors of 360, each once.
-    bootstrap : Bootstrap
-        As for `tables.dice_table`.
-
-    Returns
-    -------
-    DataFrame
-        One row per curve and period: `period`, `resolved` (see `resolved`; if not, the rest is
-        NaN), `amplitude`, `amplitude_ci_low`, `amplitude_ci_high`, `phase_deg` (angle of the first
-        crest; NaN if the amplitude is 0), `power_share` (of the curve's sum of squares about its
-        mean; 0 for a flat curve), and the curve's counts. See `harmonics` for the fit.
-
-    Raises
-    ------
-    UserError
-        If a period does not divide 360 or is there twice.
+    waves : ndarray
+        Complex [periods]; see `coefficients`.
+    runs : Error
+        Of every wave, for new training runs on the same items: the spread of cells about the fit.
+        Of no freedom where a curve does not come from independent runs.
+    both : Error
+        For new runs and new cases: the spread of the cases' own waves too.
+    level : ndarray
+        Float []: mean over angles, seeds and items.
+    level_runs, level_both : Error
+        The same of the level.
     """
-    if not all(map(divides_circle, periods)) or len(set(periods)) < len(periods):
-        raise UserError(
-            f"analysis.periods: {list(periods)}: each period must divide 360, and be listed once"
-        )
-    rows = []
-    for curve in curves(scores):
-        known, asked = known_periods(curve.theta, periods)
-        draws = bootstrap_means(curve.values, bootstrap)
-        fits = np.column_stack([curve.mean, draws])
-        amplitude, phase, power = np.full((3, len(periods), 1 + bootstrap.draws), np.nan)
-        if known.any():
-            amplitude[known], phase[known], power[known] = harmonics(curve.theta, fits, asked)
-        amplitude = amplitude.round(DECIMALS)
-        total = ((curve.mean - curve.mean.mean()) ** 2).sum()
-        low, high = interval(amplitude[:, 1:], bootstrap.confidence)
-        for i, period in enumerate(periods):
-            none = amplitude[i, 0] == 0
-            fit = {
-                "period": period,
-                "resolved": known[i],
-                "amplitude": amplitude[i, 0],
-                "amplitude_ci_low": low[i],
-                "amplitude_ci_high": high[i],
-                "phase_deg": np.nan if none else phase[i, 0],
-                "power_share": 0.0 if none else power[i, 0] / total,
-            }
-            rows.append(curve.key | fit | curve.counts)
-    return curve_table(rows, [*KEY, *FIT, *COUNTS])
+
+    waves: NDArray[np.complex128]
+    runs: Error
+    both: Error
+    level: Array
+    level_runs: Error
+    level_both: Error
+
+
+def fit(curve: Curve, periods: Sequence[float]) -> Fit:
+    """Fit the waves of these periods to a curve that resolves them."""
+    waves = design(curve.theta, periods)
+    found = coefficients(curve.theta, curve.cells, periods)[:, 0]
+    cells = curve.cells.ravel()
+    rest = cells - waves @ np.stack([found.real, found.imag], axis=1).ravel()
+    angles, seeds = curve.theta.shape
+    freedom = float(seeds * (angles - 1) - 2 * len(periods))
+    if freedom < 1 or not exchangeable(curve.key):
+        freedom = np.nan
+    noise = (rest**2).sum() / freedom
+    nothing = np.zeros(len(periods))
+    runs = Error(noise * unit_variance(curve.theta, periods) / 2, freedom + nothing)
+    level_runs = Error(np.array(noise / cells.size), np.array(freedom))
+
+    sizes = np.unique(curve.cases, return_counts=True)[1]
+    weights = sizes / sizes.sum()
+    more = len(sizes) - 1 or np.nan
+    of_cases = curve.of_cases
+    own = coefficients(curve.theta, of_cases, periods)
+    spread = (np.abs(own - own.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (2 * more)
+    cases = Error(spread * (weights**2).sum(), 2 * more + nothing)
+    levels = of_cases.mean(axis=(0, 1))
+    squares = ((levels - levels.mean()) ** 2).sum() / more
+    level_cases = Error(np.array(squares * (weights**2).sum()), np.array(more))
+    drawn = np.isfinite(freedom)
+    return Fit(
+        found,
+        runs,
+        runs + cases if drawn else cases,
+        np.array(curve.values.mean()),
+        level_runs,
+        level_runs + level_cases if drawn else level_cases,
+    )

@@ -22,7 +22,7 @@ from plotly.offline import get_plotlyjs
 from skimage.measure import find_contours
 
 from thetascope.analysis.reliability import KIND
-from thetascope.analysis.verdict import finding
+from thetascope.analysis.statements import finding
 from thetascope.angles import FIXED
 from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz

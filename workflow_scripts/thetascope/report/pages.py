@@ -33,7 +33,7 @@ PAGE = """<!doctype html>
 # file in results/tables → what it answers
 TITLES = {
     "oscillation": "How much of each curve is a wave of a given period?",
-    "interaction": "Do the data sets differ?",
+    "contrasts": "Do curves differ in shape?",
     "segmentation": "How well do the fine-tuned models segment?",
     "hog_svm": "Do gradient orientations alone tell x from R_θ x?",
 }

@@ -1,0 +1,21 @@
+"""Rule comparison_tables: dice_per_item.parquet → how curves differ and agree."""
+
+from thetascope.analysis import contrasts, inference, together
+from thetascope.analysis.scores import read_scores
+from thetascope.analysis.settings import Analysis
+from thetascope.engine.job import job
+from thetascope.files import record, write_table
+
+with job(snakemake):
+    analysis = Analysis(**snakemake.params.analysis)
+    scores = read_scores(snakemake.input[0])
+    tests = inference.period_tests(scores, analysis.periods, analysis.tests)
+    tables = {
+        "contrasts": contrasts.contrast_table(scores, analysis),
+        "phases": contrasts.phase_table(scores, tests, analysis),
+        "datasets": together.datasets_table(scores, analysis),
+        "metrics": together.metrics_table(scores, analysis),
+        "questions": together.questions_table(scores, analysis),
+    }
+    for name, table in tables.items():
+        write_table(table, snakemake.output[name][0], record(snakemake))

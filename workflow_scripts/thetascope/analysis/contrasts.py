@@ -1,0 +1,159 @@
+"""Whether curves differ in shape: between data sets, views, inputs, encoders and methods."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from thetascope.analysis.bounds import Error
+from thetascope.analysis.curves import KEY, Curve, by_place, curve_table, curves, place
+from thetascope.analysis.inference import TEST, asked_for, corrected, test_rows
+from thetascope.analysis.oscillation import RAW, fit_rows, with_bounds
+from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Analysis
+from thetascope.analysis.waves import fit, known_periods, phases
+
+FACTORS = ["dataset", "view", "input", "encoder", "method"]
+CONTROLS = ["view", "input"]  # of one curve: its question need not ask for the other levels too
+SIZE = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
+CONTRAST = ["question", "factor", "levels", *KEY, *TEST, *SIZE, "q", "n_angles", "n_seeds"]
+PHASES = ["question", *KEY[1:], "period", "first", "second", "first_phase", "second_phase"]
+PHASES += ["difference", "p", "q"]
+
+
+def about_common(cells: Array) -> Array:
+    """Curves about their common curve: float [angles, seeds, curves] → the same shape."""
+    return cells - cells.mean(axis=2, keepdims=True)
+
+
+def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, str, list[Curve]]]:
+    """Yield question, factor, and curves that differ in that factor alone, over the same angles."""
+    found = [curve.of_means for curve in curves(scores)]
+    keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
+    for name in analysis.questions:
+        for factor in FACTORS:
+            groups = defaultdict(list)
+            free = {factor} & set(CONTROLS)
+            for i in np.flatnonzero(asked_for(keys, name, analysis.questions, free)):
+                curve = found[i]
+                same = [value for column, value in curve.key.items() if column != factor]
+                groups[(*same, *curve.theta.ravel(), curve.theta.shape)].append(curve)
+            for group in groups.values():
+                if len(group) > 1:
+                    yield name, factor, group
+
+
+def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+    """Test whether curves that differ in one factor have different shapes: factor × θ.
+
+    H0: up to a constant per curve and seed, all have the same shape. Their differences then do not
+    depend on θ, whatever the common shape is, and are tested as one curve is: angles change places
+    within each seed, all levels together (see `permutation_test`), since runs of one seed and angle
+    are paired. With several seeds `p_any` is the test of parallel profiles by Pillai's trace. The
+    noise must be the same at all angles; between levels noise, level and items may differ. A curve
+    of the same shape but another amplitude counts as different.
+
+    Data sets, encoders and methods are tested all at once; views and inputs pair by pair.
+
+    Parameters
+    ----------
+    scores : iterable of Scores
+        Of all arms, models and metrics.
+    analysis : Analysis
+        The configuration's section; its questions say which curves are compared. Views and inputs
+        are controls: of a question's curves all of them are compared, whichever it names.
+
+    Returns
+    -------
+    DataFrame
+        One row per question, factor, period and group of curves: `levels` of the factor
+        (`plain − disc` is a difference), the curve's key, empty in the factor's column, the columns
+        of `period_tests`; of a pair the `amplitude` of the difference, its interval for new
+        training runs, and `phase_deg`; `q`, corrected for all contrasts of the question; `n_angles`
+        and `n_seeds`.
+    """
+    rows = []
+    for question, factor, group in _asked(scores, analysis):
+        sets = combinations(group, 2) if factor in CONTROLS else [group]
+        for several in sets:
+            first = several[0]
+            cells = np.concatenate([curve.values for curve in several], axis=2)
+            levels = [str(curve.key[factor]) for curve in several]
+            pair = len(several) == 2
+            of_group = first.key | {"question": question, "factor": factor}
+            of_group["levels"] = (" − " if pair else ", ").join(levels)
+            of_group |= {k: first.counts[k] for k in ("n_angles", "n_seeds")}
+            apart = about_common(cells)
+            found = test_rows(of_group, first.theta, apart, analysis.periods, analysis.tests)
+            if pair:
+                difference = Curve(first.key, first.theta, -np.diff(cells), first.cases, 0)
+                sizes = fit_rows(difference, analysis.periods)
+                found = [{**size, **row} for row, size in zip(found, sizes, strict=True)]
+            rows += [row | {factor: None} for row in found]
+    names = ["question", "factor", "levels", *KEY, *TEST, *RAW[2:], "n_angles", "n_seeds"]
+    table = curve_table(rows, names)
+    return corrected(with_bounds(table, analysis.confidence))[CONTRAST]
+
+
+def phase_difference_p(first: complex, second: complex, errors: tuple[Error, Error]) -> float:
+    """Test whether two independent waves have the same phase.
+
+    The part of one that is at right angles to the other, over its error: the same for waves of any
+    amplitudes, and free of the ratio's bias (Fieller 1954). Waves more than a quarter of a period
+    apart are as far apart as this test can tell.
+    """
+    product = first * np.conj(second)
+    across = np.imag(product) if np.real(product) > 0 else np.abs(product)
+    a, b = errors
+    error = Error(a.variance * np.abs(second) ** 2, a.freedom) + Error(
+        b.variance * np.abs(first) ** 2, b.freedom
+    )
+    return float(stats.f.sf(across**2 / error.variance, 1, error.freedom))
+
+
+def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """Test whether data sets have their crests at different angles.
+
+    Parameters
+    ----------
+    scores, analysis
+        As for `contrast_table`.
+    tests : DataFrame
+        Of `inference.period_tests`.
+
+    Returns
+    -------
+    DataFrame
+        One row per question, pair of data sets (`first`, `second`) and period at which both have a
+        wave (p ≤ 1 − confidence): the curve's key without the set, both phases, their `difference`
+        (degrees, first − second, the short way round the period), `p` of none (see
+        `phase_difference_p`), and `q`, corrected for all rows of the question.
+    """
+    p_of = by_place(tests, [*KEY, "period"], "p")
+    rows = []
+    for question, factor, group in _asked(scores, analysis):
+        if factor != "dataset":
+            continue
+        for one, other in combinations(group, 2):
+            _, asked = known_periods(one.theta, analysis.periods)
+            fits = [fit(curve, asked) for curve in (one, other)]
+            for i, period in enumerate(asked):
+                places = [(*place(curve.key, KEY), period) for curve in (one, other)]
+                if all(p_of[at] <= analysis.level for at in places):
+                    a, b = (complex(each.waves[i]) for each in fits)
+                    errors = [Error(f.runs.variance[i], f.runs.freedom[i]) for f in fits]
+                    turn = np.angle(a * np.conj(b)) * period / (2 * np.pi)
+                    phase = phases(np.array([a, b]), [period] * 2)
+                    rows.append(
+                        {"question": question, **one.key, "period": period}
+                        | {"first": one.key["dataset"], "second": other.key["dataset"]}
+                        | {"first_phase": phase[0], "second_phase": phase[1], "difference": turn}
+                        | {"p": phase_difference_p(a, b, (errors[0], errors[1]))}
+                    )
+    table = pd.DataFrame(rows, columns=PHASES[:-1])
+    return corrected(table)

@@ -1,0 +1,227 @@
+"""Permutation tests of waves: angles change places within every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from thetascope.analysis.bootstrap import shuffles
+from thetascope.analysis.scores import DECIMALS, Array
+from thetascope.analysis.settings import Permutations
+from thetascope.analysis.waves import design
+
+FEW = 10  # draws that reach a statistic, below which their share says little
+
+
+def _orthonormal(cells: Array) -> Array:
+    """Orthonormal basis of the columns: float [angles, seeds, columns] → [angles, seeds, rank]."""
+    basis, size, _ = np.linalg.svd(cells.reshape(-1, cells.shape[2]), full_matrices=False)
+    return basis[:, size > 10.0**-DECIMALS].reshape(*cells.shape[:2], -1)
+
+
+def shuffled_sums(weights: Array, cells: Array, permutations: Permutations) -> Array:
+    """Weighted sums of cells, as observed and with the angles of every seed shuffled.
+
+    The draws depend on the shape of `cells` alone, so several arrays of one shape are shuffled
+    alike.
+
+    Parameters
+    ----------
+    weights : ndarray
+        Float [m, angles, seeds].
+    cells : ndarray
+        Float [angles, seeds], means over items.
+    permutations : Permutations
+        Number B of draws and seed.
+
+    Returns
+    -------
+    ndarray
+        Float [m, 1 + B], the observed sums first.
+    """
+    orders = shuffles(cells.T.shape, permutations)
+    sums = np.einsum("mas,as->m", weights, cells)[:, None]
+    draws = sum(weights[..., i] @ own[orders[:, i]].T for i, own in enumerate(cells.T))
+    return np.hstack([sums, draws])
+
+
+def shuffled_means(cells: Array, permutations: Permutations) -> Array:
+    """Mean over seeds, as observed and with the angles of every seed shuffled, about its mean.
+
+    As `shuffled_sums` draws: float [angles, seeds] → [angles, 1 + B], the observed means first.
+    """
+    own = (cells - cells.mean(axis=0)).T
+    orders = shuffles(own.shape, permutations)
+    draws = sum(values[orders[:, i]] for i, values in enumerate(own)) / len(own)
+    return np.vstack([own.mean(axis=0), draws]).T
+
+
+def staggered(theta: Array) -> bool:
+    """Whether seeds have angles of their own: [angles, seeds]."""
+    return bool((theta != theta[:, :1]).any())
+
+
+def p_value(statistic: Array, null: Array) -> Array:
+    """Share of draws that reach the observed value, itself among them (Phipson & Smyth 2010).
+
+    Float [..., 1 + B], the observed first → [...]. What is equal up to rounding counts.
+    """
+    return (null >= statistic[..., :1] * (1 - 1e-9)).mean(axis=-1)
+
+
+def tail_p(share: Array, null: Array) -> Array:
+    """`p_value` of a share of variance, beyond what the draws can say by their tail's slope.
+
+    In Gaussian noise −log(1 − share) of a wave is exponential. So where fewer than `FEW` draws
+    reach the observed share, p follows from the exponential through the highest tenth of the draws
+    (Knijnenburg et al. 2009 fit such tails by a distribution with one parameter more).
+
+    Float [..., 1 + B] in [0, 1], the observed first → [...].
+    """
+    p = p_value(share, null)
+    draws = -np.log1p(-np.minimum(null[..., 1:], 1 - 1e-12))
+    observed = -np.log1p(-np.minimum(share[..., 0], 1 - 1e-12))
+    tenth = draws.shape[-1] // 10
+    if tenth < FEW:
+        return p
+    tail = np.sort(draws, axis=-1)[..., -tenth:]
+    start = tail[..., 0]
+    slope = (tail[..., 1:] - start[..., None]).mean(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        beyond = tenth / draws.shape[-1] * np.exp(-(observed - start) / slope)
+    # few different orders leave steps, between which no slope leads
+    usable = (p < FEW / draws.shape[-1]) & (slope > 0)
+    return np.where(usable, np.minimum(p, beyond), p)
+
+
+def _contributions(theta: Array, periods: Sequence[float], spike: bool) -> tuple[Array, Array]:
+    """What weights of the cells give the squares of every wave and of all columns together.
+
+    Returns
+    -------
+    own : ndarray
+        Float [periods, 2, angles, seeds]: what each period adds to all other columns, orthonormal.
+    joint : ndarray
+        Float [columns, angles, seeds]: an orthonormal basis of all.
+    """
+    waves = design(theta, periods)
+    zero = (theta % 360 == 0) & spike
+    dummies = np.eye(theta.size)[:, zero.ravel()].reshape(*theta.shape, -1)
+    dummies = (dummies - dummies.mean(axis=0)).reshape(theta.size, -1)
+    basis = np.linalg.qr(np.hstack([dummies, waves]))[0]
+    free = waves - np.linalg.qr(dummies)[0] @ (np.linalg.qr(dummies)[0].T @ waves)
+    inverse = np.linalg.inv(free.T @ free)
+    own = []
+    for i in range(0, waves.shape[1], 2):
+        root = np.linalg.cholesky(inverse[i : i + 2, i : i + 2])
+        own.append(np.linalg.solve(root, inverse[i : i + 2] @ free.T))
+    return (
+        np.reshape(own, (len(periods), 2, *theta.shape)),
+        basis.T.reshape(-1, *theta.shape),
+    )
+
+
+def wave_shares(
+    theta: Array,
+    cells: Array,
+    periods: Sequence[float],
+    permutations: Permutations,
+    spike: bool = False,
+) -> Array:
+    """Share that each wave has in the squares of all cells, as observed and shuffled.
+
+    Without what the other periods explain: a share of the whole would take their waves for noise.
+    For several columns Pillai's trace over its largest possible value, for one a monotone function
+    of the F of harmonic regression.
+
+    Parameters
+    ----------
+    theta : ndarray
+        Degrees, float [angles, seeds].
+    cells : ndarray
+        Float [angles, seeds, columns]; the columns of an angle move together.
+    periods : sequence of float
+        Degrees; resolved by `theta`.
+    permutations : Permutations
+        As for `shuffled_sums`.
+    spike : bool
+        Whether θ = 0 has values of its own, beside the waves.
+
+    Returns
+    -------
+    ndarray
+        Float [periods, 1 + B] in [0, 1]. NaN if the fit leaves fewer degrees of freedom than there
+        are columns.
+    """
+    columns = _orthonormal(cells - cells.mean(axis=0))
+    n = columns.shape[2]
+    own, joint = _contributions(theta, periods, spike)
+    if theta.size - theta.shape[1] - len(joint) < max(n, 1):
+        return np.full((len(periods), 1 + permutations.draws), np.nan)
+    weights = np.concatenate([own.reshape(-1, *theta.shape), joint])
+    sums = np.stack([shuffled_sums(weights, c, permutations) for c in np.moveaxis(columns, 2, 0)])
+    waves = sums[:, : 2 * len(periods)].reshape(n, len(periods), 2, -1)
+    mine = np.einsum("ipfb,jpfb->pbij", waves, waves)
+    all_ = np.einsum("ifb,jfb->bij", *2 * (sums[:, 2 * len(periods) :],))
+    # all squares are 1 in an orthonormal basis; rounding is no noise to hold a wave against
+    rest = (1 + 1e-9) * np.eye(n) - all_
+    share: Array = np.trace(np.linalg.solve(rest + mine, mine), axis1=-2, axis2=-1)
+    return share / max(1, min(n, 2))
+
+
+def permutation_test(
+    theta: Array,
+    cells: Array,
+    periods: Sequence[float],
+    permutations: Permutations,
+    spike: bool = False,
+) -> tuple[Array, Array]:
+    """Test H0 "angles are exchangeable within each seed" against waves of the given periods.
+
+    The statistic is that of `wave_shares`. The test is exact under H0, and approximate for one
+    period where there are waves of others, and beyond what the draws can tell (see `tail_p`).
+
+    Parameters
+    ----------
+    theta, cells, periods, permutations, spike
+        As for `wave_shares`.
+
+    Returns
+    -------
+    p : ndarray
+        Float [periods]; NaN where the statistic is.
+    p_max : ndarray
+        Float [periods]: against the largest statistic of any of the periods in each draw, which
+        holds the family-wise error over them (Westfall & Young 1993).
+    """
+    share = wave_shares(theta, cells, periods, permutations, spike)
+    highest = share.max(axis=0, initial=0)
+    with np.errstate(invalid="ignore"):
+        p, p_max = tail_p(share, share), tail_p(share, np.broadcast_to(highest, share.shape))
+    unknown = np.isnan(share[:, 0])
+    return np.where(unknown, np.nan, p), np.where(unknown, np.nan, p_max)
+
+
+def agreement_test(theta: Array, cells: Array, permutations: Permutations) -> float:
+    """Test whether seeds agree on a curve of any shape, by the squares of their mean.
+
+    Parameters
+    ----------
+    theta, permutations
+        As for `wave_shares`.
+    cells : ndarray
+        Float [angles, seeds, columns].
+
+    Returns
+    -------
+    float
+        p; NaN for one seed, where no permutation changes the mean's squares, and on staggered
+        grids, where no angle has two seeds.
+    """
+    if cells.shape[1] == 1 or staggered(theta):
+        return np.nan
+    columns = np.moveaxis(_orthonormal(cells - cells.mean(axis=0)), 2, 0)
+    means = [(shuffled_means(column, permutations) ** 2).sum(axis=0) for column in columns]
+    between = np.sum(means, axis=0) if means else np.zeros(1 + permutations.draws)
+    return float(p_value(between, between))

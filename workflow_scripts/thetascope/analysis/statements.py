@@ -1,0 +1,192 @@
+"""The verdict in words: a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from thetascope.analysis import reliability as reliabilities
+from thetascope.analysis.settings import Analysis
+from thetascope.analysis.verdict import (
+    ABOVE,
+    AT_CHANCE,
+    BELOW,
+    CANVAS,
+    NO_WAVE,
+    OPEN,
+    RESAMPLING,
+    UNTESTED,
+    VERDICTS,
+    WAVE,
+)
+from thetascope.vocabulary import ARM
+
+ASKED = {
+    "excess": "does the score over chance change with θ?",
+    "turning": "does it change with θ what turning the image did, beyond cutting its corners off?",
+}
+FACTORS = {
+    "dataset": "data sets",
+    "view": "views",
+    "input": "inputs",
+    "encoder": "encoders",
+    "method": "methods",
+}
+
+
+def finding(row: pd.Series) -> str:
+    """Say one row of `verdict.verdict_table` in plain words."""
+    return " ".join(_sentences(row))
+
+
+def _sentences(row: pd.Series) -> Iterator[str]:
+    """Yield the level, the verdict, what stands beside it, and whether the maps can carry it."""
+    level = (
+        f"{row['level']:+.3f} [{row['level_cases_ci_low']:+.3f}, {row['level_cases_ci_high']:+.3f}]"
+    )
+    if row["finds"] == ABOVE:
+        yield f"It finds the foreground ({level} over chance)."
+    elif row["finds"] == BELOW:
+        yield f"It looks away from the foreground ({level} over chance)."
+    elif row["finds"] == AT_CHANCE:
+        yield f"Whether it finds the foreground is open ({level} over chance)."
+    wave = (
+        f"{row['amplitude']:.3f} [{row['amplitude_ci_low']:.3f}, {row['amplitude_ci_high']:.3f}] "
+        f"at period {row['period']:g}°"
+    )
+    test = f"p = {row['p']:.2g}, q = {row['q']:.2g}"
+    if row["verdict"] == UNTESTED:
+        design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
+        yield f"**Not testable** ({design})."
+    elif row["verdict"] == NO_WAVE:
+        yield f"**No wave above {row['amplitude_bound']:.3f}.**"
+    elif row["verdict"] == OPEN:
+        yield f"**Open**: there may be a wave of up to {row['amplitude_bound']:.3f}."
+        yield f"The largest candidate is {wave}, {test}."
+        if np.isfinite(row["seeds_needed"]):
+            yield f"{row['seeds_needed']:.0f} seeds at as many angles could tell."
+    else:
+        yield f"**{row['verdict'].capitalize()}** of {wave}, {test}."
+        yield from _explanations(row)
+    if row["reliability"] < reliabilities.NOISE:
+        yield (
+            f"But the map is mostly noise (reliability {row['reliability']:.2f}): raise "
+            "`saliency.samples` or `saliency.blur`."
+        )
+
+
+def _explanations(row: pd.Series) -> Iterator[str]:
+    """Yield where a wave's crest is, and what else could have made it."""
+    if row["verdict"] == CANVAS:
+        yield "It is not there in a disc, which has no corners: the canvas makes it."
+    elif row["verdict"] == RESAMPLING:
+        yield "The sham, which is resampled and not turned, has it too: resampling makes it."
+    if np.isfinite(row["phase_ci_low"]):
+        yield (
+            f"Crest at {row['phase_deg']:.0f}° [{row['phase_ci_low']:.0f}°, "
+            f"{row['phase_ci_high']:.0f}°]."
+        )
+    if row["aliases"]:
+        yield f"On this grid waves of {row['aliases']} degrees look the same."
+    if row["p_without_0"] > 0.05:
+        yield f"It rests on θ = 0: without it p = {row['p_without_0']:.2g}."
+    if row["verdict"] == WAVE and row["input"] == "rotated" and np.isnan(row["sham_q"]):
+        yield "No sham view was run that could tell resampling from turning."
+
+
+def page(verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: Analysis) -> str:
+    """Write the verdict as a page of Markdown.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        Of `verdict.verdict_table`.
+    tables : mapping of str to DataFrame
+        `contrasts`, `phases`, `datasets`, `questions`.
+    analysis : Analysis
+        The configuration's section.
+    """
+    return "\n".join(_lines(verdicts, tables, analysis)) + "\n"
+
+
+def _lines(
+    verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: Analysis
+) -> Iterator[str]:
+    yield "# Does it oscillate with θ?"
+    yield ""
+    counts = verdicts["verdict"].value_counts()
+    said = [f"{counts[name]} {name}" for name in VERDICTS if name in counts]
+    yield f"Of {len(verdicts)} curves of {len(analysis.questions)} questions: {', '.join(said)}."
+    yield ""
+    columns = [name for name in VERDICTS if name in counts]
+    yield f"| question | curves | find the foreground | {' | '.join(columns)} | p of any wave |"
+    yield f"|---|{'---|' * (len(columns) + 3)}"
+    joint = tables["questions"].set_index("question")["p_any_curve"]
+    for name in analysis.questions:
+        rows = verdicts[verdicts["question"] == name]
+        numbers = [len(rows), (rows["finds"] == ABOVE).sum()]
+        numbers += [(rows["verdict"] == column).sum() for column in columns]
+        yield f"| {name} | {' | '.join(map(str, numbers))} | {joint.get(name, np.nan):.2g} |"
+    yield ""
+    yield (
+        "The questions were declared in the configuration. p is of one test; q is corrected for "
+        "all tests of its question (Benjamini–Hochberg). A wave below "
+        f"{analysis.smallest_effect:g} would not matter. Brackets of waves are about other "
+        "training runs on these images, those of levels about other cases too. Plan "
+        f"{analysis.plan}."
+    )
+    for name, asked in analysis.questions.items():
+        words = [ASKED[one] for one in asked.get("series", ()) if one in ASKED]
+        yield ""
+        yield f"## Question {name}{': ' if words else ''}{' '.join(words)}"
+        yield ""
+        of_curves = (f"{column} {' or '.join(map(str, v))}" for column, v in asked.items())
+        yield f"Curves: {', '.join(of_curves)}."
+        yield from _answers(verdicts[verdicts["question"] == name])
+        contrasts, phases = (
+            tables[key][tables[key]["question"] == name] for key in ("contrasts", "phases")
+        )
+        yield ""
+        yield from _differences(contrasts, analysis.level)
+        yield from _peaks(phases, analysis.level)
+
+
+def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
+    """Yield what one question found, arm by arm."""
+    if verdicts.empty:
+        yield ""
+        yield "No curve is what was declared: too few angles, or other names."
+        return
+    for arm, rows in verdicts.groupby(ARM):
+        yield ""
+        yield f"### {' · '.join(map(str, arm))}"
+        yield ""
+        for _, row in rows.iterrows():
+            yield f"- {row['model']}, {row['input']}, {row['metric']}: {finding(row)}"
+
+
+def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:
+    """Yield whether the curves of the levels of each factor differ in shape."""
+    for factor, tests in contrasts[contrasts["q"].notna()].groupby("factor", sort=False):
+        best = tests.sort_values("q").iloc[0]
+        verb = "They do" if best["q"] <= level else "They cannot be told apart"
+        yield (
+            f"- Do curves of different {FACTORS[str(factor)]} differ in shape? {verb}: the "
+            f"smallest q of {len(tests)} tests is {best['q']:.2g} ({best['levels']}; {best['model']}, "
+            f"{best['metric']}, period {best['period']:g}°)."
+        )
+
+
+def _peaks(phases: pd.DataFrame, level: float) -> Iterator[str]:
+    """Yield whether data sets that have a wave have its crest at the same angle."""
+    if len(phases):
+        best = phases.sort_values("q").iloc[0]
+        verb = "some do not" if best["q"] <= level else "they cannot be told apart"
+        crests = f"{best['first_phase']:.0f}° and {best['second_phase']:.0f}°"
+        yield (
+            f"- Do data sets with a wave have its crest at the same angle? Of {len(phases)} pairs "
+            f"{verb}: the smallest q is {best['q']:.2g} ({best['first']} and {best['second']}: "
+            f"{crests}, period {best['period']:g}°)."
+        )

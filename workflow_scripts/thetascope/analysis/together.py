@@ -1,0 +1,165 @@
+"""All curves of a question at once: any of them, all data sets, all metrics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pandas as pd
+
+from thetascope.analysis.bounds import Error, amplitude_bound, amplitude_interval, wave_p
+from thetascope.analysis.curves import KEY, Curve, curves, exchangeable
+from thetascope.analysis.inference import EXPLORATORY, question_of
+from thetascope.analysis.permutation import tail_p, wave_shares
+from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.settings import Analysis
+from thetascope.analysis.waves import coefficients, known_periods, phases
+
+OF_SETS = [name for name in KEY if name != "dataset"]
+OF_METRICS = [name for name in KEY if name != "metric"]
+MEAN = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "amplitude_bound", "phase_deg"]
+DATASETS = ["question", *OF_SETS, "period", *MEAN, "p", "n_datasets"]
+METRICS = ["question", *OF_METRICS, "period", "amplitude_median", "n_small_p", "p", "n_metrics"]
+QUESTIONS = ["question", "p_any_curve", "n_curves", "n_tests"]
+
+
+def _declared(
+    scores: Iterable[Scores], analysis: Analysis, free: Collection[str] = ()
+) -> list[tuple[str, Curve]]:
+    """Every curve that a question asks for, without its items, and the first that does.
+
+    Whatever its columns `free` hold.
+    """
+    found = [curve.of_means for curve in curves(scores)]
+    keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
+    names = question_of(keys, analysis.questions, free)
+    pairs = zip(names, found, strict=True)
+    return [(name, curve) for name, curve in pairs if name != EXPLORATORY]
+
+
+def _periods(curve: Curve, question: str, analysis: Analysis) -> list[float]:
+    """Those of its resolved periods that the question asks for."""
+    wanted = analysis.questions[question].get("period", analysis.periods)
+    return [
+        period for period in known_periods(curve.theta, analysis.periods)[1] if period in wanted
+    ]
+
+
+def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+    """Mean wave of all data sets, which are taken for a draw from all that there could be.
+
+    The mean of their coefficients has an amplitude only where the sets have their crests at like
+    angles; its error is the spread between sets (random effects).
+
+    Parameters
+    ----------
+    scores : iterable of Scores
+        Of all arms, models and metrics.
+    analysis : Analysis
+        The configuration's section.
+
+    Returns
+    -------
+    DataFrame
+        One row per question, period and kind of curve that two sets or more have: the curve's key
+        without the set, `amplitude` of the mean wave, its interval and bound for new data sets,
+        `phase_deg`, `p` (F test), `n_datasets`.
+    """
+    groups = defaultdict(list)
+    for question, curve in _declared(scores, analysis):
+        asked = known_periods(curve.theta, analysis.periods)[1]
+        waves = coefficients(curve.theta, curve.cells, asked)[:, 0]
+        place = question, *(curve.key[column] for column in OF_SETS)
+        for period in _periods(curve, question, analysis):
+            groups[(*place, period)].append(waves[asked.index(period)])
+    rows = []
+    for place, found in groups.items():
+        n = len(found)
+        if n > 1:
+            mean = np.mean(found, keepdims=True)
+            variance = (np.abs(found - mean) ** 2).sum() / (2 * (n - 1)) / n
+            error = Error(np.array([variance]), np.array([2.0 * (n - 1)]))
+            amplitude, phase = np.abs(mean), phases(mean, place[-1:])
+            ends = amplitude_interval(amplitude, error, analysis.confidence)
+            bound = amplitude_bound(amplitude, error, analysis.confidence)
+            numbers = (amplitude, *ends, bound, phase, wave_p(amplitude, error))
+            rows.append([*place, *(float(one[0]) for one in numbers), n])
+    return pd.DataFrame(rows, columns=DATASETS)
+
+
+def _tested(curve: Curve, question: str, analysis: Analysis) -> dict[float, Array]:
+    """Share of each wave that is asked for, as observed and shuffled: [1 + B]; empty if no test."""
+    asked = known_periods(curve.theta, analysis.periods)[1]
+    if not exchangeable(curve.key):
+        return {}
+    share = wave_shares(curve.theta, curve.values, asked, analysis.tests)
+    found = dict(zip(asked, share, strict=True))
+    wanted = _periods(curve, question, analysis)
+    return {period: found[period] for period in wanted if np.isfinite(found[period]).all()}
+
+
+def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+    """Test all curves of a question at once.
+
+    All curves over the same angles and seeds are shuffled alike, so the draws of several curves
+    are draws of the whole study without any influence of θ, however the curves depend on each
+    other.
+
+    Parameters
+    ----------
+    scores, analysis
+        As for `datasets_table`.
+
+    Returns
+    -------
+    DataFrame
+        One row per question: `p_any_curve`, of the largest share that any wave has in any of its
+        curves (max-T; Westfall & Young 1993), `n_curves` and `n_tests` (waves).
+    """
+    highest: dict[str, list[Array]] = defaultdict(list)
+    counts: dict[str, int] = defaultdict(int)
+    for question, curve in _declared(scores, analysis):
+        if tested := _tested(curve, question, analysis):
+            highest[question].append(np.max(list(tested.values()), axis=0))
+            counts[question] += len(tested)
+    rows = [
+        [name, float(tail_p(top := np.max(tops, axis=0), top)), len(tops), counts[name]]
+        for name, tops in highest.items()
+    ]
+    return pd.DataFrame(rows, columns=QUESTIONS)
+
+
+def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+    """Test whether a wave is there whatever the metric: a specification curve.
+
+    Simonsohn, Simmons & Nelson (2020): an answer that one of several reasonable metrics gives alone
+    is no answer.
+
+    Parameters
+    ----------
+    scores, analysis
+        As for `datasets_table`; all metrics count, whichever a question names.
+
+    Returns
+    -------
+    DataFrame
+        One row per question, period and kind of curve that two metrics or more have: the key
+        without the metric, `amplitude_median` over metrics, `n_small_p` (metrics with p ≤ 1 −
+        confidence), `p` of the mean share of the wave over metrics, `n_metrics`.
+    """
+    groups = defaultdict(list)
+    for question, curve in _declared(scores, analysis, {"metric"}):
+        at = question, *(curve.key[column] for column in OF_METRICS)
+        for period, share in _tested(curve, question, analysis).items():
+            asked = known_periods(curve.theta, analysis.periods)[1]
+            waves = coefficients(curve.theta, curve.values, asked)[:, 0]
+            groups[(*at, period)].append((np.abs(waves[asked.index(period)]), share))
+    rows = []
+    for at, found in groups.items():
+        if len(found) > 1:
+            amplitudes, shares = (np.array(one) for one in zip(*found, strict=True))
+            small = (tail_p(shares, shares) <= analysis.level).sum()
+            mean = shares.mean(axis=0)
+            rows.append([*at, np.median(amplitudes), small, float(tail_p(mean, mean)), len(found)])
+    return pd.DataFrame(rows, columns=METRICS)
