@@ -41,6 +41,7 @@ def analysis(**changes):
     """The section `analysis`, few draws; one question, the excess of AUROC on the diagonal."""
     question = {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}
     section = {"bootstrap": 50, "confidence": 0.9, "periods": PERIODS, "permutations": 99}
+    section["smallest_effect"] = 0.03
     return Analysis(**{**section, "questions": {"main": question}, "seed": 3} | changes)
 
 
@@ -109,7 +110,8 @@ def score_rows(angles, value, chance=0.25, own_cut=0.4, *, seeds=1, items=2, **n
         for name, a in (("value", value), ("chance", chance), ("own_cut", own_cut))
     }
     rows = places.iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item], **numbers)
-    return every(rows, **names)
+    # two items of a case, so that neither could stand for the other
+    return every(rows.assign(case=[f"c{i // 2}" for i in item]), **names)
 
 
 def null_cells(rng, angles, seeds, items=4, run=1.0, draw=None):
