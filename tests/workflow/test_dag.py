@@ -62,13 +62,14 @@ def test_staggered_seeds_have_runs_at_their_own_angles_alone(fresh):
     runs = re.findall(r"rule pretrain:.*?wildcards: [^\n]*angle=(\S+), seed=(\d+)", plan, re.S)
     first, second = ("000.0", "060.0", "120.0", "180.0"), ("030.0", "090.0", "150.0", "210.0")
     assert sorted(runs) == sorted([(a, "3") for a in first] + [(a, "1") for a in second])
-    planned = planned_jobs(fresh.snakemake("--dry-run", "--config", *staggered))
-    assert planned["finetune"] == planned["saliency"] == planned["score"] == 8
+    assert plan.count("rule finetune:") == plan.count("rule saliency:") == 8
+    for rule in "plot_saliency", "explorer":  # show maps of the first seed
+        inputs = re.search(rf"rule {rule}:\n +input: (.*)", plan)[1]
+        assert set(re.findall(r"angle-(\S+?)/seed-(\d+)", inputs)) == {(a, "3") for a in first}
     # each evaluated at all, and a figure of an angle of the second seed
     every = "eval_angles=all"
-    assert (
-        planned_jobs(fresh.snakemake("--dry-run", "--config", every, *staggered))["score"] == 8 * 8
-    )
+    planned = planned_jobs(fresh.snakemake("--dry-run", "--config", every, *staggered))
+    assert (planned["pretrain"], planned["score"]) == (8, 8 * 8)
     for setting in "eval_angles=same", every:
         target = "results/plots/pairs-ihc-150.0.svg"
         asked = fresh.snakemake("--dry-run", target, "--config", setting, *staggered).stdout
