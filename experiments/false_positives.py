@@ -52,8 +52,12 @@ def declared(scores, questions):
 
 def shuffled(scores, rng):
     """The same scores under other angles; all scores of a run stay together."""
-    angles, seeds, _ = scores[0].value.shape
-    order = np.stack([rng.permutation(angles) for _ in range(seeds)], axis=1)
+    there = np.any([np.isfinite(one.value).any(axis=2) for one in scores], axis=0)
+    angles, seeds = there.shape
+    order = np.tile(np.arange(angles)[:, None], seeds)
+    for seed in range(seeds):  # staggered, each has angles of its own
+        own = np.flatnonzero(there[:, seed])
+        order[own, seed] = rng.permutation(own)
     return [moved(one, (order, np.arange(seeds))) for one in scores]
 
 

@@ -12,6 +12,7 @@ from thetascope.datasets import options
 from thetascope.engine import config as configuration, hooks, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
+from thetascope.engine.runs import angles_and_seeds, eval_angles
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import ARM, RUN_WILDCARDS
@@ -30,8 +31,8 @@ except UserError as error:
 # -- wildcards: built from the configuration, so that a mistyped target fails at once --------------
 
 
-TRAIN_ANGLES = angles.expand(config["angles"])
-EVAL_ANGLES = {a: configuration.eval_angles_for(config, a) for a in TRAIN_ANGLES}
+EVAL_ANGLES = eval_angles(config)
+TRAIN_ANGLES = list(EVAL_ANGLES)  # of all seeds together
 
 
 # what has to be downloaded for each data set, if anything
@@ -60,15 +61,11 @@ RUN_NAME = "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
 RUN = f"results/{RUN_NAME}"
 
 RUNS = [
-    dict(zip(RUN_WILDCARDS, values))
-    for values in product(
-        config["datasets"],
-        config["views"],
-        config["encoders"],
-        config["methods"],
-        TRAIN_ANGLES,
-        config["seeds"],
+    dict(zip(RUN_WILDCARDS, (*arm, *angle_and_seed)))
+    for arm in product(
+        config["datasets"], config["views"], config["encoders"], config["methods"]
     )
+    for angle_and_seed in angles_and_seeds(config)
 ]
 EVALUATIONS = [
     {**run, "eval_angle": e} for run in RUNS for e in EVAL_ANGLES[run["angle"]]
@@ -113,15 +110,15 @@ def per_dataset(name):
 
 
 def first_evaluations(dataset):
-    """Evaluations of the data set's first arm and seed."""
+    """Evaluations of the data set's first arm."""
     of_dataset = [e for e in EVALUATIONS if e["dataset"] == dataset]
-    arm = (*ARM, "seed")
-    return [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in arm)]
+    return [e for e in of_dataset if all(e[k] == of_dataset[0][k] for k in ARM)]
 
 
 def over_theta(dataset):
-    """Those on the curve that figures and explorer show, each with its `theta` there."""
-    return sweeps.of_curve(first_evaluations(dataset))
+    """Those of the first seed on the curve that figures and explorer show, with their `theta`."""
+    first = sweeps.of_curve(first_evaluations(dataset))
+    return [e for e in first if e["seed"] == config["seeds"][0]]
 
 
 def evenly(evaluations, count):
@@ -136,9 +133,9 @@ def shown_evaluations(wildcards):
 
 
 def pair_evaluation(wildcards):
-    """The one at this θ, of the run trained at it if there."""
-    first = first_evaluations(wildcards.dataset)
-    here = [e for e in first if e["eval_angle"] == wildcards.eval_angle]
+    """The one at this θ, of the run trained at it if there, of the first seed that has it."""
+    of_arm = first_evaluations(wildcards.dataset)
+    here = [e for e in of_arm if e["eval_angle"] == wildcards.eval_angle]
     return next((e for e in here if e["angle"] == e["eval_angle"]), here[0])
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thetascope import angles
 from thetascope.datasets import options
 from thetascope.engine import config as configuration
+from thetascope.engine import runs
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
 
@@ -107,10 +107,10 @@ def configuration_with_mistakes(rng):
 
 def use(config):
     """What the rules do with an accepted configuration before the first job."""
-    labels = angles.expand(config["angles"])
-    for label in labels:
+    evaluated = runs.eval_angles(config)
+    for label, _ in runs.angles_and_seeds(config):
         assert re.fullmatch(r"\d{3}\.\d|random|none", label)
-        assert configuration.eval_angles_for(config, label)
+        assert evaluated[label]
     for name, dataset in config["datasets"].items():
         assert re.fullmatch("[A-Za-z0-9_]+", name)
         options.archive(dataset["adapter"], dataset)

@@ -1,5 +1,6 @@
 """What re-runs after which change, asked of real dry-runs on a finished smoke experiment."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def test_adding_a_seed_runs_only_that_seed(project):
     planned = plan(project, "--config", "seeds=[0, 1]")
     assert planned["pretrain"] == planned["finetune"] == 5
     assert "data" not in planned
+
+
+@pytest.mark.parametrize(
+    ("stagger", "angles"),
+    [
+        ("true", ["045.0", "135.0", "225.0", "315.0"]),
+        ("false", ["000.0", "090.0", "180.0", "270.0"]),
+    ],
+)
+def test_a_staggered_seed_leaves_the_first_as_it_is(project, stagger, angles):
+    """And what the first has, it has with and without: paths and settings do not tell."""
+    grid = f"angles={{start: 0, stop: 270, step: 90, stagger: {stagger}}}"
+    assert not set(plan(project, "--config", grid)) & {*STAGES, "orientation", "hog_svm"}
+    done = project.snakemake("--dry-run", "--config", grid, "seeds=[0, 1]")
+    planned = planned_jobs(done)
+    assert [planned[stage] for stage in ("pretrain", "finetune", "saliency", "score")] == [4] * 4
+    runs = re.findall(r"rule pretrain:.*?angle=(\S+), seed=(\d+)", done.stdout, re.S)
+    assert sorted(runs) == [(angle, "1") for angle in angles]
+    # images are held against themselves turned by every θ that there is
+    assert ("orientation" in planned) == ("hog_svm" in planned) == (stagger == "true")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,28 @@ def test_360_is_distinct_from_0(fresh):
     assert "angle-360.0" in plan
 
 
+def test_staggered_seeds_have_runs_at_their_own_angles_alone(fresh):
+    staggered = ["angles={start: 0, stop: 180, step: 60, stagger: true}", "seeds=[3, 1]"]
+    plan = fresh.snakemake("--dry-run", "--config", *staggered).stdout
+    runs = re.findall(r"rule pretrain:.*?wildcards: [^\n]*angle=(\S+), seed=(\d+)", plan, re.S)
+    first, second = ("000.0", "060.0", "120.0", "180.0"), ("030.0", "090.0", "150.0", "210.0")
+    assert sorted(runs) == sorted([(a, "3") for a in first] + [(a, "1") for a in second])
+    assert plan.count("rule finetune:") == plan.count("rule saliency:") == 8
+    for rule in "plot_saliency", "explorer":  # show maps of the first seed
+        inputs = re.search(rf"rule {rule}:\n +input: (.*)", plan)[1]
+        assert set(re.findall(r"angle-(\S+?)/seed-(\d+)", inputs)) == {(a, "3") for a in first}
+    # each evaluated at all, and a figure of an angle of the second seed
+    every = "eval_angles=all"
+    planned = planned_jobs(fresh.snakemake("--dry-run", "--config", every, *staggered))
+    assert (planned["pretrain"], planned["score"]) == (8, 8 * 8)
+    for setting in "eval_angles=same", every:
+        target = "results/plots/pairs-ihc-150.0.svg"
+        asked = fresh.snakemake("--dry-run", target, "--config", setting, *staggered).stdout
+        assert re.findall(r"rule saliency:.*?angle=(\S+), seed=(\d+)", asked, re.S) == [
+            ("150.0", "1")
+        ]
+
+
 @pytest.mark.parametrize(
     "target",
     [

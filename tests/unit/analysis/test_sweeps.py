@@ -121,9 +121,9 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     assert {one["meaning"] for one in explored} == {swept.meaning}
     series = {one["trained"]: one for one in explored}
     assert series["theta"]["theta"] == TWELVE
-    assert series["theta"]["value"] == rows["value"].round(4).tolist()
+    assert series["theta"]["value"] == rows["value"].round(6).tolist()
     # where training alone varies, what was not trained is level
-    untrained = of(table, training="none", eval_angle=0)["value"].round(4).tolist()
+    untrained = of(table, training="none", eval_angle=0)["value"].round(6).tolist()
     assert series["none"]["theta"] == TWELVE and series["none"]["value"] == untrained * 12
 
     chosen = rules_over_theta([("none", 0.0), *TWO_VIEWED])

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from thetascope import angles
 from thetascope.engine import config as configuration
+from thetascope.engine.runs import eval_angles
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
 
@@ -265,18 +267,22 @@ def test_text_from_the_command_line_is_read_as_yaml_would():
     assert "1e-3" in refusal(changed("pretrain.lr", "1e-3"))
 
 
+STAGGERED = {"start": 0, "stop": 180, "step": 90, "stagger": True}
+
+
 @pytest.mark.parametrize(
-    ("angles", "spec", "angle", "expected"),
+    ("key", "value", "said"),
     [
-        ([0, 90, "none"], "same", "090.0", ["090.0"]),
-        ([0, 90, "none"], "same", "none", ["000.0", "090.0"]),
-        ([0, 90, "random"], "all", "000.0", ["000.0", "090.0"]),
-        ([0], {"start": 0, "stop": 20, "step": 10}, "000.0", ["000.0", "010.0", "020.0"]),
+        ("angles", STAGGERED | {"step": 100}, "angles: a step of 100 cannot be shared out among 3"),
+        ("angles", STAGGERED | {"stop": 360}, "angles: staggered, the last of 3 seeds would end"),
+        ("angles", STAGGERED | {"stagger": "often"}, "angles: .* the grid `stagger: true`"),
+        ("eval_angles", STAGGERED, "eval_angles: .*: must be {start, stop, step} or a list"),
+        ("orientation.hog_angles", STAGGERED, "hog_angles: .*: must be {start, stop, step}"),
     ],
 )
-def test_angles_of_evaluation(angles, spec, angle, expected):
-    config = configuration.resolve({**DEFAULT, "angles": angles, "eval_angles": spec})
-    assert configuration.eval_angles_for(config, angle) == expected
+def test_only_a_grid_of_training_can_be_staggered_and_not_every_one(key, value, said):
+    config = changed(key, value) | {"seeds": [0, 1, 2]}
+    assert re.search(said, refusal(config))
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "experiments").glob("*.yaml")), ids=str)
@@ -340,11 +346,11 @@ def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():
 
 def test_the_papers_grids():
     first, second = overlaid("paper-2024"), overlaid("paper-2025-medical")
-    assert configuration.angles.expand(first["angles"]) == ["random"]
-    evaluated = configuration.eval_angles_for(first, "random")
+    assert angles.expand(first["angles"]) == ["random"]
+    evaluated = eval_angles(first)["random"]
     assert len(evaluated) == 360
     assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
-    trained = configuration.angles.expand(second["angles"])
+    trained = angles.expand(second["angles"])
     assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
 
 

@@ -33,12 +33,12 @@ DIAGONAL = {"training": "fixed", "sweep": "diagonal", "held_angle": np.nan}
 def table(angles, **names):
     """Rows of `dice.csv` of all that is drawn, and of some that is not."""
     names = {"dataset": "brains", "input": list(INPUTS), "metric": [*METRICS, "auprc"]} | names
-    return dice_rows(angles, maps=MAPS, **names)
+    return dice_rows(angles, maps=MAPS, **names).assign(n_seeds=4)
 
 
 def noise(rows, seed_sd=0.04, replicate_sd=np.nan):
     """Rows of `noise.csv`; those of other series and sweeps have another noise."""
-    kinds = rows[KIND].drop_duplicates().assign(n_seeds=4)
+    kinds = rows[KIND].drop_duplicates().assign(n_seeds=9)  # of the curve, if they are staggered
     places = pd.DataFrame(
         [
             DIAGONAL | {"series": "excess"},

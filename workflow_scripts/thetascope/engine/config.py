@@ -18,7 +18,6 @@ from typing import Any
 import jsonschema
 import yaml
 
-from thetascope import angles
 from thetascope.engine import config_checks
 from thetascope.errors import UserError
 
@@ -150,20 +149,6 @@ def _validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text("utf-8")))
 
 
-def eval_angles_for(config: Config, angle: str) -> list[str]:
-    """Angles at which a run trained at `angle` is evaluated, as path labels.
-
-    `same` means the run's own angle; `random` and `none` have none of their own and are evaluated
-    at every number of `angles`, as `all` does for every run.
-    """
-    spec = config["eval_angles"]
-    if spec == "same" and angles.is_fixed(angle):
-        return [angle]
-    if spec in ("same", "all"):
-        return [label for label in angles.expand(config["angles"]) if angles.is_fixed(label)]
-    return angles.expand(spec)
-
-
 def _read_text(value: Any) -> Any:
     """Copy, with numbers, booleans and null read: `--config` hands nested ones over as text."""
     if isinstance(value, Mapping):
@@ -236,5 +221,5 @@ def _describe(schema: Mapping[str, Any], value: object) -> str:
         return f"{options}, or angles from 0 to 360 ({{start, stop, step}} or a list)"
     return (
         "{start, stop, step} or a list, with angles from 0 to 360 and a step of at least 0.1"
-        " (in `angles` the list may also hold random and none)"
+        " (in `angles` the list may also hold random and none, and the grid `stagger: true`)"
     )

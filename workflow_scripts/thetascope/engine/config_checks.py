@@ -12,6 +12,7 @@ from typing import Any
 
 from thetascope import angles
 from thetascope.datasets.options import check_options
+from thetascope.engine.runs import angles_and_seeds
 from thetascope.errors import UserError
 
 ADAPTERS = Path(__file__).parents[1] / "datasets" / "adapters"
@@ -36,7 +37,7 @@ def image_sets(config: Config) -> Iterator[str]:
 
 
 def grids(config: Config) -> Iterator[str]:
-    """Angles out of range or listed more than once, or none at which a model can be evaluated."""
+    """Angles that are refused, or none at which a model can be evaluated."""
     given = {key: config[key] for key in ("angles", "eval_angles")}
     given["orientation.hog_angles"] = config["orientation"]["hog_angles"]
     for key, grid in given.items():
@@ -44,6 +45,8 @@ def grids(config: Config) -> Iterator[str]:
             continue
         try:
             labels = angles.expand(grid)
+            if key == "angles":
+                angles_and_seeds(config)
         except UserError as error:
             yield str(error).replace("angles:", f"{key}:", 1)
             continue

@@ -50,13 +50,16 @@ LOOKS = {
 DASHES = {"original": (0, (4, 4)), "rotated": (4, (4, 4)), "pair": (0, (4, 4))}
 
 
-def _floors(noise: pd.DataFrame, swept: Sweep, confidence: float) -> pd.DataFrame:
+def _floors(
+    noise: pd.DataFrame, curves: pd.DataFrame, swept: Sweep, confidence: float
+) -> pd.DataFrame:
     """Rows of curves whose noise is known: `half` is how far noise alone takes a point, mostly."""
     rows = rows_of(noise, series="value", **key_of(swept))
     rows = rows.drop_duplicates([*IN_SET, "model", "attribution", "metric", "input"])
     sd = rows["seed_sd"].fillna(rows["replicate_sd"])
     beyond = NormalDist().inv_cdf((1 + confidence) / 2)
-    return rows.assign(half=beyond * sd / np.sqrt(rows["n_seeds"])).query("half > 0")
+    # of a point: of staggered seeds it has one, however many the curve has
+    return rows.assign(half=beyond * sd / np.sqrt(curves["n_seeds"].max())).query("half > 0")
 
 
 def draw_curves(
@@ -132,7 +135,7 @@ def oscillation_figure(
     maps = [name for _, name in CURVES]
     table = table[table["metric"].isin(list(METRICS)) & table["attribution"].isin(maps)]
     curves, swept = sweep(table)
-    floors = _floors(noise, swept, confidence)
+    floors = _floors(noise, curves, swept, confidence)
     # what the untrained encoder gives at the angle at which each point was evaluated
     untrained = table[(table["training"] == NONE) & (swept.training != NONE)].merge(
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
@@ -195,7 +198,7 @@ def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) ->
     """
     table = table[table["metric"].isin(POLAR) & (table["attribution"] == ATTRIBUTION)]
     curves, swept = sweep(table)
-    floors = rows_of(_floors(noise, swept, confidence), attribution=ATTRIBUTION)
+    floors = rows_of(_floors(noise, curves, swept, confidence), attribution=ATTRIBUTION)
     arms = arms_of(curves)
     rows = [(arm, model) for arm in arms for model in MODELS]
     figure = Figure((8, 1 + 3.6 * len(rows)), layout="constrained")
