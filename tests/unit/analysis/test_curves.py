@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from factories import REGULAR, score_rows, wave
 
@@ -56,7 +57,7 @@ def test_curves_are_the_sweeps_and_their_margins():
         (curve,) = [
             c for c in curves([scores]) if c.key.items() >= (place | {"series": "value"}).items()
         ]
-        assert curve.theta.tolist() == [sweep.theta(scores.cells[i]) for i in members]
+        assert curve.angles.tolist() == [sweep.theta(scores.cells[i]) for i in members]
         assert curve.mean.tolist() == scores.value[members].mean(axis=(1, 2)).tolist()
 
 
@@ -65,14 +66,14 @@ def test_train_sweep_leaves_out_what_is_no_angle():
     rows = score_rows([(angle, 0) for angle in trained], np.arange(6.0))
     curve = one(rows, sweep="train")
     assert curve.key["held_angle"] == 0
-    assert curve.theta.tolist() == QUARTERS
+    assert curve.angles.tolist() == QUARTERS
     assert curve.mean.tolist() == [0, 1, 2, 3]
 
 
 def test_0_and_360_are_two_rows_but_one_angle():
     assert places(score_rows([0, 120, 240, 360], 0.5)) == set()
     curve = one(score_rows([360, 0, 90, 180, 270], np.arange(5.0)))
-    assert curve.theta.tolist() == [0, 90, 180, 270, 360]
+    assert curve.angles.tolist() == [0, 90, 180, 270, 360]
     assert curve.mean.tolist() == [1, 2, 3, 4, 0]
 
 
@@ -88,7 +89,7 @@ def test_margins_are_means_over_the_other_angle():
         for series, cells in zip(SERIES, series_of(value, chance, own_cut), strict=True):
             array = cells[:16].reshape(4, 4, 2, 3)
             curve = one(rows, series, sweep=sweep)
-            assert curve.theta.tolist() == QUARTERS
+            assert curve.angles.tolist() == QUARTERS
             assert curve.values == pytest.approx(array.mean(axis=other))
 
 
@@ -110,7 +111,8 @@ def test_all_series_of_a_curve_are_those_of_its_own_cells(kind, held):
         found = one(rows, series, sweep=kind, held_angle=held)
         assert found.values == pytest.approx(array)
         assert found.mean == pytest.approx(array.mean(axis=(1, 2)))
-        assert found.counts == {"n_angles": 4, "n_items": 3, "n_left_out": 0, "n_seeds": 2}
+        counts = {"n_angles": 4, "n_items": 3, "n_left_out": 0, "n_cases": 2, "n_seeds": 2}
+        assert found.counts == counts
 
 
 def test_cells_are_means_over_items_each_seed_about_its_own_mean():
@@ -118,6 +120,33 @@ def test_cells_are_means_over_items_each_seed_about_its_own_mean():
     cells = one(score_rows(REGULAR, value, seeds=3, items=4)).cells
     means = value.mean(axis=2)
     assert cells == pytest.approx(means - means.mean(axis=0), abs=1e-8)
+
+
+def test_every_seed_of_a_staggered_grid_has_its_own_angles():
+    """The mean curve leaves the levels of seeds out: what differs between neighbours is θ."""
+    rng = np.random.default_rng(0)
+    grids = [[0.0, 90.0, 180.0, 270.0], [45.0, 135.0, 225.0, 315.0]]
+    value = rng.normal(size=(4, 2, 3)) + [[[0], [10]]]
+    rows = [
+        score_rows(angles, value[:, [i]], items=3).assign(seed=i) for i, angles in enumerate(grids)
+    ]
+    curve = one(pd.concat(rows))
+    assert curve.theta.T.tolist() == grids
+    assert curve.values == pytest.approx(value)
+    assert curve.angles.tolist() == sorted(sum(grids, []))
+    means = value.mean(axis=2)
+    about = (means - means.mean(axis=0) + means.mean()).ravel()
+    assert curve.mean == pytest.approx(about)
+    assert curve.counts["n_angles"] == 8 and curve.counts["n_seeds"] == 2
+
+
+def test_cases_are_the_means_of_their_items():
+    value = np.random.default_rng(0).normal(size=(12, 2, 5))
+    curve = one(score_rows(REGULAR, value, seeds=2, items=5))
+    assert curve.cases.tolist() == ["c0", "c0", "c1", "c1", "c2"]
+    pairs = [value[..., :2].mean(axis=2), value[..., 2:4].mean(axis=2), value[..., 4]]
+    assert curve.of_cases == pytest.approx(np.stack(pairs, axis=2))
+    assert curve.of_means.values[..., 0] == pytest.approx(curve.cells)
 
 
 def test_what_has_no_own_cut_has_no_turning():
@@ -138,7 +167,7 @@ def test_an_angle_without_any_value_is_in_no_series_and_an_item_without_one_in_n
     rows = score_rows(REGULAR, *measures, items=4)
     for series, items in kept.items():
         curve = one(rows, series)
-        assert curve.theta.tolist() == np.delete(REGULAR, 3).tolist()
+        assert curve.angles.tolist() == np.delete(REGULAR, 3).tolist()
         assert curve.values == pytest.approx(of_series[series][..., items])
         assert curve.left_out == 4 - len(items)
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from factories import analysis, reliability_rows, score_rows
 
-from thetascope.analysis import downstream, inference, periodogram, planner, verdict, waves
+from thetascope.analysis import (
+    contrasts,
+    downstream,
+    inference,
+    oscillation,
+    periodogram,
+    planner,
+    statements,
+    together,
+    verdict,
+)
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.tables import dice_table
 from thetascope.files import read_table, write_table
@@ -17,6 +27,7 @@ from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
 
 MEASURES = ["value", "chance", "own_cut"]
+VIEWS = {name: {"canvas": name, "sham": False} for name in ("plain", "disc")}
 SCORED = ["dice_area", "auroc"]  # panels of other metrics stay empty
 QUARTERS = [0.0, 90.0, 180.0, 270.0]
 EIGHTHS = [float(angle) for angle in range(0, 360, 45)]
@@ -92,21 +103,27 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
 
     tested = inference.period_tests(per_item, periods, tests)
     tested = inference.false_discovery(tested, ANALYSIS.questions)
-    fits = waves.oscillation_table(per_item, periods, ANALYSIS.intervals)
-    oscillation = stored("oscillation", fits.merge(tested, validate="1:1"))
-    judged = verdict.verdict_table(oscillation, noise, reliability, ANALYSIS, [])
-    judged = stored("verdict", judged)
+    fits = oscillation.oscillation_table(per_item, periods, confidence)
+    tables = {
+        "oscillation": fits.merge(tested, validate="1:1"),
+        "levels": oscillation.levels_table(per_item, periods, confidence),
+        "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
+        "phases": contrasts.phase_table(per_item, tested, ANALYSIS),
+        "datasets": together.datasets_table(per_item, ANALYSIS),
+        "questions": together.questions_table(per_item, ANALYSIS),
+    }
+    stored("metrics", together.metrics_table(per_item, ANALYSIS))
+    stored("peaks", oscillation.peaks_table(per_item, tested, ANALYSIS.level))
+    tables = {name: stored(name, table) for name, table in tables.items()}
+    tables |= {"noise": noise, "reliability": reliability}
+    judged = stored("verdict", verdict.verdict_table(tables, ANALYSIS, VIEWS))
     of_diagonal = resolved and design not in ("none", "seen at 0 and 90 alone")
     arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
     assert len(judged) == (arms * len(MODELS) * len(INPUTS) * len(SCORED) if of_diagonal else 0)
-    interaction = inference.interaction_tests(per_item, periods, tests)
-    interaction = inference.false_discovery(interaction, ANALYSIS.questions)
-    interaction = stored("interaction", interaction)
-    words = verdict.page(judged, interaction, ANALYSIS)
+    words = statements.page(judged, tables, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
     assert stored("downstream", downstream.downstream_table(per_item, tests)).empty
-    stored("peaks", waves.peaks_table(per_item, ANALYSIS.intervals))
-    assert "<td>" in table_page(oscillation, "t", {}) or not of_diagonal
+    assert "<td>" in table_page(tables["oscillation"], "t", {}) or not of_diagonal
     assert verdict_page(words, judged, {})
 
     explored = explorer.curves(dice, judged, reliability)

@@ -20,13 +20,15 @@ def test_another_plan_has_another_digest():
     assert len(plan) == 16 and int(plan, 16) >= 0
     assert plan == analysis().plan
     changes = [{"confidence": 0.8}, {"bootstrap": 51}, {"permutations": 98}, {"seed": 4}]
+    changes += [{"smallest_effect": 0.02}]
     changes += [{"periods": [360]}, {"questions": {"main": {"series": ["excess"]}}}]
-    assert len({plan, *(analysis(**change).plan for change in changes)}) == 7
+    assert len({plan, *(analysis(**change).plan for change in changes)}) == 8
 
 
 def test_the_digest_is_of_the_names_and_values_alone():
     """As they come from the configuration: lists, in any order of names."""
     section = {"bootstrap": 1, "confidence": 0.5, "periods": [90], "permutations": 2}
+    section |= {"smallest_effect": 0.1}
     section |= {"questions": {"q": {"a": [1], "b": [2]}}, "seed": 3}
     turned = dict(reversed(section.items())) | {"questions": {"q": {"b": [2], "a": [1]}}}
     assert Analysis(**section).plan == Analysis(**json.loads(json.dumps(turned))).plan

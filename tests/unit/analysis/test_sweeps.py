@@ -103,7 +103,7 @@ def test_tables_have_the_sweep_that_is_shown():
         if c.key.items() >= (key_of(swept) | {"series": "value"}).items()
     ]
     assert curve.key["sweep"] == "train" and curve.key["held_angle"] == 0
-    assert curve.theta.tolist() == TWELVE
+    assert curve.angles.tolist() == TWELVE
     assert curve.mean.tolist() == list(range(0, 24, 2))
 
 

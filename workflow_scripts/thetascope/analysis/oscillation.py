@@ -180,5 +180,7 @@ def levels_table(
                 for end in level_interval(fitted.level, error, confidence)
             ]
             found = fitted.level, *ends, level_p(fitted.level, fitted.level_both)
-            rows.append(curve.key | dict(zip(LEVELS, found, strict=True)) | curve.counts)
+            rows.append(
+                curve.key | dict(zip(LEVELS, map(float, found), strict=True)) | curve.counts
+            )
     return curve_table(rows, [*KEY, *LEVELS, *COUNTS])
