@@ -126,14 +126,14 @@ def test_every_seed_of_a_staggered_grid_has_its_own_angles():
     """The mean curve leaves the levels of seeds out: what differs between neighbours is θ."""
     rng = np.random.default_rng(0)
     grids = [[0.0, 90.0, 180.0, 270.0], [45.0, 135.0, 225.0, 315.0]]
-    value = rng.normal(size=(4, 2, 3)) + [[[0], [10]]]
+    value = rng.normal(size=(4, 2, 3)) + np.array([[0], [10]])
     rows = [
         score_rows(angles, value[:, [i]], items=3).assign(seed=i) for i, angles in enumerate(grids)
     ]
     curve = one(pd.concat(rows))
     assert curve.theta.T.tolist() == grids
     assert curve.values == pytest.approx(value)
-    assert curve.angles.tolist() == sorted(sum(grids, []))
+    assert curve.angles.tolist() == sorted(grids[0] + grids[1])
     means = value.mean(axis=2)
     about = (means - means.mean(axis=0) + means.mean()).ravel()
     assert curve.mean == pytest.approx(about)

@@ -92,8 +92,13 @@ def _explanations(row: pd.Series) -> Iterator[str]:
         yield f"On this grid waves of {row['aliases']} degrees look the same."
     if row["p_without_0"] > 0.05:
         yield f"It rests on θ = 0: without it p = {row['p_without_0']:.2g}."
-    if row["verdict"] == WAVE and row["input"] == "rotated" and np.isnan(row["sham_q"]):
-        yield "No sham view was run that could tell resampling from turning."
+    of_90 = 90 / row["period"]  # what repeats every 90° has no wave of a longer period
+    quarter = abs(of_90 - round(of_90)) < 1e-3 and row["input"] == "rotated"
+    if quarter and row["verdict"] == WAVE and np.isnan(row["sham_q"]):
+        yield (
+            "Multiples of 90° are not resampled and all other angles are: resampling alone can do "
+            "this, and no sham view was run that could tell."
+        )
 
 
 def page(verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: Analysis) -> str:
@@ -174,8 +179,8 @@ def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:
         verb = "They do" if best["q"] <= level else "They cannot be told apart"
         yield (
             f"- Do curves of different {FACTORS[str(factor)]} differ in shape? {verb}: the "
-            f"smallest q of {len(tests)} tests is {best['q']:.2g} ({best['levels']}; {best['model']}, "
-            f"{best['metric']}, period {best['period']:g}°)."
+            f"smallest q of {len(tests)} tests is {best['q']:.2g} ({best['levels']}; "
+            f"{best['model']}, {best['metric']}, period {best['period']:g}°)."
         )
 
 

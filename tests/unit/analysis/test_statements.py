@@ -1,0 +1,156 @@
+"""The verdict in words: each sentence where it is true, and nowhere else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from factories import analysis
+
+from thetascope.analysis.statements import finding, page
+from thetascope.analysis.verdict import COLUMNS
+
+QUESTIONS = {
+    "training": {"model": ["m"], "series": ["excess"]},
+    "turning": {"model": ["m"], "series": ["turning"]},
+}
+ANALYSIS = analysis(confidence=0.95, questions=QUESTIONS, smallest_effect=0.02)
+ROW = {
+    **{"question": "training", "dataset": "waves", "view": "plain", "encoder": "e"},
+    **{"method": "moco", "training": "fixed", "sweep": "diagonal", "held_angle": np.nan},
+    **{"model": "m", "input": "original", "attribution": "smoothgrad", "metric": "auroc"},
+    **{"series": "excess", "finds": "yes", "level": 0.12, "level_cases_ci_low": 0.07},
+    **{"level_cases_ci_high": 0.31, "verdict": "wave", "period": 90.0, "aliases": "45, 22.5"},
+    **{"amplitude": 0.0412, "amplitude_ci_low": 0.0213, "amplitude_ci_high": 0.0614},
+    **{"amplitude_bound": 0.0577, "phase_deg": 12.0, "phase_ci_low": 3.0, "phase_ci_high": 24.0},
+    **{"p": 0.0012, "q": 0.0096, "p_without_0": 0.002, "canvas_q": np.nan, "sham_q": np.nan},
+    **{"seeds_needed": np.nan, "reliability": 0.9},
+    **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
+}
+
+
+def say(**changes):
+    return finding(pd.Series(ROW | changes))
+
+
+def test_a_wave_has_its_size_crest_and_aliases():
+    assert say() == (
+        "It finds the foreground (+0.120 [+0.070, +0.310] over chance). **Wave** of 0.041 [0.021, "
+        "0.061] at period 90°, p = 0.0012, q = 0.0096. Crest at 12° [3°, 24°]. On this grid waves "
+        "of 45, 22.5 degrees look the same."
+    )
+
+
+@pytest.mark.parametrize(
+    ("finds", "words"),
+    [
+        ("below chance", "It looks away from the foreground (+0.120"),
+        ("cannot tell", "Whether it finds the foreground is open (+0.120"),
+        ("not testable", "**Wave** of"),
+    ],
+)
+def test_levels_have_words_of_their_own(finds, words):
+    assert say(finds=finds).startswith(words)
+
+
+def test_no_wave_and_open_say_what_could_have_been_missed():
+    assert "**No wave above 0.058.**" in say(verdict="no wave")
+    words = say(verdict="open", seeds_needed=7.0)
+    assert "**Open**: there may be a wave of up to 0.058." in words
+    assert "The largest candidate is 0.041 [0.021, 0.061] at period 90°" in words
+    assert "7 seeds at as many angles could tell." in words
+    assert "could tell" not in say(verdict="open")
+    assert "**Not testable** (12 angles, 3 seeds, 5 cases)." in say(verdict="not testable")
+
+
+def test_what_else_made_a_wave_is_named():
+    assert "**Canvas** of 0.041" in say(verdict="canvas")
+    assert "which has no corners: the canvas makes it" in say(verdict="canvas")
+    assert "resampled and not turned, has it too" in say(verdict="resampling")
+    assert "It rests on θ = 0: without it p = 0.2." in say(p_without_0=0.2)
+    assert "rests on" not in say(p_without_0=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("period", "input_", "sham_q", "named"),
+    [
+        *((90, "rotated", np.nan, True), (45, "rotated", np.nan, True)),
+        *((30, "rotated", np.nan, True), (180, "rotated", np.nan, False)),
+        *((60, "rotated", np.nan, False), (90, "original", np.nan, False)),
+        (90, "rotated", 0.01, False),
+    ],
+)
+def test_resampling_is_named_where_no_sham_could_rule_it_out(period, input_, sham_q, named):
+    words = say(period=period, input=input_, sham_q=sham_q)
+    assert ("resampling alone can do this, and no sham view was run" in words) == named
+
+
+@pytest.mark.parametrize(("reliability", "noisy"), [(0.49, True), (0.5, False), (np.nan, False)])
+def test_maps_that_are_mostly_noise_are_called_so_whatever_was_found(reliability, noisy):
+    for verdict in "wave", "no wave", "open", "not testable":
+        words = say(verdict=verdict, reliability=reliability)
+        warned = "the map is mostly noise (reliability 0.49): raise `saliency.samples`" in words
+        assert warned == noisy
+
+
+# -- the page --------------------------------------------------------------------------------------
+
+
+def tables(**given):
+    contrast = {"question": "training", "factor": "dataset", "levels": "a, b", "model": "m"}
+    contrast |= {"metric": "auroc", "period": 90.0, "q": 0.011}
+    crest = {"question": "turning", "first": "a", "second": "b", "first_phase": 10.0}
+    crest |= {"second_phase": 40.0, "period": 90.0, "q": 0.3}
+    joint = {"question": ["training", "turning"], "p_any_curve": [0.004, 0.6]}
+    return {
+        "contrasts": pd.DataFrame([contrast, contrast | {"q": np.nan}]),
+        "phases": pd.DataFrame([crest]),
+        "questions": pd.DataFrame(joint),
+    } | given
+
+
+def verdicts(*rows):
+    return pd.DataFrame([ROW | row for row in rows]).reindex(columns=COLUMNS)
+
+
+def test_the_page_opens_with_one_sentence_and_one_table():
+    rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
+    lines = page(verdicts(*rows), tables(), ANALYSIS).splitlines()
+    assert lines[2] == "Of 3 curves of 2 questions: 1 wave, 2 open."
+    assert lines[4] == "| question | curves | find the foreground | wave | open | p of any wave |"
+    assert lines[6] == "| training | 2 | 2 | 1 | 1 | 0.004 |"
+    assert lines[7] == "| turning | 1 | 0 | 0 | 1 | 0.6 |"
+    assert ANALYSIS.plan in "\n".join(lines) and "A wave below 0.02 would not matter" in lines[9]
+
+
+def test_the_page_answers_question_by_question():
+    said = page(verdicts({}, {"question": "turning", "dataset": "flat"}), tables(), ANALYSIS)
+    first, second = (said.index(f"## Question {name}: ") for name in QUESTIONS)
+    of_training, of_turning = said[first:second], said[second:]
+    assert "does the score over chance change with θ?" in of_training
+    assert "turning the image did, beyond cutting" in of_turning
+    assert "Curves: model m, series excess." in of_training
+    assert "### waves · plain · e · moco" in of_training and "### flat" in of_turning
+    assert "- m, original, auroc: It finds the foreground" in of_training
+    assert "different data sets differ in shape? They do: the smallest q of 1 tests" in of_training
+    assert "differ in shape" not in of_turning
+    assert "crest at the same angle" not in of_training
+    assert "Of 1 pairs they cannot be told apart: the smallest q is 0.3 (a and b: 10° and" in said
+
+
+def test_differences_that_are_not_there_are_not_claimed():
+    contrasts = tables()["contrasts"].assign(q=0.2)
+    phases = tables()["phases"].assign(q=0.01)
+    said = page(verdicts({}), tables(contrasts=contrasts, phases=phases), ANALYSIS)
+    assert "differ in shape? They cannot be told apart" in said
+    assert "Of 1 pairs some do not" in said
+
+
+def test_a_question_that_no_curve_answers_says_so():
+    said = page(verdicts({}), tables(), ANALYSIS)
+    assert said.count("No curve is what was declared: too few angles, or other names.") == 1
+    assert "| turning | 0 | 0 | 0 | 0.6 |" in said
+
+
+def test_a_question_of_another_series_has_no_words_but_its_name():
+    section = analysis(questions={"own": {"series": ["value"], "metric": ["auroc"]}})
+    said = page(verdicts()[:0], tables(), section)
+    assert "\n## Question own\n\nCurves: series value, metric auroc.\n" in said
