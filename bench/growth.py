@@ -54,10 +54,17 @@ RULES = {
         {"": [PER_ITEM]},
     ),
     "dice_table": ({"": PER_ITEM}, {"": table("dice")}),
-    "oscillation_tables": ({"": PER_ITEM}, {n: table(n) for n in ("peaks", "oscillation")}),
+    "oscillation_tables": (
+        {"": PER_ITEM},
+        {n: table(n) for n in ("oscillation", "levels", "peaks")},
+    ),
+    "comparison_tables": (
+        {"scores": PER_ITEM, "oscillation": "oscillation.csv"},
+        {n: table(n) for n in ("contrasts", "phases", "datasets", "metrics", "questions")},
+    ),
     "periodicity_tables": (
         {"": PER_ITEM},
-        {n: table(n) for n in ("interaction", "noise", "periodogram", "downstream")},
+        {n: table(n) for n in ("noise", "periodogram", "downstream")},
     ),
     "segmentation_table": ({"": "segmentation.csv"}, {"": table("segmentation")}),
     "reliability_table": ({"": "reliability.csv"}, {"": table("reliability")}),
@@ -126,7 +133,7 @@ def run_script(folder, rule):
     results = folder / "tables"
 
     def find(name):
-        if name.endswith(".parquet"):
+        if name in (PER_ITEM, "oscillation.csv"):
             return str(results / name)
         return [f"{folder}/runs/{i}/{name}" for i in range(len(RUNS))]
 

@@ -22,7 +22,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import false_discovery_control
 
-from thetascope.analysis.inference import permutation_test
+from thetascope.analysis.permutation import permutation_test
 from thetascope.analysis.reliability import spearman_brown
 from thetascope.analysis.settings import Permutations
 from thetascope.files import read_npz
@@ -67,6 +67,7 @@ def effects(pool, repeats, rng):
     Dict of series → metric → share of the studies.
     """
     found = defaultdict(lambda: np.zeros(len(METRICS)))
+    grid = np.repeat(THETA[:, None], SEEDS, axis=1)
     for repeat in range(repeats):
         run, replicate = (rng.integers(n, size=(len(THETA), SEEDS)) for n in pool.shape[:2])
         angle = np.arange(len(THETA))[:, None]
@@ -79,7 +80,7 @@ def effects(pool, repeats, rng):
         for name, cells in series.items():
             for metric in range(len(METRICS)):
                 one = cells[..., metric, None]
-                p, _, _ = permutation_test(THETA, one, PERIODS, Permutations(199, repeat))
+                p, _ = permutation_test(grid, one, PERIODS, Permutations(199, repeat))
                 found[name][metric] += false_discovery_control(p).min() <= LEVEL
     return {name: dict(zip(METRICS, n / repeats, strict=True)) for name, n in found.items()}
 

@@ -72,7 +72,8 @@ rule oscillation_tables:
 rule comparison_tables:
     """Do curves differ between data sets, views, inputs, encoders, methods; do they agree?"""
     input:
-        "results/tables/dice_per_item.parquet",
+        scores="results/tables/dice_per_item.parquet",
+        oscillation="results/tables/oscillation.csv",
     output:
         contrasts=table("contrasts"),
         phases=table("phases"),

@@ -1,15 +1,14 @@
-"""Rule comparison_tables: dice_per_item.parquet → how curves differ and agree."""
+"""Rule comparison_tables: dice_per_item.parquet, oscillation.csv → how curves differ and agree."""
 
-from thetascope.analysis import contrasts, inference, together
+from thetascope.analysis import contrasts, together
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job
-from thetascope.files import record, write_table
+from thetascope.files import read_table, record, write_table
 
 with job(snakemake):
-    analysis = Analysis(**snakemake.params.analysis)
-    scores = read_scores(snakemake.input[0])
-    tests = inference.period_tests(scores, analysis.periods, analysis.tests)
+    given, analysis = snakemake.input, Analysis(**snakemake.params.analysis)
+    scores, tests = read_scores(given.scores), read_table(given.oscillation)
     tables = {
         "contrasts": contrasts.contrast_table(scores, analysis),
         "phases": contrasts.phase_table(scores, tests, analysis),

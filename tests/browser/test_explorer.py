@@ -135,7 +135,7 @@ def test_only_what_there_is_can_be_chosen(opened):
     ]
     opened.select_option("#model", "finetuned")
     opened.select_option("#attribution", "segmentation")
-    assert opened.locator("#metric option").all_text_contents() == ["dice_class_1"]
+    assert opened.locator("#metric option").all_text_contents() == ["dice_class_1", "dice_macro"]
     expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
     assert opened.locator("#pictures img").count() == 0
     expect(opened.locator("#spoken")).to_contain_text("; chance 0.")

@@ -175,4 +175,4 @@ def test_segmentation_dice_becomes_scores_like_any():
     assert found.loc[("dice_macro", "b"), "value"] == 0.9
     assert found["own_cut"].isna().all()
     one = segmentation_scores(table[table["label"] == 1])
-    assert set(one["metric"]) == {"dice_class_1"}
+    assert set(one["metric"]) == {"dice_class_1", "dice_macro"}

@@ -36,7 +36,7 @@ def table(angles, **names):
     return dice_rows(angles, maps=MAPS, **names).assign(n_seeds=4)
 
 
-def noise(rows, seed_sd=0.04, replicate_sd=np.nan):
+def noise(rows, cell_sd=0.04):
     """Rows of `noise.csv`; those of other series and sweeps have another noise."""
     kinds = rows[KIND].drop_duplicates().assign(n_seeds=9)  # of the curve, if they are staggered
     places = pd.DataFrame(
@@ -47,9 +47,9 @@ def noise(rows, seed_sd=0.04, replicate_sd=np.nan):
             {"training": "none", "sweep": "eval", "held_angle": np.nan, "series": "value"},
         ]
     )
-    found = kinds.merge(places.assign(seed_sd=0.3, replicate_sd=0.2), how="cross")
+    found = kinds.merge(places.assign(cell_sd=0.3), how="cross")
     own = of(found, series="value", sweep="diagonal").index
-    found.loc[own, ["seed_sd", "replicate_sd"]] = seed_sd, replicate_sd
+    found.loc[own, "cell_sd"] = cell_sd
     return found
 
 
@@ -209,12 +209,11 @@ def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seed_sd", "replicate_sd", "half"),
-    [(0.04, 0.5, 1.96 * 0.02), (np.nan, 0.1, 1.96 * 0.05), (np.nan, np.nan, None), (0, 0, None)],
+    ("cell_sd", "half"), [(0.04, 1.96 * 0.02), (0.1, 1.96 * 0.05), (np.nan, None), (0, None)]
 )
-def test_the_noise_floor_is_that_of_a_point(seed_sd, replicate_sd, half):
+def test_the_noise_floor_is_that_of_a_point(cell_sd, half):
     rows = table(GRID)
-    floors = noise(rows, seed_sd, replicate_sd)
+    floors = noise(rows, cell_sd)
     figure = curves.oscillation_figure(rows, floors, reliability(), 0.95)
     floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
     if half is None:

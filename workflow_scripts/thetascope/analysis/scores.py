@@ -127,15 +127,14 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Runs at an angle in degrees, with the columns of merged `dice.csv` files: `model` finetuned,
-        `input` original, `attribution` segmentation, `metric` `dice_class_{label}`, and with
-        several labels `dice_macro`, the mean over those that the item has.
+        `input` original, `attribution` segmentation, `metric` `dice_class_{label}`, and
+        `dice_macro`, the mean over the labels that the item has.
     """
     fixed = per_item[per_item["training"] == FIXED]
     keys = [*ARM, "training", "angle", "seed", "item", "case"]
     scores = fixed.assign(metric="dice_class_" + fixed["label"].astype(str))
-    if fixed["label"].nunique() > 1:
-        macro = fixed.groupby(keys)[["dice", "chance"]].mean().reset_index()
-        scores = pd.concat([scores, macro.assign(metric="dice_macro")])
+    macro = fixed.groupby(keys, observed=True)[["dice", "chance"]].mean().reset_index()
+    scores = pd.concat([scores, macro.assign(metric="dice_macro")])
     scores = scores.rename(columns={"dice": "value"})
     constants = {"model": "finetuned", "input": "original", "attribution": "segmentation"}
     scores = scores.assign(eval_angle=scores["angle"], own_cut=np.nan, **constants)

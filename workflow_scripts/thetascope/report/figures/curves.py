@@ -56,10 +56,11 @@ def _floors(
     """Rows of curves whose noise is known: `half` is how far noise alone takes a point, mostly."""
     rows = rows_of(noise, series="value", **key_of(swept))
     rows = rows.drop_duplicates([*IN_SET, "model", "attribution", "metric", "input"])
-    sd = rows["seed_sd"].fillna(rows["replicate_sd"])
     beyond = NormalDist().inv_cdf((1 + confidence) / 2)
     # of a point: of staggered seeds it has one, however many the curve has
-    return rows.assign(half=beyond * sd / np.sqrt(curves["n_seeds"].max())).query("half > 0")
+    return rows.assign(half=beyond * rows["cell_sd"] / np.sqrt(curves["n_seeds"].max())).query(
+        "half > 0"
+    )
 
 
 def draw_curves(
