@@ -27,6 +27,7 @@ include: "rules/plots.smk"
 include: "rules/pages.smk"
 include: "rules/explorer.smk"
 include: "rules/estimate.smk"
+include: "rules/plan.smk"
 include: "rules/verify.smk"
 include: "rules/archive.smk"
 
