@@ -33,7 +33,7 @@ def say(**changes):
 
 def test_a_wave_has_its_size_crest_and_aliases():
     assert say() == (
-        "It finds the foreground (+0.120 [+0.070, +0.310] over chance). **Wave** of 0.041 [0.021, "
+        "It finds the foreground (+0.120 [+0.070, +0.310] over chance). Wave of 0.041 [0.021, "
         "0.061] at period 90°, p = 0.0012, q = 0.0096. Crest at 12° [3°, 24°]. On this grid waves "
         "of 45, 22.5 degrees look the same."
     )
@@ -44,7 +44,7 @@ def test_a_wave_has_its_size_crest_and_aliases():
     [
         ("below chance", "It looks away from the foreground (+0.120"),
         ("cannot tell", "Whether it finds the foreground is open (+0.120"),
-        ("not testable", "**Wave** of"),
+        ("not testable", "Wave of"),
     ],
 )
 def test_levels_have_words_of_their_own(finds, words):
@@ -52,17 +52,17 @@ def test_levels_have_words_of_their_own(finds, words):
 
 
 def test_no_wave_and_open_say_what_could_have_been_missed():
-    assert "**No wave above 0.058.**" in say(verdict="no wave")
+    assert "No wave above 0.058." in say(verdict="no wave")
     words = say(verdict="open", seeds_needed=7.0)
-    assert "**Open**: there may be a wave of up to 0.058." in words
+    assert "Open: there may be a wave of up to 0.058." in words
     assert "The largest candidate is 0.041 [0.021, 0.061] at period 90°" in words
     assert "7 seeds at as many angles could tell." in words
     assert "could tell" not in say(verdict="open")
-    assert "**Not testable** (12 angles, 3 seeds, 5 cases)." in say(verdict="not testable")
+    assert "Not testable (12 angles, 3 seeds, 5 cases)." in say(verdict="not testable")
 
 
 def test_what_else_made_a_wave_is_named():
-    assert "**Canvas** of 0.041" in say(verdict="canvas")
+    assert "Canvas of 0.041" in say(verdict="canvas")
     assert "which has no corners: the canvas makes it" in say(verdict="canvas")
     assert "resampled and not turned, has it too" in say(verdict="resampling")
     assert "It rests on θ = 0: without it p = 0.2." in say(p_without_0=0.2)
@@ -129,7 +129,7 @@ def test_the_page_answers_question_by_question():
     assert "turning the image did, beyond cutting" in of_turning
     assert "Curves: model m, series excess." in of_training
     assert "### waves · plain · e · moco" in of_training and "### flat" in of_turning
-    assert "- m, original, auroc: It finds the foreground" in of_training
+    assert "- **m, original, auroc**: It finds the foreground" in of_training
     assert "different data sets differ in shape? They do: the smallest q of 1 tests" in of_training
     assert "differ in shape" not in of_turning
     assert "crest at the same angle" not in of_training

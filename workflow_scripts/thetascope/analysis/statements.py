@@ -59,16 +59,16 @@ def _sentences(row: pd.Series) -> Iterator[str]:
     test = f"p = {row['p']:.2g}, q = {row['q']:.2g}"
     if row["verdict"] == UNTESTED:
         design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
-        yield f"**Not testable** ({design})."
+        yield f"Not testable ({design})."
     elif row["verdict"] == NO_WAVE:
-        yield f"**No wave above {row['amplitude_bound']:.3f}.**"
+        yield f"No wave above {row['amplitude_bound']:.3f}."
     elif row["verdict"] == OPEN:
-        yield f"**Open**: there may be a wave of up to {row['amplitude_bound']:.3f}."
+        yield f"Open: there may be a wave of up to {row['amplitude_bound']:.3f}."
         yield f"The largest candidate is {wave}, {test}."
         if np.isfinite(row["seeds_needed"]):
             yield f"{row['seeds_needed']:.0f} seeds at as many angles could tell."
     else:
-        yield f"**{row['verdict'].capitalize()}** of {wave}, {test}."
+        yield f"{row['verdict'].capitalize()} of {wave}, {test}."
         yield from _explanations(row)
     if row["reliability"] < reliabilities.NOISE:
         yield (
@@ -169,7 +169,7 @@ def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
         yield f"### {' · '.join(map(str, arm))}"
         yield ""
         for _, row in rows.iterrows():
-            yield f"- {row['model']}, {row['input']}, {row['metric']}: {finding(row)}"
+            yield f"- **{row['model']}, {row['input']}, {row['metric']}**: {finding(row)}"
 
 
 def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:
