@@ -235,7 +235,8 @@ def uprightness(picture):
 
 def readings(phi, artefact):
     """Curves [angles, items] of strokes near 20°, turned by φ and by θ, and a wave of the grid."""
-    strokes = [turn(stroke(20 + more), by) for more, by in zip(rng(0).normal(0, 15, 12), phi)]
+    spread = rng(0).normal(0, 15, 12)
+    strokes = [turn(stroke(20 + more), by) for more, by in zip(spread, phi, strict=True)]
     curves = np.array([[uprightness(turn(one, by)) for one in strokes] for by in STEP])
     return curves + rng(1).normal(0, 0.2, curves.shape) + wave(STEP, artefact, 180, 40)[:, None]
 

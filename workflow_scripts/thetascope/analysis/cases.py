@@ -75,7 +75,7 @@ def hotelling(samples: Array) -> tuple[Array, Array]:
     Returns
     -------
     t_squared, p : ndarray
-        Float [...]: T² = n m′ S⁻¹ m, and P(F(2, n − 2) ≥ (n − 2) / (2 (n − 1)) T²). NaN where all
+        Float [...]: T² = n m' S⁻¹ m, and P(F(2, n − 2) ≥ (n − 2) / (2 (n − 1)) T²). NaN where all
         pairs are one, or lie on a line.
     """
     n = samples.shape[-2]
