@@ -60,7 +60,7 @@ def coefficients(theta: Array, values: Array, periods: Sequence[float]) -> Compl
     """
     amplitude, phase, _ = harmonics(theta, values.reshape(len(theta), -1), periods)
     turns = phase / np.asarray(periods, dtype=np.float64)[:, None]
-    found = amplitude * np.exp(-2j * np.pi * turns)
+    found = (amplitude * np.exp(-2j * np.pi * turns)).round(DECIMALS)
     return found.reshape(len(periods), *values.shape[1:])
 
 
