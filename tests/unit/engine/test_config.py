@@ -303,7 +303,7 @@ def overlaid(*names):
 
 
 # second overlays, and what they lie upon
-SECOND = {"notebook-quirks": "paper-2024"}
+SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "paper-2024")
 SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
 
 
