@@ -59,6 +59,17 @@ def test_picture_and_mask_turn_counter_clockwise_by_the_same_angle():
     assert beside["images"].dtype == np.uint8 and (beside["pre_rotation"] == phi).all()
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_nothing_of_the_border_moves_into_the_disc(interpolation):
+    """It would be four marks that turn with the picture: a wave of 90° in pictures of nothing."""
+    ones, view = torch.ones(8, 1, SIZE, SIZE), View("disc", interpolation)
+    phi = pre_rotations(0, "ones", map(str, range(8)))
+    shown, beside = pictures_to_map(ones, np.ones((8, SIZE, SIZE), np.uint8), phi, view)
+    disc = view.valid(ones, 0.0)
+    assert shown[:, 0, disc].numpy() == pytest.approx(1)
+    assert (beside["masks"][:, disc.numpy()] == 1).all()
+
+
 def lines(n):
     """Strokes across the picture, near 20°, in noise: what they show has a direction."""
     y, x = np.mgrid[SIZE - 1 : -SIZE : -2, 1 - SIZE : SIZE : 2] / SIZE

@@ -34,7 +34,8 @@ def pictures_to_map(
 
     Turned pictures are pictures like others from then on: R_θ turns and resamples them once more.
     Were both rotations one, by θ + φ, then the mark that resampling leaves would move with φ as the
-    content does.
+    content does. So would black from beyond the border, which blends into the disc where it touches
+    the border, four times round the circle: the border is mirrored.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ def pictures_to_map(
     phi : ndarray or None
         Degrees, float [N].
     view : View
-        How images are interpolated; labels are never blended. Corners turn black, so its canvas is
-        to be `disc`, which shows none.
+        How images are interpolated; labels are never blended. Its canvas is to be `disc`: corners
+        hold what no picture showed.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def pictures_to_map(
     labels, turned = torch.from_numpy(masks), {}
     if phi is not None:
         degrees = torch.from_numpy(phi)
-        images = rotate(images, degrees, view.interpolation)
+        images = rotate(images, degrees, view.interpolation, "reflection")
         labels = rotate(labels[:, None].float(), degrees, "nearest")[:, 0].to(labels.dtype)
         turned = {"pre_rotation": phi, "images": to_bytes(images)}
     return images, {"masks": view.masks(labels).numpy(), **turned}
