@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 from scipy.ndimage import gaussian_filter, rotate
 
-from thetascope.analysis.cases import pre_rotation_tests
+from thetascope.analysis.cases import case_tests, pre_rotation_tests
 from thetascope.analysis.settings import Permutations
 from thetascope.learning.rotation import View
-from thetascope.saliency.baselines import sobel
+from thetascope.saliency.baselines import blur, sobel
 from thetascope.saliency.pre_rotation import pictures_to_map, pre_rotations
 
 SIZE = 32
@@ -97,3 +97,29 @@ def test_a_wave_of_the_content_is_found_by_the_workflows_own_rotations():
     assert pre_rotation_tests(theta, curves, phi, [180], Permutations(999, 0)) == 0.001
     # the other way round they do not fit
     assert pre_rotation_tests(theta, curves, -phi, [180], Permutations(999, 0)) > 0.05
+
+
+def isotropic(n, sigma, seed):
+    """Noise that has no direction: the middle of fields twice as wide, whose borders meet."""
+    fields = np.random.default_rng(seed).normal(size=(n, 2 * SIZE, 2 * SIZE))
+    middle = slice(SIZE // 2, SIZE // 2 + SIZE)
+    made = np.stack([gaussian_filter(f, sigma, mode="wrap")[middle, middle] for f in fields])
+    return made / made.std()
+
+
+def test_resampling_is_a_wave_to_cases_and_none_to_pre_rotation():
+    """Edges of noise with no direction, stronger within the mask: the share of the map there."""
+    n, theta = 200, np.arange(0, 360, 15.0)
+    masks = isotropic(n, 4, 1) > 0.5
+    images = 0.5 + 0.1 * isotropic(n, 1, 2) * np.where(masks, 1.5, 1)
+    phi = pre_rotations(0, "noise", map(str, range(n)))
+    given = torch.from_numpy(images.clip(0, 1)).float()[:, None], masks.astype(np.uint8)
+    shown, beside = pictures_to_map(*given, phi, DISC)
+    inside, curves = torch.from_numpy(beside["masks"]), []
+    for degrees in theta.tolist():
+        maps = DISC.align(blur(sobel(DISC.rotated(shown, degrees)), 1.4), degrees)
+        curves.append((maps * inside).sum(dim=(1, 2)) / maps.sum(dim=(1, 2)))
+    curves = torch.stack(curves).numpy()
+    assert case_tests(theta, curves, [90, 45])[1] < 0.01
+    p = pre_rotation_tests(theta, curves, phi, [90, 45], Permutations(999, 0))
+    assert (p > 0.05).all()

@@ -6,12 +6,14 @@ with a question of its own; z is a curve's complex coefficient at a period, valu
 
 `case_tests`
     Test cases are a sample of cases. Do their curves share a wave, so that other cases would have
-    it too? Whatever the canvas and resampling add is shared as well: so ask it of curves that have
-    none of that, as `turning`, or `excess` in a view with the canvas `disc`.
+    it too? What the instrument adds is shared as well. So ask it of curves without the canvas:
+    `turning`, or `excess` in a view with the canvas `disc`. Resampling is in these too, with waves
+    of 90° and its parts; a sham view shows it, and the other test is blind to it.
 `pre_rotation_tests`
     Every test picture was first turned by an angle φ of its own, drawn at random. A wave that
     belongs to what is in the picture then moves along by φ, and one that belongs to the grid of
-    pixels, the canvas or the resampling stays. The draws of φ are the only chance that it needs.
+    pixels, the canvas or the resampling stays. The draws of φ are the only chance that it needs:
+    a small p is about these pictures.
 """
 
 from __future__ import annotations
