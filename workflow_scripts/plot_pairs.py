@@ -9,7 +9,7 @@ from thetascope.engine.job import job
 from thetascope.files import read_npz, record
 from thetascope.learning import runtime
 from thetascope.learning.rotation import View, rotate
-from thetascope.report.figures.pictures import of_attribution, pairs_figure
+from thetascope.report.figures.pictures import mapped_images, of_attribution, pairs_figure
 from thetascope.report.figures.style import ATTRIBUTION, save
 from thetascope.vocabulary import ARM
 
@@ -26,7 +26,7 @@ with job(snakemake):
         pictures = torch.from_numpy(arrays[shown]).float()[:, None]
         return rotate(pictures, turn, interpolation)[:, 0].numpy()
 
-    items = read_array(snakemake.input.images)[file["items"][shown]]
+    items = mapped_images(file, read_array(snakemake.input.images))[shown]
     items = runtime.to_images(items, torch.device("cpu"))
     x, y = view.original(items, theta).numpy(), view.rotated(items, theta).numpy()
     masks = {name: _turned(file["masks"], turn, "nearest") for name, turn in turns.items()}

@@ -14,6 +14,7 @@ from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import load_unet
 from thetascope.learning.stored import Stored
 from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
+from thetascope.saliency.pre_rotation import pictures_to_map, pre_rotations
 
 with job(snakemake):
     names, params, given = snakemake.wildcards, snakemake.params, snakemake.input
@@ -22,19 +23,18 @@ with job(snakemake):
     settings, manifest = Saliency.of_section(params.settings), read_csv(given.manifest)
     items = choose_items(manifest, settings.items)
     images = Stored(runtime.to_tensor(read_array(given.images), device), View().original)
-    masks = runtime.to_tensor(read_array(given.masks)[items], device)
+    run, ids = (names.seed, names.dataset), manifest["id"][items]
+    phi = pre_rotations(*run, ids) if settings.pre_rotation else None
+    shown, beside = pictures_to_map(images[items], read_array(given.masks)[items], phi, view)
     _, channels, size, _ = images.stored.shape
     precision = runtime.set_precision(params.precision, device, names.encoder, size)
     encoder = checkpoints.load_encoder(names.encoder, channels, given.pretrained, precision)
     unet = load_unet(names.encoder, channels, given.finetuned, precision)
-    cell = names.seed, names.dataset, names.angle, names.eval_angle
-    generator = runtime.generator(*cell, "saliency")
+    generator = runtime.generator(*run, names.angle, names.eval_angle, "saliency")
     models = encoder.to(device), unet.to(device)
-    arrays = saliency_maps(*models, images[items], degrees, view, settings, generator)
+    arrays = saliency_maps(*models, shown, degrees, view, settings, generator)
     train, test = (list(manifest.index[manifest["split"] == part]) for part in ("train", "test"))
     options = degrees, view, manifest.loc[test], settings.chunk_size
-    accuracy = pair_probe(encoder, images, train, test, *options)
-    arrays["masks"] = view.masks(masks).cpu().numpy()
     made_by = record(snakemake, device=device.type, precision=precision)
-    write_csv(accuracy, snakemake.output.probe, made_by)
-    write_npz(snakemake.output.maps, made_by, items=items, **arrays)
+    write_csv(pair_probe(encoder, images, train, test, *options), snakemake.output.probe, made_by)
+    write_npz(snakemake.output.maps, made_by, items=items, **beside, **arrays)

@@ -150,6 +150,16 @@ def test_angles_have_one_type_in_tables_of_both_kinds(tmp_path):
     )
 
 
+def test_a_part_without_rows_leaves_no_trace(tmp_path):
+    """Such are the segmentations of encoders that were trained at no fixed angle."""
+    table = pa.table({"angle": [30.0, None], "value": [0.5, 1.5]})
+    files.write_parquet([table, table.slice(0, 0)], tmp_path / "t.parquet", {})
+    (part,) = files.stream_parquet(tmp_path / "t.parquet", ["value"])
+    assert part["value"].tolist() == [0.5, 1.5]
+    files.write_parquet([table.slice(0, 0)], tmp_path / "none.parquet", {})
+    assert list(files.read_parquet(tmp_path / "none.parquet")) == ["angle", "value"]
+
+
 def test_equal_tables_are_equal_bytes(tmp_path):
     for name in "ab":
         stored(tmp_path / f"{name}.csv", angle=[30.0], value=[1 / 3])

@@ -239,7 +239,8 @@ def write_parquet(parts: Iterable[pa.Table], path: str | Path, record: Mapping[s
     ]
     options = {"use_dictionary": repeated, "write_page_checksum": True}
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
-        for part in chain([first], parts):
+        # a part of no rows would be a row group of none, which readers trip over
+        for part in filter(len, chain([first], parts)):
             writer.write_table(part.select(schema.names).cast(schema))
 
 

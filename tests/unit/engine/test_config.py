@@ -202,6 +202,12 @@ def test_a_wrong_value_is_named_with_its_remedy(key, value, said):
 def test_contradictions_between_sections():
     sham = changed("views.plain", {"sham": True, "matched": True})
     assert "views.plain.matched: true: with `sham: true` neither" in refusal(sham)
+    spun = changed("saliency.pre_rotation", True)
+    spun["views"]["round"] = {"canvas": "disc"}
+    said = refusal(spun)
+    assert "saliency.pre_rotation: true" in said and "in the views plain (zero), or" in said
+    spun["views"]["plain"]["canvas"] = "disc"
+    configuration.resolve(spun)
     config = changed("encoders", ["vit_base_patch16_224"])
     assert "multiple of 16" in refusal({**config, "image_size": 40})
     config["saliency"]["guided"] = True
@@ -303,7 +309,7 @@ def overlaid(*names):
 
 
 # second overlays, and what they lie upon
-SECOND = {"notebook-quirks": "paper-2024"}
+SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "paper-2024")
 SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
 
 

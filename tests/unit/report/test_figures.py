@@ -388,6 +388,18 @@ def test_saliency_figure_tells_dice_and_reliability_of_its_maps():
     assert said == [f"reliability {r}" for r in ("0.20", "0.35", "0.50", "0.65")]
 
 
+def test_the_picture_that_is_shown_is_the_one_that_was_mapped():
+    masks = np.zeros((3, 4, 4), np.uint8)
+    masks[0, 0], masks[1, :2] = 1, 1  # the first is of middle size
+    images = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 4, 4), np.uint8)
+    arrays = {"masks": masks, "items": np.array([5, 2, 3])}
+    shown, image, mask = pictures.example(arrays, images, "disc")
+    assert shown == 0 and (image == 5).all() and (mask == masks[0]).all()
+    turned = arrays | {"images": images[:3] + 50}
+    assert (pictures.example(turned, images, "disc")[1] == 50).all()
+    assert (pictures.mapped_images(turned, images)[:, 0, 0, 0] == [50, 51, 52]).all()
+
+
 def test_marked_pixels_lie_where_the_view_shows_something_and_are_scored_there():
     """The mask has twelve of sixteen pixels there, and the map claims most what is not shown."""
     mask = square_mask(16, (4, 8), (4, 8)) > 0

@@ -27,6 +27,7 @@ SETTINGS = Saliency(
     logit_over="predicted",
     blur=0.0,
     unaligned=False,
+    pre_rotation=False,
     guided=False,
     randomise=[],
     deletion=0,
@@ -390,7 +391,9 @@ OTHER = {
 
 
 def test_which_settings_change_no_map():
-    assert {f.name for f in fields(Saliency)} - OTHER.keys() == {"items", "chunk_size"}
+    """`items` and `pre_rotation` say of which pictures maps are."""
+    others = {"items", "pre_rotation", "chunk_size"}
+    assert {f.name for f in fields(Saliency)} - OTHER.keys() == others
 
 
 @pytest.mark.parametrize("name", OTHER)

@@ -53,10 +53,18 @@ def table(saliency):
 def test_a_row_for_each_score(table):
     # 5 maps and the footprint of 2 inputs, 5 equivariances, 2 randomised maps with 2 similarities
     assert len(table) == 3 * (2 * 6 * 9 + 5 + 4) and not table.duplicated(KEYS).any()
-    assert list(table) == [*KEYS[:1], "case", *KEYS[1:], "value", "chance", "own_cut"]
+    assert list(table) == ["item", "case", "pre_rotation", *KEYS[1:], "value", "chance", "own_cut"]
+    assert table["pre_rotation"].isna().all()
     assert dict(zip(table["item"], table["case"], strict=True)) == dict(
         zip(IDS, CASES, strict=True)
     )
+
+
+def test_the_angle_by_which_a_picture_was_turned_first_goes_with_its_scores(saliency):
+    phi = np.array([350.5, 20.25, 180])
+    turned = scoring.score_maps(saliency | {"pre_rotation": phi}, IDS, CASES, SETTINGS)
+    of_item = dict(zip(IDS, phi, strict=True))
+    assert (turned["pre_rotation"] == turned["item"].map(of_item)).all()
 
 
 def test_value_and_own_cut_are_of_the_pixels_that_the_input_shows(saliency, table):

@@ -68,6 +68,17 @@ def views(config: Config) -> Iterator[str]:
             )
 
 
+def pre_rotation(config: Config) -> Iterator[str]:
+    """Pictures that are turned first in a view that shows their corners."""
+    corners = {n: v["canvas"] for n, v in config["views"].items() if v["canvas"] != "disc"}
+    if config["saliency"]["pre_rotation"] and corners:
+        shown = ", ".join(f"{name} ({canvas})" for name, canvas in corners.items())
+        yield (
+            "saliency.pre_rotation: true: turns corners too, which only the canvas `disc` leaves "
+            f"out; set that canvas in the views {shown}, or set it to false"
+        )
+
+
 def split(config: Config) -> Iterator[str]:
     """Shares that are not a whole."""
     shares = [config["split"][part] for part in ("train", "validation", "test")]
@@ -138,4 +149,4 @@ def precision(config: Config) -> Iterator[str]:
         )
 
 
-CHECKS = (image_sets, grids, views, split, analysis, weights, encoders, precision)
+CHECKS = (image_sets, grids, views, pre_rotation, split, analysis, weights, encoders, precision)

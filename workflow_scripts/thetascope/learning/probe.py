@@ -93,6 +93,7 @@ def pair_probe(
         {
             "item": items["id"].to_numpy(),
             "case": items["case"].to_numpy(),
+            "pre_rotation": float("nan"),  # its pictures are none that maps are of
             "model": "pretrained",
             "input": "pair",
             "attribution": "probe",

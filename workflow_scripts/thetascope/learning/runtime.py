@@ -108,3 +108,8 @@ def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
 def to_images(array: np.ndarray, device: torch.device) -> Tensor:
     """Images as stored, uint8 [N, C, S, S], to float [N, C, S, S] in [0, 1] on the device."""
     return to_tensor(array, device).float() / 255
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Images as floats in [0, 1], [N, C, S, S], to uint8 on the host, as they are stored."""
+    return (images * 255).round().to(torch.uint8).cpu().numpy()

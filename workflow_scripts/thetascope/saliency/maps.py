@@ -44,6 +44,8 @@ class Saliency:
         share of the image's side; 0 for none.
     unaligned : bool
         Also give the map of R_θ x as it is, not turned back.
+    pre_rotation : bool
+        Map pictures that were turned by a random angle first, see `pre_rotation`.
     guided : bool
         Guided backpropagation, see `guided`.
     randomise : Sequence of int
@@ -62,6 +64,7 @@ class Saliency:
     logit_over: str
     blur: float
     unaligned: bool
+    pre_rotation: bool
     guided: bool
     randomise: Sequence[int]
     deletion: int

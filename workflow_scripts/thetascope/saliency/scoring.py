@@ -24,7 +24,8 @@ from thetascope.saliency.metrics import (
 Compared = tuple[Sequence[float], Sequence[float]]  # values and chance, one per item
 
 DRAWS = 48  # random maps at most, where chance has no closed form
-COLUMNS = ["item", "case", "model", "input", "attribution", "metric", "value", "chance", "own_cut"]
+COLUMNS = ["item", "case", "pre_rotation", "model", "input", "attribution", "metric"]
+COLUMNS += ["value", "chance", "own_cut"]
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,8 @@ def score_maps(
     ----------
     saliency : mapping
         The contents of a `saliency.npz`: `{model}.{input}.{attribution}` float [n, S, S],
-        `valid.{input}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0).
+        `valid.{input}` bool [S, S] and `masks` uint8 [n, S, S] (foreground > 0); `pre_rotation`
+        float [n] where pictures were turned first.
     ids, cases : sequence of str
         Of the n items.
     settings : Scoring
@@ -164,10 +166,11 @@ def score_maps(
     Returns
     -------
     DataFrame
-        Long format: `item`, `case`, `model`, `input`, `attribution`, `metric`, `value`; `chance`,
-        see `chance` and `compare`; and for maps of R_θ x `own_cut`, the score of the same model's
-        map of x on the pixels that R_θ x shows. To the maps comes the baseline `footprint`, which
-        calls all of these pixels foreground; it has no own cut.
+        Long format: `item`, `case`, `pre_rotation` (degrees; NaN where pictures were not turned),
+        `model`, `input`, `attribution`, `metric`, `value`; `chance`, see `chance` and `compare`;
+        and for maps of R_θ x `own_cut`, the score of the same model's map of x on the pixels that
+        R_θ x shows. To the maps comes the baseline `footprint`, which calls all of these pixels
+        foreground; it has no own cut.
 
     Raises
     ------
@@ -175,6 +178,7 @@ def score_maps(
         If a map holds a value that is negative or not finite; names the item.
     """
     masks = saliency["masks"] > 0
+    phi = saliency.get("pre_rotation", np.full(len(masks), np.nan))
     rows = []
     for input_ in [key.removeprefix("valid.") for key in saliency if key.startswith("valid.")]:
         shown = saliency[f"valid.{input_}"]
@@ -202,7 +206,7 @@ def score_maps(
                     own_cut = score(saliency[of_x][i][shown], mask, settings)
                 found = {m: (v, by_chance[m], own_cut.get(m, np.nan)) for m, v in value.items()}
                 found |= {m: (v[i], c[i], np.nan) for m, (v, c) in compared.get(key, {}).items()}
-                place = ids[i], cases[i], model, input_, name
+                place = ids[i], cases[i], phi[i], model, input_, name
                 rows += [(*place, metric, *scores) for metric, scores in found.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -126,6 +126,13 @@ def of_attribution(saliency: Mapping[str, NDArray[Any]], name: str) -> dict[str,
     return {key.removesuffix(ending): saliency[key] for key in saliency if key.endswith(ending)}
 
 
+def mapped_images(
+    saliency: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Pictures that the maps are of, uint8 [n, C, S, S]; pre-rotated ones lie beside the maps."""
+    return saliency["images"] if "images" in saliency else images[saliency["items"]]
+
+
 def example(
     saliency: Mapping[str, NDArray[Any]], images: NDArray[np.uint8], canvas: str
 ) -> tuple[int, NDArray[np.uint8], NDArray[np.bool_]]:
@@ -152,7 +159,7 @@ def example(
     masks = saliency["masks"] > 0
     shares = masks.mean(axis=(1, 2))
     shown = int(np.argsort(shares)[len(shares) // 2])
-    image = images[saliency["items"][shown]]
+    image = mapped_images(saliency, images)[shown]
     return shown, central_crop(image) if canvas == "crop" else image, masks[shown]
 
 
