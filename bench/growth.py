@@ -137,13 +137,15 @@ def run_script(folder, rule):
             return str(results / name)
         return [f"{folder}/runs/{i}/{name}" for i in range(len(RUNS))]
 
-    analysis = yaml.safe_load((ROOT / "config.yaml").read_text())["analysis"]
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    analysis = config["analysis"]
     evaluations = [{**run, "eval_angle": run["angle"]} for run in RUNS]
     wildcards = evaluations if rule == "reliability_table" else RUNS
     params = {
         **{"runs": RUNS, "wildcards": wildcards, "analysis": analysis, "code": "0" * 16},
         "intervals": asdict(Analysis(**analysis).intervals),
         "evaluations": evaluations,
+        "views": config["views"],
     }
     snakemake = SimpleNamespace(
         rule=rule,

@@ -64,6 +64,7 @@ rule oscillation_tables:
         runtime=growing(30),
     params:
         analysis=config["analysis"],
+        views=config["views"],
         code=fingerprint("oscillation_tables.py"),
     script:
         "../workflow_scripts/oscillation_tables.py"

@@ -11,7 +11,8 @@ with job(snakemake):
     periods, confidence = analysis.periods, analysis.confidence
     scores = read_scores(snakemake.input[0])
     waves = oscillation.oscillation_table(scores, periods, confidence)
-    tests = inference.period_tests(scores, periods, analysis.tests)
+    discs = [name for name, view in snakemake.params.views.items() if view["canvas"] == "disc"]
+    tests = inference.period_tests(scores, periods, analysis.tests, discs)
     tests = inference.false_discovery(tests, analysis.questions)
     tables = {
         "oscillation": waves.merge(tests, validate="1:1"),

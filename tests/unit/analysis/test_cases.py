@@ -12,9 +12,7 @@ from scipy.ndimage import map_coordinates
 from thetascope.analysis.cases import (
     MIN_CASES,
     case_tests,
-    coefficients,
     hotelling,
-    means_of_cases,
     pre_rotation_tests,
 )
 
@@ -39,26 +37,6 @@ def noisy_cases(cases, amplitude, spread, *seed, phi=0.0, period=90, theta=REGUL
 def rate(p):
     """Share of studies with p ≤ 0.05."""
     return (np.array(p) <= 0.05).mean()
-
-
-# -- what both rest on -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("period", PERIODS)
-def test_the_coefficient_of_a_wave_says_how_high_it_is_and_where_its_crest_lies(period):
-    curves = np.stack([wave(STEP, 0.3, period, 20), wave(STEP, 0.1, period, -15)], axis=1) + 0.5
-    found = coefficients(STEP, curves, PERIODS)
-    expected = np.zeros((len(PERIODS), 2), complex)
-    turn = 2 * np.pi / period
-    expected[PERIODS.index(period)] = 0.3 * np.exp(-20j * turn), 0.1 * np.exp(15j * turn)
-    assert found == pytest.approx(expected)
-
-
-def test_every_case_counts_once_however_many_items_it_has():
-    values = rng(0).normal(size=(3, 2, 5))
-    means = means_of_cases(values, ["b", "a", "b", "b", "a"])
-    a, b = values[:, :, [1, 4]], values[:, :, [0, 2, 3]]
-    assert means == pytest.approx(np.stack([a.mean(axis=(1, 2)), b.mean(axis=(1, 2))], axis=1))
 
 
 # -- Hotelling's test ------------------------------------------------------------------------------

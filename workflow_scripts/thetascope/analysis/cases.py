@@ -2,7 +2,7 @@
 
 A curve of the sweep `eval` is a smooth function of θ: neighbouring angles resemble each other and
 may not change places. What can be drawn again is what the model is shown. There are two ways, each
-with a question of its own; z is a curve's complex coefficient at a period, value = Re(z e^{ikθ}):
+with a question of its own; z is a curve's complex coefficient at a period, value = Re(z e^{−ikθ}):
 
 `case_tests`
     Test cases are a sample of cases. Do their curves share a wave, so that other cases would have
@@ -27,43 +27,11 @@ from scipy import stats
 
 from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.settings import Permutations
-from thetascope.analysis.waves import harmonics, known_periods
+from thetascope.analysis.waves import coefficients, known_periods
 
 MIN_CASES = 8  # below, Hotelling's F rests on five or fewer degrees of freedom: hardly any power
 
 Complex = NDArray[np.complex128]
-
-
-def means_of_cases(values: Array, cases: Sequence[str]) -> Array:
-    """Mean over seeds and the items of each case: [angles, seeds, items] → [angles, cases].
-
-    Parameters
-    ----------
-    values : ndarray
-        Float [angles, seeds, items].
-    cases : sequence of str
-        The case of every item, [items].
-
-    Returns
-    -------
-    ndarray
-        Float [angles, cases], the cases sorted by name. Every case counts once, however many items
-        it has.
-    """
-    names, case = np.unique(np.asarray(cases), return_inverse=True)
-    member = np.eye(len(names))[case]
-    return values.mean(axis=1) @ member / member.sum(axis=0)
-
-
-def coefficients(theta: Array, values: Array, periods: Sequence[float]) -> Complex:
-    """Complex coefficients of all waves, fitted jointly: [angles, …] → [periods, …].
-
-    A wave A cos(k (θ − ψ)), k = 360° / period, has A e^{−ikψ}.
-    """
-    amplitude, phase, _ = harmonics(theta, values.reshape(len(theta), -1), periods)
-    turns = phase / np.asarray(periods, dtype=np.float64)[:, None]
-    found = (amplitude * np.exp(-2j * np.pi * turns)).round(DECIMALS)
-    return found.reshape(len(periods), *values.shape[1:])
 
 
 def hotelling(samples: Array) -> tuple[Array, Array]:
@@ -103,7 +71,7 @@ def case_tests(theta: Array, values: Array, periods: Sequence[float]) -> Array:
     theta : ndarray
         Degrees, float [angles].
     values : ndarray
-        Float [angles, cases], as `means_of_cases` gives them.
+        Float [angles, cases]: means over seeds and the items of each case.
     periods : sequence of float
         Degrees; divisors of 360, each once.
 
@@ -116,16 +84,16 @@ def case_tests(theta: Array, values: Array, periods: Sequence[float]) -> Array:
     known, asked = known_periods(theta, periods)
     p = np.full(len(periods), np.nan)
     if values.shape[1] >= MIN_CASES and asked:
-        found = coefficients(theta, values, asked)
+        found = coefficients(theta, values, asked).round(DECIMALS)
         _, p[known] = hotelling(np.stack([found.real, found.imag], axis=-1))
     return p
 
 
 @lru_cache(maxsize=2)
 def _turns(size: int, permutations: Permutations) -> Complex:
-    """Random turns e^{−iφ}, complex [draws, size]; any whole multiple of φ is as uniform as φ."""
+    """Random turns e^{iφ}, complex [draws, size]; any whole multiple of φ is as uniform as φ."""
     rng = np.random.default_rng(permutations.seed)
-    return np.exp(-2j * np.pi * rng.random((permutations.draws, size)))
+    return np.exp(2j * np.pi * rng.random((permutations.draws, size)))
 
 
 def pre_rotation_tests(
@@ -137,9 +105,9 @@ def pre_rotation_tests(
 ) -> Array:
     """Test H0 "an item's curve does not depend on how far its picture was turned beforehand".
 
-    The statistic is |Σ (z − z̄) e^{−ikφ}| over the items of all seeds. A wave of the picture's
+    The statistic is |Σ (z − z̄) e^{ikφ}| over the items of all seeds. A wave of the picture's
     content has its crest at ψ − φ when the picture was turned by φ first, counter-clockwise as θ
-    is: z = A e^{−ik(ψ − φ)}, so all terms add up. What does not depend on φ adds up at random, and
+    is: z = A e^{ik(ψ − φ)}, so all terms add up. What does not depend on φ adds up at random, and
     what all items have alike, such as the wave of resampling, is taken away by the mean of the
     seed's items, z̄. p counts the draws of other φ that reach what was observed (Phipson & Smyth
     2010), which is exact whatever the curves are, since φ was drawn and nothing else is supposed.
@@ -167,10 +135,11 @@ def pre_rotation_tests(
     p = np.full(len(periods), np.nan)
     if not asked or values.shape[-1] < 2:
         return p
-    found = coefficients(theta, values, asked)
+    found = coefficients(theta, values.reshape(len(theta), -1), asked).round(DECIMALS)
+    found = found.reshape(len(asked), *values.shape[1:])
     own = (found - found.mean(axis=-1, keepdims=True)).reshape(len(asked), -1)
     cycles = 360 / np.array(asked)[:, None]
-    observed = abs((own * np.exp(-1j * cycles * np.deg2rad(phi.ravel()))).sum(axis=-1))
+    observed = abs((own * np.exp(1j * cycles * np.deg2rad(phi.ravel()))).sum(axis=-1))
     drawn = abs(_turns(own.shape[1], permutations) @ own.T)
     # what is equal up to rounding counts
     p[known] = (1 + (drawn >= observed * (1 - 1e-9)).sum(axis=0)) / (1 + permutations.draws)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -38,7 +39,7 @@ def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, 
     for name in analysis.questions:
         for factor in FACTORS:
             groups = defaultdict(list)
-            free = {factor} & set(CONTROLS)
+            free = {"period", *({factor} & set(CONTROLS))}
             for i in np.flatnonzero(asked_for(keys, name, analysis.questions, free)):
                 curve = found[i]
                 same = [value for column, value in curve.key.items() if column != factor]
@@ -89,12 +90,13 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
             of_group["levels"] = (" − " if pair else ", ").join(levels)
             of_group |= {k: first.counts[k] for k in ("n_angles", "n_seeds")}
             apart = about_common(cells)
+            wanted = analysis.questions[question].get("period", analysis.periods)
             found = test_rows(of_group, first.theta, apart, analysis.periods, analysis.tests)
             if pair:
-                difference = Curve(first.key, first.theta, -np.diff(cells), first.cases, 0)
+                difference = replace(first, values=-np.diff(cells))
                 sizes = fit_rows(difference, analysis.periods)
                 found = [{**size, **row} for row, size in zip(found, sizes, strict=True)]
-            rows += [row | {factor: None} for row in found]
+            rows += [row | {factor: None} for row in found if row["period"] in wanted]
     names = ["question", "factor", "levels", *KEY, *TEST, *RAW[2:], "n_angles", "n_seeds"]
     table = curve_table(rows, names)
     return corrected(with_bounds(table, analysis.confidence))[CONTRAST]
@@ -142,7 +144,10 @@ def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysi
         for one, other in combinations(group, 2):
             _, asked = known_periods(one.theta, analysis.periods)
             fits = [fit(curve, asked) for curve in (one, other)]
+            wanted = analysis.questions[question].get("period", analysis.periods)
             for i, period in enumerate(asked):
+                if period not in wanted:
+                    continue
                 places = [(*place(curve.key, KEY), period) for curve in (one, other)]
                 if all(p_of[at] <= analysis.level for at in places):
                     a, b = (complex(each.waves[i]) for each in fits)

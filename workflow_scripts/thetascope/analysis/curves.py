@@ -44,6 +44,9 @@ class Curve:
         The case of every item, text [items].
     left_out : int
         Items that are not in `values`, since they lack a score at some angle or seed.
+    pre_rotation : ndarray
+        Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
+        it was not.
     """
 
     key: dict[str, Any]
@@ -51,6 +54,7 @@ class Curve:
     values: Array
     cases: NDArray[np.str_]
     left_out: int
+    pre_rotation: Array
 
     @property
     def angles(self) -> Array:
@@ -75,7 +79,9 @@ class Curve:
     @property
     def of_means(self) -> Curve:
         """The same with `cells` alone: all items of all curves would fill the memory."""
-        return replace(self, values=self.cells[..., None], cases=np.array(["all"]))
+        turned = np.full((self.theta.shape[1], 1), np.nan)
+        cases = np.array(["all"])
+        return replace(self, values=self.cells[..., None], cases=cases, pre_rotation=turned)
 
     @property
     def of_cases(self) -> Array:
@@ -151,31 +157,31 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
                 series["turning"] = value - own_cut
             for name, values in series.items():
                 key = one.key | place | {"series": name}
-                if curve := _curve(key, theta, values, found, one.cases):
+                if curve := _curve(key, theta, values, found, one):
                     yield curve
 
 
 def _curve(
-    key: dict[str, Any],
-    theta: Array,
-    values: Array,
-    scored: NDArray[np.bool_],
-    cases: NDArray[np.str_],
+    key: dict[str, Any], theta: Array, values: Array, scored: NDArray[np.bool_], of: Scores
 ) -> Curve | None:
     """One series as a curve, None if of too few angles; `scored`: where it has a value."""
-    some = np.asarray(scored.any(axis=2))  # on a staggered grid each seed has its own
+    some = np.asarray(scored.any(axis=2))  # [cells, seeds]
+    seeds = np.flatnonzero(some.any(axis=0))  # on a staggered grid one may have none of them
+    some, values, turned = some[:, seeds], values[:, seeds], of.pre_rotation[seeds]
     if len(set(some.sum(axis=0))) > 1:
         some[:] = some.any(axis=1, keepdims=True)
     if len(set(theta[some.any(axis=1)] % 360)) < MIN_ANGLES:
         return None
-    seeds, angles = some.shape[1], some[:, 0].sum()
-    places = np.nonzero(some.T)[1].reshape(seeds, angles).T
-    theta, values = theta[places], values[places, np.arange(seeds)]
+    # each seed has its own angles, as many as the others
+    places = np.nonzero(some.T)[1].reshape(len(seeds), -1).T
+    theta, values = theta[places], values[places, np.arange(len(seeds))]
     complete = np.isfinite(values).all(axis=(0, 1))
     if not complete.any():
         log.warning("no item has a score at all angles, left out: %s", key)
         return None
-    return Curve(key, theta, values[..., complete], cases[complete], int((~complete).sum()))
+    left_out = int((~complete).sum())
+    kept = values[..., complete], of.cases[complete], left_out, turned[:, complete]
+    return Curve(key, theta, *kept)
 
 
 def exchangeable(key: Mapping[str, Any]) -> bool:

@@ -86,7 +86,7 @@ def design_table(
         if exchangeable(curve.key)
     ]
     keys = pd.DataFrame([key for key, _ in found], columns=KEY)
-    names = question_of(keys, analysis.questions)
+    names = question_of(keys, analysis.questions, {"period"})
     seconds = benchmarks.groupby("rule")["s"].mean()
     rows: list[tuple[Any, ...]] = []
     for question in analysis.questions:

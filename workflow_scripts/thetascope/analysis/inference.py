@@ -34,7 +34,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
+from thetascope.analysis.cases import case_tests, pre_rotation_tests
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, exchangeable
 from thetascope.analysis.permutation import agreement_test, permutation_test
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
@@ -73,7 +74,10 @@ def test_rows(
 
 
 def period_tests(
-    scores: Iterable[Scores], periods: Sequence[float], permutations: Permutations
+    scores: Iterable[Scores],
+    periods: Sequence[float],
+    permutations: Permutations,
+    discs: Collection[str] = (),
 ) -> pd.DataFrame:
     """Test at every period whether a curve depends on θ.
 
@@ -85,6 +89,8 @@ def period_tests(
         Degrees; divisors of 360, each once.
     permutations : Permutations
         Number B of draws and seed; curves of one shape see the same draws.
+    discs : collection of str
+        Views whose canvas is `disc`: there, scores over chance do not change with the corners.
 
     Returns
     -------
@@ -93,13 +99,37 @@ def period_tests(
         `p`, `p_max` (see `permutation_test`), `p_without_0` (p where θ = 0 has values of its own,
         so that it cannot make a wave alone; NaN where there is no such angle), `p_any` (see
         `agreement_test`), `permutations`, and the curve's counts. All p are NaN where the period is
-        not resolved or no test is valid. `false_discovery` corrects `p`.
+        not resolved or no test is valid. `false_discovery` corrects `p`. In the sweeps `eval` and
+        `eval_margin` p is that of `cases.pre_rotation_tests`, where pictures were turned
+        beforehand, or else of `cases.case_tests`, of what does not change with the corners; `p_max`
+        is Bonferroni's over the periods.
     """
     rows = []
     for curve in curves(scores):
         key = curve.key | curve.counts
-        rows += test_rows(key, curve.theta, curve.cells[..., None], periods, permutations)
+        found = test_rows(key, curve.theta, curve.cells[..., None], periods, permutations)
+        if curve.key["sweep"] in ("eval", "eval_margin"):
+            p = _tests_of_cases(curve, periods, permutations, discs)
+            p_max = np.minimum(1, p * np.isfinite(p).sum())
+            found = [
+                row | {"p": one, "p_max": largest}
+                for row, one, largest in zip(found, p, p_max, strict=True)
+            ]
+        rows += found
     return curve_table(rows, [*KEY, *TEST, *COUNTS])
+
+
+def _tests_of_cases(
+    curve: Curve, periods: Sequence[float], permutations: Permutations, discs: Collection[str]
+) -> Array:
+    """P of every period of one model seen from all angles; NaN where no test is valid."""
+    series, turned = curve.key["series"], curve.pre_rotation
+    cornerless = series == "turning" or (series == "excess" and curve.key["view"] in discs)
+    if series != "chance" and np.isfinite(turned).all():
+        return pre_rotation_tests(curve.angles, curve.values, turned, periods, permutations)
+    if cornerless:
+        return case_tests(curve.angles, curve.of_cases.mean(axis=1), periods)
+    return np.full(len(periods), np.nan)
 
 
 def false_discovery(
@@ -116,9 +146,8 @@ def false_discovery(
         With a column `p`; rows where it is NaN are no tests and do not count.
     questions : mapping
         Name → column → values: which rows were declared beforehand to be this question, such as
-        ``{"training": {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}}``. A
-        curve belongs to the first question that asks for it (see `asked_for`); where that asks for
-        some periods, the curve's other ones are exploratory.
+        ``{"training": {"sweep": ["diagonal"], "series": ["excess"], "metric": ["auroc"]}}``. A row
+        belongs to the first question that asks for it (see `asked_for`).
 
     Returns
     -------
@@ -132,10 +161,6 @@ def false_discovery(
     """
     question = question_of(tests, questions)
     for name, asked in questions.items():
-        of_curves = question == name
-        if "period" in asked:
-            declared = tests["period"].isin(asked["period"]).to_numpy()
-            question[of_curves & ~declared] = EXPLORATORY
         if not (question == name).any():
             log.warning("no curve is what `analysis.questions.%s` declares: %s", name, dict(asked))
     return corrected(tests.assign(question=question))
@@ -146,9 +171,9 @@ def question_of(
     questions: Mapping[str, Mapping[str, Sequence]],
     free: Collection[str] = (),
 ) -> NDArray[np.object_]:
-    """Name of the first question that asks for the curve of each row, or `EXPLORATORY`.
+    """Name of the first question that asks for each row, whatever is in the columns `free`.
 
-    Whatever is in the columns `free`.
+    `EXPLORATORY` where there is none.
     """
     found = np.full(len(rows), EXPLORATORY, dtype=object)
     for name in reversed(list(questions)):
@@ -162,14 +187,14 @@ def asked_for(
     questions: Mapping[str, Mapping[str, Sequence]],
     free: Collection[str] = (),
 ) -> NDArray[np.bool_]:
-    """Which rows are of curves that a question asks for, whatever is in the columns `free`.
+    """Which rows a question asks for, whatever is in the columns `free`.
 
     A data set that some question names is not meant by those that name none.
     """
     asked = questions[question]
     found = np.ones(len(rows), dtype=bool)
     for column, values in asked.items():
-        if column not in ("period", *free):
+        if column not in free:
             found &= rows[column].isin(values).to_numpy()
     if "dataset" not in asked:
         named = [name for other in questions.values() for name in other.get("dataset", ())]

@@ -89,8 +89,8 @@ def oscillation_table(
         of the first crest; NaN if the amplitude is 0), `phase_ci_low` and `_high` (from low
         counter-clockwise to high, modulo the period; 0 and the period where it may be anywhere);
         `power_share` (of the curve's sum of squares about its mean; 0 for a flat curve), and the
-        curve's counts. What is for new runs is NaN where a curve does not come from independent
-        runs, as in the sweep `eval`, or leaves no degree of freedom.
+        curve's counts. What is for new runs is for new cases where a curve does not come from
+        independent runs, as in the sweep `eval`, and NaN where the fit leaves no degree of freedom.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves
+from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
 from thetascope.analysis.permutation import staggered
 from thetascope.analysis.scores import DECIMALS, Array, Scores
 from thetascope.analysis.waves import fit, known_periods, powers, unit_variance
@@ -170,7 +170,9 @@ def noise_table(scores: Iterable[Scores], periods: Sequence[float]) -> pd.DataFr
     rows = []
     for curve in curves(scores):
         known, asked = known_periods(curve.theta, periods)
-        cell_sd = float(np.sqrt(fit(curve, asked).level_runs.variance * curve.theta.size))
+        cell_sd = np.nan
+        if exchangeable(curve.key):
+            cell_sd = float(np.sqrt(fit(curve, asked).level_runs.variance * curve.theta.size))
         floor, detectable = np.full((2, len(periods)), np.nan)
         floor[known] = noise_amplitude(curve.theta, asked, cell_sd)
         detectable[known] = detectable_amplitude(curve.theta, asked, cell_sd)

@@ -21,10 +21,11 @@ from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
 TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
-TYPES |= dict.fromkeys(("value", "chance", "own_cut", "dice"), pa.float64())
+TYPES |= dict.fromkeys(("value", "chance", "own_cut", "dice", "pre_rotation"), pa.float64())
 PART_BYTES = 2**25  # of CSV files that are parsed at once
 
 MEASURES = ("value", "chance", "own_cut")
+TURNED = "pre_rotation"  # how far an item's picture was turned before all else
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
 Array = NDArray[np.float64]
@@ -137,8 +138,9 @@ def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     scores = pd.concat([scores, macro.assign(metric="dice_macro")])
     scores = scores.rename(columns={"dice": "value"})
     constants = {"model": "finetuned", "input": "original", "attribution": "segmentation"}
-    scores = scores.assign(eval_angle=scores["angle"], own_cut=np.nan, **constants)
-    return scores[[*keys, "eval_angle", *SCORE, *MEASURES]]
+    missing = dict.fromkeys(("own_cut", TURNED), np.nan)
+    scores = scores.assign(eval_angle=scores["angle"], **missing, **constants)
+    return scores[[*keys, "eval_angle", *SCORE, *MEASURES, TURNED]]
 
 
 # -- arranging -------------------------------------------------------------------------------------
@@ -157,6 +159,9 @@ class Scores:
         where there is no value.
     cases : ndarray
         The case of every item (patient, block of tiles), text [items].
+    pre_rotation : ndarray
+        Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
+        it was not.
     value, chance, own_cut : ndarray
         Float [cells, seeds, items], NaN where there is no score; see `scoring.score_maps`.
     """
@@ -164,6 +169,7 @@ class Scores:
     key: dict[str, str]
     cells: list[tuple[Any, ...]]
     cases: NDArray[np.str_]
+    pre_rotation: Array
     value: Array
     chance: Array
     own_cut: Array
@@ -171,7 +177,7 @@ class Scores:
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "case", *MEASURES]
+    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "case", TURNED, *MEASURES]
     return arrange(stream_parquet(path, columns))
 
 
@@ -190,7 +196,7 @@ def arrange(
     kind, cells : sequence of str
         Columns that tell scores apart, and their cells.
     measures : sequence of str
-        Columns of value, chance and own cut; the last may be missing.
+        Columns of value, chance and own cut; the last may be missing, as may `pre_rotation`.
 
     Raises
     ------
@@ -204,7 +210,7 @@ def arrange(
         number, keys = _combinations([codes[c] for c in kind])
         order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
         places = np.stack([codes[c] for c in (*cells, "seed", "item", "case")])
-        numbers = part.reindex(columns=list(measures)).to_numpy(np.float64)
+        numbers = part.reindex(columns=[*measures, TURNED]).to_numpy(np.float64)
         for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
             found[key].append((places[:, rows], numbers[rows]))
     names = {column: list(codes) for column, codes in labels.items()}
@@ -240,22 +246,26 @@ def _combinations(
 def _dense(
     key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
 ) -> Scores:
-    """Scores of one kind from codes [cells' columns + seed + item + case, rows] and numbers."""
+    """Scores of one kind from codes [cells' columns + seed + item + case, rows] and numbers.
+
+    Numbers [rows, measures + 1], the last of which is the pre-rotation.
+    """
     numbers = np.concatenate([numbers for _, numbers in parts])
     *cell, seed, item, case = np.concatenate([places for places, _ in parts], axis=1)
     position, cells = _ranks(cell, names[:-3])
-    shape = [len(cells)]
-    for codes, labels in (seed, names[-3]), (item, names[-2]):
-        rank, present = _ranks([codes], [labels])
-        position = position * len(present) + rank
-        shape.append(len(present))
+    seed_rank, seeds = _ranks([seed], [names[-3]])
+    item_rank, items = _ranks([item], [names[-2]])
+    shape = len(cells), len(seeds), len(items)
+    position = (position * shape[1] + seed_rank) * shape[2] + item_rank
     if np.bincount(position).max() > 1:
         raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
-    cases = np.empty(shape[-1], dtype=object)
-    cases[rank] = np.array(names[-1], dtype=object)[case]
+    cases = np.empty(len(items), dtype=object)
+    cases[item_rank] = np.array(names[-1], dtype=object)[case]
+    turned = np.full(shape[1:], np.nan)
+    turned[seed_rank, item_rank] = numbers[:, -1]
     arrays = np.full((len(MEASURES), np.prod(shape)), np.nan)
-    arrays[:, position] = numbers.T
-    return Scores(key, cells, cases.astype(str), *arrays.reshape(-1, *shape))
+    arrays[:, position] = numbers[:, :-1].T
+    return Scores(key, cells, cases.astype(str), turned, *arrays.reshape(-1, *shape))
 
 
 def _ranks(

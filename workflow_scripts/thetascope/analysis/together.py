@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.waves import coefficients, known_periods, phases
 
+PLACE = [*KEY, "period"]
 OF_SETS = [name for name in KEY if name != "dataset"]
 OF_METRICS = [name for name in KEY if name != "metric"]
 MEAN = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "amplitude_bound", "phase_deg"]
@@ -26,24 +27,25 @@ QUESTIONS = ["question", "p_any_curve", "n_curves", "n_tests"]
 
 def _declared(
     scores: Iterable[Scores], analysis: Analysis, free: Collection[str] = ()
-) -> list[tuple[str, Curve]]:
-    """Every curve that a question asks for, without its items, and the first that does.
+) -> Iterator[tuple[str, Curve, list[float]]]:
+    """Yield questions with the curves that they ask for, whatever the columns `free` hold.
 
-    Whatever its columns `free` hold.
+    And with the resolved periods that they ask for; the curves come without their items.
     """
     found = [curve.of_means for curve in curves(scores)]
-    keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
-    names = question_of(keys, analysis.questions, free)
-    pairs = zip(names, found, strict=True)
-    return [(name, curve) for name, curve in pairs if name != EXPLORATORY]
-
-
-def _periods(curve: Curve, question: str, analysis: Analysis) -> list[float]:
-    """Those of its resolved periods that the question asks for."""
-    wanted = analysis.questions[question].get("period", analysis.periods)
-    return [
-        period for period in known_periods(curve.theta, analysis.periods)[1] if period in wanted
+    resolved = [known_periods(curve.theta, analysis.periods)[1] for curve in found]
+    rows = [
+        curve.key | {"period": period}
+        for curve, known in zip(found, resolved, strict=True)
+        for period in known
     ]
+    names = iter(question_of(pd.DataFrame(rows, columns=PLACE), analysis.questions, free))
+    for curve, known in zip(found, resolved, strict=True):
+        asked = defaultdict(list)
+        for period in known:
+            asked[next(names)].append(period)
+        for question in asked.keys() - {EXPLORATORY}:
+            yield question, curve, asked[question]
 
 
 def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
@@ -67,11 +69,11 @@ def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
         `phase_deg`, `p` (F test), `n_datasets`.
     """
     groups = defaultdict(list)
-    for question, curve in _declared(scores, analysis):
+    for question, curve, periods in _declared(scores, analysis):
         asked = known_periods(curve.theta, analysis.periods)[1]
         waves = coefficients(curve.theta, curve.cells, asked)[:, 0]
         place = question, *(curve.key[column] for column in OF_SETS)
-        for period in _periods(curve, question, analysis):
+        for period in periods:
             groups[(*place, period)].append(waves[asked.index(period)])
     rows = []
     for place, found in groups.items():
@@ -88,15 +90,14 @@ def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
     return pd.DataFrame(rows, columns=DATASETS)
 
 
-def _tested(curve: Curve, question: str, analysis: Analysis) -> dict[float, Array]:
-    """Share of each wave that is asked for, as observed and shuffled: [1 + B]; empty if no test."""
+def _tested(curve: Curve, periods: Sequence[float], analysis: Analysis) -> dict[float, Array]:
+    """Share of the waves of these periods, as observed and shuffled: [1 + B]; empty if no test."""
     asked = known_periods(curve.theta, analysis.periods)[1]
     if not exchangeable(curve.key):
         return {}
     share = wave_shares(curve.theta, curve.values, asked, analysis.tests)
     found = dict(zip(asked, share, strict=True))
-    wanted = _periods(curve, question, analysis)
-    return {period: found[period] for period in wanted if np.isfinite(found[period]).all()}
+    return {period: found[period] for period in periods if np.isfinite(found[period]).all()}
 
 
 def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
@@ -119,8 +120,8 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
     """
     highest: dict[str, list[Array]] = defaultdict(list)
     counts: dict[str, int] = defaultdict(int)
-    for question, curve in _declared(scores, analysis):
-        if tested := _tested(curve, question, analysis):
+    for question, curve, periods in _declared(scores, analysis):
+        if tested := _tested(curve, periods, analysis):
             highest[question].append(np.max(list(tested.values()), axis=0))
             counts[question] += len(tested)
     rows = [
@@ -149,9 +150,9 @@ def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
         confidence), `p` of the mean share of the wave over metrics, `n_metrics`.
     """
     groups = defaultdict(list)
-    for question, curve in _declared(scores, analysis, {"metric"}):
+    for question, curve, periods in _declared(scores, analysis, {"metric"}):
         at = question, *(curve.key[column] for column in OF_METRICS)
-        for period, share in _tested(curve, question, analysis).items():
+        for period, share in _tested(curve, periods, analysis).items():
             asked = known_periods(curve.theta, analysis.periods)[1]
             waves = coefficients(curve.theta, curve.values, asked)[:, 0]
             groups[(*at, period)].append((np.abs(waves[asked.index(period)]), share))

@@ -151,7 +151,7 @@ class Fit:
         Complex [periods]; see `coefficients`.
     runs : Error
         Of every wave, for new training runs on the same items: the spread of cells about the fit.
-        Of no freedom where a curve does not come from independent runs.
+        Where a curve does not come from independent runs, for new cases.
     both : Error
         For new runs and new cases: the spread of the cases' own waves too.
     level : ndarray
@@ -176,29 +176,22 @@ def fit(curve: Curve, periods: Sequence[float]) -> Fit:
     rest = cells - waves @ np.stack([found.real, found.imag], axis=1).ravel()
     angles, seeds = curve.theta.shape
     freedom = float(seeds * (angles - 1) - 2 * len(periods))
-    if freedom < 1 or not exchangeable(curve.key):
-        freedom = np.nan
-    noise = (rest**2).sum() / freedom
-    nothing = np.zeros(len(periods))
-    runs = Error(noise * unit_variance(curve.theta, periods) / 2, freedom + nothing)
+    noise = (rest**2).sum() / (freedom if freedom > 0 else np.nan)
+    every = np.ones(len(periods))
+    runs = Error(noise * unit_variance(curve.theta, periods) / 2, freedom * every)
     level_runs = Error(np.array(noise / cells.size), np.array(freedom))
 
     sizes = np.unique(curve.cases, return_counts=True)[1]
-    weights = sizes / sizes.sum()
+    share = ((sizes / sizes.sum()) ** 2).sum()  # 1 / number of cases, if all have as many items
     more = len(sizes) - 1 or np.nan
     of_cases = curve.of_cases
     own = coefficients(curve.theta, of_cases, periods)
     spread = (np.abs(own - own.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (2 * more)
-    cases = Error(spread * (weights**2).sum(), 2 * more + nothing)
+    cases = Error(spread * share, 2 * more * every)
     levels = of_cases.mean(axis=(0, 1))
     squares = ((levels - levels.mean()) ** 2).sum() / more
-    level_cases = Error(np.array(squares * (weights**2).sum()), np.array(more))
-    drawn = np.isfinite(freedom)
-    return Fit(
-        found,
-        runs,
-        runs + cases if drawn else cases,
-        np.array(curve.values.mean()),
-        level_runs,
-        level_runs + level_cases if drawn else level_cases,
-    )
+    level_cases = Error(np.array(squares * share), np.array(more))
+    level = np.array(curve.values.mean())
+    if not exchangeable(curve.key):
+        return Fit(found, cases, cases, level, level_cases, level_cases)
+    return Fit(found, runs, runs + cases, level, level_runs, level_runs + level_cases)
