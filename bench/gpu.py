@@ -145,7 +145,8 @@ def steps(run):
     """Print what a step of pre-training takes."""
     encoder, device, batch = run.new_encoder(), run.device, run.settings.batch_size
     rows = torch.arange(batch, device=device)
-    x, y = (images[rows] for images in pairs_of(run.images[:batch], ANGLE, PLAIN, None)(rows))
+    pairs = pairs_of(run.images[:batch], ANGLE, PLAIN, None)
+    x, y = (images[rows] for images in pairs(rows, rows))
     bare = bare_step(encoder, x, y)
 
     def bare_in_precision():
@@ -154,8 +155,8 @@ def steps(run):
 
     learner = Learner(encoder, "moco", run.settings, torch.Generator(), device)
     ways = (
-        lambda: learner.step(x, y, rows),
-        captured(lambda: learner.step(x, y, rows), device),
+        lambda: learner.step(x, y, rows, rows),
+        captured(lambda: learner.step(x, y, rows, rows), device),
         captured(bare_in_precision, device),
     )
     eager, ours, limit = (milliseconds(way, device) for way in ways)
@@ -194,7 +195,7 @@ def many_stored(run):
     learner = Learner(run.new_encoder(), "moco", run.settings, torch.Generator(), device)
     pairs = pairs_of(run.images, ANGLE, PLAIN, torch.Generator())
     step, rows = captured(learner.step, device), torch.randperm(run.count, device=device)[:batch]
-    took = milliseconds(lambda: step(*pairs(rows), rows), device)
+    took = milliseconds(lambda: step(*pairs(rows, rows), rows, rows), device)
     memory = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else np.nan
     print(
         f"{run.name}, {run.count} pictures of {run.size} px as bytes: {took:.1f} ms per step with "

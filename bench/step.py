@@ -56,7 +56,7 @@ def our_step(encoder, x, y):
     learner = Learner(copy.deepcopy(encoder), "moco", SETTINGS, torch.Generator(), x.device)
     learner.set_lr(SETTINGS.lr / 16)
     items = torch.arange(len(x), device=x.device)
-    return lambda: learner.step(x[items], y[items], items)
+    return lambda: learner.step(x[items], y[items], items, items)
 
 
 def bare_step(encoder, x, y):

@@ -54,7 +54,7 @@ def pretraining(**changes):
             **{"epochs": 2, "batch_size": 4, "lr": 0.5, "schedule": "cosine"},
             **{"momentum": 0.9, "weight_decay": 1e-4, "temperature": 0.2},
             **{"queue_size": 6, "frozen_queue": False, "encoder_momentum": 0.9},
-            **{"hidden_dim": 32, "output_dim": 16},
+            **{"hidden_dim": 32, "output_dim": 16, "spike": None},
         }
         | changes
     )

@@ -26,8 +26,8 @@ with job(snakemake):
     encoder = checkpoints.load_encoder(names.encoder, channels, given.backbone, precision)
     angle = angles.degrees(names.angle) if angles.is_fixed(names.angle) else None
     # no self-supervised training is training for no epoch: the backbone passes through
-    epochs = {"epochs": 0} if names.angle == angles.NONE else {}
-    settings, view = Pretrain(**params.settings | epochs), View(**params.view)
+    untrained = {"epochs": 0, "spike": None} if names.angle == angles.NONE else {}
+    settings, view = Pretrain(**params.settings | untrained), View(**params.view)
     generator = runtime.generator(names.seed, names.dataset, names.angle, "pretrain")
     made_by = record(snakemake, device=device.type, precision=precision)
     state = State(params.state, made_by, list(given), config["save_interval"])

@@ -133,6 +133,12 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("pretrain.init", "path", "pretrain.weights: null: `init: path` needs a checkpoint"),
         ("pretrain.init", "moco_v2", "exist for resnet50 only, not for efficientnet_lite0"),
         ("pretrain.weights", "x.pt", "pretrain.weights: 'x.pt': is read only with `init: path`"),
+        ("pretrain.spike", {"period": 50, "strength": 0.5}, "pretrain.spike.period: 50: must divide 360; choose"),
+        ("pretrain.spike", {"period": 0, "strength": 0.5}, "pretrain.spike.period: 0: must be above 0"),
+        ("pretrain.spike", {"period": 60, "strength": 0}, "pretrain.spike.strength: 0: must be above 0"),
+        ("pretrain.spike", {"period": 60, "strength": 1.1}, "pretrain.spike.strength: 1.1: must be at most 1"),
+        ("pretrain.spike", {"period": 60}, "pretrain.spike: lacks strength; add it"),
+        ("pretrain.spike", 0.5, "pretrain.spike: 0.5: must be of type object or null"),
         ("pretrain.schedule", "linear", "pretrain.schedule: 'linear': must be one of cosine, step"),
         ("saliency.blur", {"size": 11, "sigma": 5}, "saliency.blur: {'size': 11, 'sigma': 5}: must be of type number"),
         ("saliency.blur", 5, "saliency.blur: 5: must be at most 0.25"),
@@ -214,6 +220,13 @@ def test_contradictions_between_sections():
     assert "saliency.guided: true" in refusal(config)
     no_gpu = {**changed("precision", "tf32"), "device": "cpu"}
     assert "precision: tf32: only GPUs have it" in refusal(no_gpu)
+
+
+def test_a_spike_needs_fixed_angles():
+    spiked = changed("pretrain.spike", {"period": 60, "strength": 1})
+    assert "`random` has none" in refusal({**spiked, "angles": [0, "random"]})
+    # without pre-training there is nothing to spoil
+    configuration.resolve({**spiked, "angles": [0, "none"]})
 
 
 def test_a_missing_key_is_named():

@@ -18,6 +18,7 @@ from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
 
+SPIKE = {"period": 360, "strength": 0.5}
 PRETRAIN = pretraining(epochs=4, queue_size=7, hidden_dim=16, output_dim=8)
 FINETUNE = Finetune(epochs=4, batch_size=4, lr=0.01, patience=4, decoder_channels=[8] * 5)
 DEVICES = [
@@ -133,6 +134,8 @@ TRAININGS = {
     "a frozen queue": partial(run_pretrain, frozen_queue=True),
     "a batch above the queue": partial(run_pretrain, queue_size=3),
     "simclr": partial(run_pretrain, method="simclr"),
+    "a spike": partial(run_pretrain, spike=SPIKE),
+    "a spike, simclr": partial(run_pretrain, spike=SPIKE, method="simclr"),
     "finetune": run_finetune,
     "finetune, bfloat16": partial(run_finetune, precision="bfloat16"),
 }

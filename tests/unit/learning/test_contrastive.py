@@ -138,7 +138,8 @@ def test_a_step_tells_the_spread_and_the_mean_cosines_of_pairs_and_of_others(met
     else:
         z = torch.cat([a, b])
         others = (z @ z.T)[~torch.eye(4, dtype=torch.bool).repeat(2, 2)]
-    said = dict(zip(COLUMNS[2:], ours.step(first, second, torch.arange(4)), strict=True))
+    items = torch.arange(4)
+    said = dict(zip(COLUMNS[2:], ours.step(first, second, items, items), strict=True))
     assert said["positive"].item() == pytest.approx((a * b).sum(dim=1).mean().item(), rel=1e-5)
     assert said["negative"].item() == pytest.approx(others.mean().item(), rel=1e-5, abs=1e-6)
     assert said["spread"].item() == pytest.approx(np.sqrt(a.numpy().var(axis=0).sum()), rel=1e-5)
@@ -151,7 +152,7 @@ def test_all_networks_train_by_the_statistics_of_their_own_batches(method):
     first, second = torch.rand(2, 4, 3, 8, 8)
     with torch.no_grad():
         a, b = (ours.model[0][0](batch).mean((0, 2, 3)) for batch in (first, second))
-    ours.step(first, second, torch.arange(4))
+    ours.step(first, second, torch.arange(4), torch.arange(4))
     of_query, of_key = (m[0][1].running_mean for m in (ours.model, ours.momentum_model))
     expected = (0.1 * a, 0.1 * b) if method == "moco" else (0.09 * a + 0.1 * b, 0 * b)
     torch.testing.assert_close((of_query, of_key), expected)

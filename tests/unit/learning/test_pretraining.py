@@ -206,6 +206,7 @@ OTHER = {
     "encoder_momentum": 0.5,
     "hidden_dim": None,
     "output_dim": 8,
+    "spike": {"period": 360, "strength": 1},
 }
 
 

@@ -42,6 +42,10 @@ def run_simclr(state):
     return run_pretrain(state, method="simclr")
 
 
+def run_spiked(state):
+    return run_pretrain(state, spike={"period": 360, "strength": 0.5})
+
+
 def run_finetune(state, **changes):
     torch.manual_seed(0)
     generator, settings = torch.Generator().manual_seed(0), replace(FINETUNE, **changes)
@@ -62,7 +66,10 @@ def state_at(path, inputs=(), settings=None, interval=0.0):
     return State(path, {"settings": settings}, [str(i) for i in inputs], interval)
 
 
-@pytest.mark.parametrize("training", [run_pretrain, run_random, run_simclr, run_finetune])
+TRAININGS = run_pretrain, run_random, run_simclr, run_spiked, run_finetune
+
+
+@pytest.mark.parametrize("training", TRAININGS)
 @pytest.mark.parametrize("after", [1, 3])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, training, after):
     model, table = training(None)

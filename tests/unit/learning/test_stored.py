@@ -50,9 +50,9 @@ def test_many_are_made_part_by_part():
 @pytest.mark.parametrize("angle", [30.0, 90.0])
 def test_pairs_are_the_same_where_they_do_not_fit(angle, monkeypatch):
     rows = torch.tensor([4, 1])
-    kept = pairs_of(BYTES, angle, View(), torch.Generator())(rows)
+    kept = pairs_of(BYTES, angle, View(), torch.Generator())(rows, rows)
     monkeypatch.setattr(module, "KEPT", 0)
-    made = pairs_of(BYTES, angle, View(), torch.Generator())(rows)
+    made = pairs_of(BYTES, angle, View(), torch.Generator())(rows, rows)
     for a, b, expected in zip(kept, made, (0.0, angle), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, View().rotated(FLOATS[rows], expected))

@@ -125,6 +125,19 @@ def weights(config: Config) -> Iterator[str]:
         )
 
 
+def spike(config: Config) -> Iterator[str]:
+    """A period that does not come round to itself, or runs without an angle to spoil pairs by."""
+    if not (given := config["pretrain"]["spike"]):
+        return
+    if not angles.divides_circle(given["period"]):
+        yield f"pretrain.spike.period: {given['period']}: must divide 360; choose another"
+    if angles.RANDOM in config["angles"]:
+        yield (
+            f"pretrain.spike: {given}: spoils pairs by their angle, and `random` has none; take "
+            "`random` from `angles` or set it to null"
+        )
+
+
 def encoders(config: Config) -> Iterator[str]:
     """Settings that an encoder does not allow."""
     if "vit_base_patch16_224" in config["encoders"] and config["image_size"] % 16:
@@ -149,4 +162,7 @@ def precision(config: Config) -> Iterator[str]:
         )
 
 
-CHECKS = (image_sets, grids, views, pre_rotation, split, analysis, weights, encoders, precision)
+CHECKS = (
+    *(image_sets, grids, views, pre_rotation, split, analysis),
+    *(weights, spike, encoders, precision),
+)

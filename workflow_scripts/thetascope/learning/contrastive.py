@@ -52,6 +52,8 @@ class Pretrain:
         Hidden units of the projection head; None makes it linear, as in MoCo v1.
     output_dim : int
         Length of the vectors that are compared.
+    spike : mapping or None
+        `period` in degrees and `strength` of `spike.spoilt_share`; None spoils no pair.
     """
 
     epochs: int
@@ -66,6 +68,7 @@ class Pretrain:
     encoder_momentum: float
     hidden_dim: int | None
     output_dim: int
+    spike: Mapping[str, float] | None
 
 
 class ProjectionHead(nn.Sequential):
@@ -211,9 +214,11 @@ class Learner:
         self.lr.fill_(lr)
         self.optimizer.param_groups[0]["lr"] = self.lr  # not the one of a loaded state
 
-    def step(self, first: Tensor, second: Tensor, items: Tensor) -> Tensor:
-        """Learn from one batch of pairs, float [B, C, S, S] twice, of the images `items` [B].
+    def step(self, first: Tensor, second: Tensor, items: Tensor, partners: Tensor) -> Tensor:
+        """Learn from one batch of pairs, float [B, C, S, S] twice.
 
+        The first views are of the images `items` [B], the second of `partners` [B], which are the
+        same unless a spike spoils pairs.
         Returns what `COLUMNS` names from `loss` on, [6].
         """
         temperature = self.settings.temperature
@@ -228,7 +233,7 @@ class Learner:
             targets = torch.zeros(len(items), dtype=torch.long, device=items.device)
             own = (self.queue.items == items[:, None]).float().mean()
             if not self.settings.frozen_queue:
-                self.queue.enqueue(key, items)
+                self.queue.enqueue(key, partners)
         else:
             logits, targets = simclr_logits(query, self.model(second), temperature)
             own = torch.zeros((), device=items.device)

@@ -18,6 +18,7 @@ from thetascope.learning.contrastive import COLUMNS, Learner, Pretrain
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View, rotate
+from thetascope.learning.spike import partners_of
 from thetascope.learning.stored import KEPT, Stored
 
 log = logging.getLogger(__name__)
@@ -66,23 +67,24 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
 
 def pairs_of(
     images: Tensor, angle: float | None, view: View, generator: Generator
-) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Return what makes the pairs of a batch: rows [B] → float [B, C, S, S] twice.
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what makes the pairs of a batch: rows [B] twice → float [B, C, S, S] twice.
 
-    Parameters are those of `pretrain`. Both views of all images are made at once and kept where
+    Parameters are those of `pretrain`. The rows are of the images x, and of those that the copies
+    R_θ x are of. Both views of all images are made at once and kept where
     they take no more than `KEPT` bytes, and are made for each batch else: the same pixels.
     """
     if angle is None:
         stored = Stored(images, view.original)
-        return lambda rows: (
+        return lambda rows, partners: (
             augment(stored[rows], view, generator),
-            augment(stored[rows], view, generator),
+            augment(stored[partners], view, generator),
         )
     first, second = (
         Stored(images, partial(turn, degrees=angle)).kept(KEPT / 2)
         for turn in (view.original, view.rotated)
     )
-    return lambda rows: (first[rows], second[rows])
+    return lambda rows, partners: (first[rows], second[partners])
 
 
 def pretrain(
@@ -129,7 +131,7 @@ def pretrain(
     Raises
     ------
     UserError
-        If there are fewer than two images, or the loss is not finite.
+        If there are fewer than two images, the loss is not finite, or a spike has no angle.
     """
     if len(images) < 2:
         raise UserError(f"pre-training needs at least 2 training images, got {len(images)}")
@@ -146,6 +148,7 @@ def pretrain(
     steps = len(images) // batch_size  # the rest of a shuffled epoch waits for the next one
     peak_lr = settings.lr * batch_size / 256
     pairs = pairs_of(images, angle, view, generator)
+    partners_for = partners_of(settings.spike, angle, len(images), generator)
     step = captured(learner.step, device)
     epochs: list[list[float]] = []
     parts = learner.parts()
@@ -157,7 +160,8 @@ def pretrain(
         order = torch.randperm(len(images), generator=generator).to(device)
         sums = torch.zeros(6, device=device)
         for items in order[: steps * batch_size].split(batch_size):
-            sums += step(*pairs(items), items)
+            partners = partners_for(items)
+            sums += step(*pairs(items, partners), items, partners)
         row = [epoch + 1, lr, *(sums / steps).tolist()]
         loss_, top1 = row[2:4]
         log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings.epochs, loss_, top1)
