@@ -44,10 +44,11 @@ def noise_sd(theta: Array, cells: Array) -> tuple[float, float]:
     own = cells - cells.mean(axis=0)
     residual = (own - own.mean(axis=1, keepdims=True)).round(DECIMALS)
     freedom = 0 if staggered(theta) else (angles - 1) * (seeds - 1)
-    difference = cells[theta == 360] - cells[theta == 0] if not staggered(theta) else np.array([])
+    first, last = cells[theta == 0], cells[theta == 360]
+    both = first.size and last.size and not staggered(theta)
     return (
         np.sqrt((residual**2).sum() / freedom) if freedom else np.nan,
-        np.sqrt((difference**2).mean() / 2) if difference.size else np.nan,
+        np.sqrt(((last - first) ** 2).mean() / 2) if both else np.nan,
     )
 
 

@@ -127,7 +127,12 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
             counts[question] += len(tested)
             least[question] = min(least_p(curve.theta), least.get(question, 1))
     rows = [
-        [name, float(tail_p(top := np.max(tops, axis=0), top, least[name])), len(tops), counts[name]]
+        [
+            name,
+            float(tail_p(top := np.max(tops, axis=0), top, least[name])),
+            len(tops),
+            counts[name],
+        ]
         for name, tops in highest.items()
     ]
     return pd.DataFrame(rows, columns=QUESTIONS)
