@@ -17,8 +17,8 @@ from thetascope.analysis.bounds import (
     wave_p,
 )
 
-FREEDOMS = [1, 3, 8, 40]
-AMPLITUDES = [0, 1, 3, 10, 50]  # in standard errors
+FREEDOMS = [1, 3, 12]
+AMPLITUDES = [0, 1, 4, 30]  # in standard errors
 
 
 def error(freedom, variance=1.0, n=None):
@@ -27,7 +27,7 @@ def error(freedom, variance=1.0, n=None):
     return Error(np.full(shape, float(variance)), np.full(shape, float(freedom)))
 
 
-def estimates(amplitude, freedom, n=1600, seed=0):
+def estimates(amplitude, freedom, n=3000, seed=0):
     """Waves of this amplitude at phase 0 in noise of variance 1, and what is known of that."""
     rng = np.random.default_rng([seed, amplitude, freedom])
     found = amplitude + rng.normal(size=n) + 1j * rng.normal(size=n)
