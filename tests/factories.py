@@ -68,6 +68,17 @@ def wave(theta, amplitude, period, phase=0.0):
     return amplitude * np.cos(2 * np.pi * (np.asarray(theta) - phase) / period)
 
 
+def grid(theta, seeds=1):
+    """The same angles for every seed: [angles, seeds]."""
+    return np.repeat(np.asarray(theta, dtype=float)[:, None], seeds, axis=1)
+
+
+def staggered_grid(angles, seeds):
+    """Equal steps round the circle, of which every seed begins a share of a step later."""
+    step = 360 / angles
+    return np.arange(angles)[:, None] * step + np.arange(seeds) * step / seeds
+
+
 def cells(angles):
     """Columns of angles. Each is a pair (trained, evaluated), or one number that stands for both.
 
@@ -112,6 +123,15 @@ def score_rows(angles, value, chance=0.25, own_cut=0.4, *, seeds=1, items=2, **n
     rows = places.iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item], **numbers)
     # two items of a case, so that neither could stand for the other
     return every(rows.assign(case=[f"c{i // 2}" for i in item]), **names)
+
+
+def staggered_rows(theta, value, **names):
+    """The same where every seed has angles of its own: `theta` and `value` [angles, seeds]."""
+    seeds = [
+        score_rows(theta[:, seed], value[:, seed], **names).assign(seed=seed)
+        for seed in range(theta.shape[1])
+    ]
+    return pd.concat(seeds, ignore_index=True)
 
 
 def null_cells(rng, angles, seeds, items=4, run=1.0, draw=None):

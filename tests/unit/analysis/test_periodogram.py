@@ -12,14 +12,16 @@ from factories import (
     of,
     score_rows,
     shuffling,
+    staggered_grid,
+    staggered_rows,
     wave,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from thetascope.analysis.inference import shuffled_means
 from thetascope.analysis.periodogram import lomb_scargle, periodogram_table
+from thetascope.analysis.permutation import shuffled_means
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.waves import harmonics, resolved
 
@@ -117,3 +119,29 @@ def test_what_has_no_valid_test_has_power_alone():
 
 def test_a_quarter_of_the_circle_has_no_periodogram():
     assert spectrum(score_rows([0, 30, 60, 90], [1.0, 2, 0, 5])).empty
+
+
+def test_staggered_seeds_show_what_no_seed_resolves_alone():
+    """Power beside a level for every seed; periods that each seed sees at one place are none."""
+    theta = staggered_grid(12, 3)
+    cells = wave(theta, 3, 24, 5) + null_cells(np.random.default_rng(0), 12, 3)
+    table = spectrum(staggered_rows(theta, cells), confidence=0.95)
+    value = curve_of(table)
+    assert value["cycles"].tolist() == [n for n in range(1, 18) if n != 12]
+    assert value.index[value["p_max"] <= 0.05].tolist() == [24]
+    own = cells - cells.mean(axis=0)
+    for period, power in value["power"].items():
+        waves = [wave(theta, 1, period, q * period / 4).ravel() for q in (0, 1)]
+        design = np.column_stack([np.tile(np.eye(3), (12, 1)), *waves])
+        rest = own.ravel() - design @ np.linalg.lstsq(design, own.ravel())[0]
+        assert power == pytest.approx(1 - (rest**2).sum() / (own**2).sum())
+
+
+def test_staggered_thresholds_are_reached_at_the_nominal_rate():
+    rng, theta = np.random.default_rng(0), staggered_grid(8, 2)
+    noise = [
+        staggered_rows(theta, null_cells(rng, 8, 2), items=1, metric=f"m{i}") for i in range(200)
+    ]
+    table = curve_of(spectrum(*noise))
+    found = (table["p_max"] <= 0.1).groupby(table["metric"].to_numpy()).any()
+    assert at_nominal_rate(1 - found, 0.1)

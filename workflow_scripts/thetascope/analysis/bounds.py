@@ -15,8 +15,8 @@ from scipy import stats
 
 from thetascope.analysis.scores import Array
 
-NODES = (np.arange(64) + 0.5) * np.pi / 64  # on half a circle, for integrals round the whole
-FAR = 20.0  # standard errors beyond which a wave's amplitude is distributed like a level
+TANGENTS = np.tan((np.arange(64) + 0.5) * np.pi / 128) ** 2  # of half the nodes' angles, squared
+FAR = 300.0  # standard errors beyond which a wave's amplitude is distributed like a level
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def share_within(radius: Array, centre: Array, freedom: Array) -> Array:
     """Probability that |centre + T| ≤ radius, T of a bivariate t distribution.
 
     The density of T is the divergence of a radial field, so its integral over a disc is one round
-    the disc's edge, which has no singular point.
+    the disc's edge, which has no singular point. The nodes are drawn together where the edge is
+    close to 0, by a map of the circle onto itself.
 
     Parameters
     ----------
@@ -60,10 +61,14 @@ def share_within(radius: Array, centre: Array, freedom: Array) -> Array:
         Float [...].
     """
     x, a, nu = (np.asarray(one, dtype=np.float64)[..., None] for one in (radius, centre, freedom))
-    square = x**2 + a**2 - 2 * a * x * np.cos(NODES)
+    narrow = np.minimum(1, 100 * (1 + (x - a) ** 2) / (1 + a * x))
+    tangent = narrow * TANGENTS
+    sine = tangent / (1 + tangent)  # of half the angle, squared
+    square = (x - a) ** 2 + 4 * a * x * sine
     inside = -np.expm1(-nu / 2 * np.log1p(square / nu))
     field = np.where(square > 1e-12, inside / np.maximum(square, 1e-12), 0.5)
-    share: Array = (field * x * (x - a * np.cos(NODES))).mean(axis=-1)
+    step = np.sqrt(narrow) * (1 + TANGENTS) / (1 + tangent)
+    share: Array = (field * x * (x - a + 2 * a * sine) * step).mean(axis=-1)
     return share
 
 
@@ -72,17 +77,18 @@ def centre_at(radius: Array, share: Array, freedom: Array) -> Array:
 
     All are float [n].
     """
-    low, high = np.zeros((2, *radius.shape))
+    found = radius - stats.t.ppf(share, freedom)
     near = radius < FAR
-    reach = stats.t.isf(np.minimum(share, 1 - share), freedom)
-    low[near] = np.maximum(radius - reach - 2, 0)[near]
-    high[near] = (radius + reach + 2)[near]
-    for _ in range(24):  # to a millionth of an error
-        middle = (low + high)[near] / 2
-        beyond = share_within(radius[near], middle, freedom[near]) > share[near]
-        low[near] = np.where(beyond, middle, low[near])
-        high[near] = np.where(beyond, high[near], middle)
-    return np.where(near, low, radius - stats.t.ppf(share, freedom))
+    radius, share, freedom = radius[near], share[near], freedom[near]
+    low, high = np.zeros(radius.shape), 2 * radius + 10
+    while (short := share_within(radius, high, freedom) > share).any():
+        high = np.where(short, 2 * high, high)
+    for _ in range(28):  # to a millionth of an error
+        middle = (low + high) / 2
+        beyond = share_within(radius, middle, freedom) > share
+        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+    found[near] = low
+    return found
 
 
 def _in_errors(amplitude: Array, error: Error) -> tuple[Array, NDArray[np.bool_]]:

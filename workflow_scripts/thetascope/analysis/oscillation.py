@@ -137,8 +137,8 @@ def with_bounds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
         Error(*table[[f"{of}_variance", f"{of}_freedom"]].to_numpy(np.float64).T)
         for of in ("runs", "both")
     )
-    margin = phase_margin(amplitude, runs, confidence) * period / (2 * np.pi)
-    anywhere = margin >= period / 2
+    turn = phase_margin(amplitude, runs, confidence)
+    anywhere, margin = turn >= np.pi, turn * period / (2 * np.pi)
     columns = {
         "amplitude_bound": amplitude_bound(amplitude, runs, confidence),
         "phase_deg": np.where(amplitude == 0, np.nan, phase),

@@ -79,6 +79,8 @@ def periodogram_table(
     for curve in curves(scores):
         waves = [360 / n for n in range(1, curve.theta.size)]
         _, periods = known_periods(curve.theta, waves)
+        if not periods:
+            continue
         testable = exchangeable(curve.key)
         power = _shares(curve, periods, permutations if testable else NO_DRAWS)
         highest = power.max(axis=0, initial=0)

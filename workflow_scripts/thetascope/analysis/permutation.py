@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -70,12 +71,25 @@ def p_value(statistic: Array, null: Array) -> Array:
     return (null >= statistic[..., :1] * (1 - 1e-9)).mean(axis=-1)
 
 
-def tail_p(share: Array, null: Array) -> Array:
+def least_p(theta: Array) -> float:
+    """The smallest p that all orders of these angles [angles, seeds] can give.
+
+    On a circle of equal steps turning leaves the shares of waves as they are, and where seeds have
+    the same angles mirroring does, so the best order has as many equals.
+    """
+    angles, seeds = theta.shape
+    turned = angles * (1 if staggered(theta) else 2)
+    equals = turned if np.allclose(np.diff(theta, axis=0), 360 / angles) else 1
+    return min(1.0, equals / math.factorial(angles) ** seeds)
+
+
+def tail_p(share: Array, null: Array, least: float) -> Array:
     """`p_value` of a share of variance, beyond what the draws can say by their tail's slope.
 
     In Gaussian noise −log(1 − share) of a wave is exponential. So where fewer than `FEW` draws
     reach the observed share, p follows from the exponential through the highest tenth of the draws
-    (Knijnenburg et al. 2009 fit such tails by a distribution with one parameter more).
+    (Knijnenburg et al. 2009 fit such tails by a distribution with one parameter more). No p is
+    below `least` (see `least_p`).
 
     Float [..., 1 + B] in [0, 1], the observed first → [...].
     """
@@ -84,15 +98,14 @@ def tail_p(share: Array, null: Array) -> Array:
     observed = -np.log1p(-np.minimum(share[..., 0], 1 - 1e-12))
     tenth = draws.shape[-1] // 10
     if tenth < FEW:
-        return p
+        return np.maximum(p, least)
     tail = np.sort(draws, axis=-1)[..., -tenth:]
     start = tail[..., 0]
     slope = (tail[..., 1:] - start[..., None]).mean(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         beyond = tenth / draws.shape[-1] * np.exp(-(observed - start) / slope)
-    # few different orders leave steps, between which no slope leads
     usable = (p < FEW / draws.shape[-1]) & (slope > 0)
-    return np.where(usable, np.minimum(p, beyond), p)
+    return np.maximum(np.where(usable, np.minimum(p, beyond), p), least)
 
 
 def _contributions(theta: Array, periods: Sequence[float], spike: bool) -> tuple[Array, Array]:
@@ -159,6 +172,8 @@ def wave_shares(
     own, joint = _contributions(theta, periods, spike)
     if theta.size - theta.shape[1] - len(joint) < max(n, 1):
         return np.full((len(periods), 1 + permutations.draws), np.nan)
+    if n == 0 or not periods:
+        return np.zeros((len(periods), 1 + permutations.draws))
     weights = np.concatenate([own.reshape(-1, *theta.shape), joint])
     sums = np.stack([shuffled_sums(weights, c, permutations) for c in np.moveaxis(columns, 2, 0)])
     waves = sums[:, : 2 * len(periods)].reshape(n, len(periods), 2, -1)
@@ -198,9 +213,10 @@ def permutation_test(
     share = wave_shares(theta, cells, periods, permutations, spike)
     highest = share.max(axis=0, initial=0)
     with np.errstate(invalid="ignore"):
-        p, p_max = tail_p(share, share), tail_p(share, np.broadcast_to(highest, share.shape))
+        p, p_max = (tail_p(share, null, least_p(theta)) for null in (share, highest[None]))
     unknown = np.isnan(share[:, 0])
-    return np.where(unknown, np.nan, p), np.where(unknown, np.nan, p_max)
+    # each by the slope of its own tail
+    return np.where(unknown, np.nan, p), np.where(unknown, np.nan, np.maximum(p, p_max))
 
 
 def agreement_test(theta: Array, cells: Array, permutations: Permutations) -> float:

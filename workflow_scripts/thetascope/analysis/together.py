@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from thetascope.analysis.bounds import Error, amplitude_bound, amplitude_interval, wave_p
 from thetascope.analysis.curves import KEY, Curve, curves, exchangeable
 from thetascope.analysis.inference import EXPLORATORY, question_of
-from thetascope.analysis.permutation import tail_p, wave_shares
+from thetascope.analysis.permutation import least_p, tail_p, wave_shares
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.waves import coefficients, known_periods, phases
@@ -120,12 +121,19 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
     """
     highest: dict[str, list[Array]] = defaultdict(list)
     counts: dict[str, int] = defaultdict(int)
+    least: dict[str, float] = {}
     for question, curve, periods in _declared(scores, analysis):
         if tested := _tested(curve, periods, analysis):
             highest[question].append(np.max(list(tested.values()), axis=0))
             counts[question] += len(tested)
+            least[question] = min(least_p(curve.theta), least.get(question, 1))
     rows = [
-        [name, float(tail_p(top := np.max(tops, axis=0), top)), len(tops), counts[name]]
+        [
+            name,
+            float(tail_p(top := np.max(tops, axis=0), top, least[name])),
+            len(tops),
+            counts[name],
+        ]
         for name, tops in highest.items()
     ]
     return pd.DataFrame(rows, columns=QUESTIONS)
@@ -150,17 +158,20 @@ def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
         confidence), `p` of the mean share of the wave over metrics, `n_metrics`.
     """
     groups = defaultdict(list)
+    least: dict[Any, float] = {}
     for question, curve, periods in _declared(scores, analysis, {"metric"}):
         at = question, *(curve.key[column] for column in OF_METRICS)
         for period, share in _tested(curve, periods, analysis).items():
             asked = known_periods(curve.theta, analysis.periods)[1]
             waves = coefficients(curve.theta, curve.values, asked)[:, 0]
             groups[(*at, period)].append((np.abs(waves[asked.index(period)]), share))
+            least[(*at, period)] = min(least_p(curve.theta), least.get((*at, period), 1))
     rows = []
     for at, found in groups.items():
         if len(found) > 1:
             amplitudes, shares = (np.array(one) for one in zip(*found, strict=True))
-            small = (tail_p(shares, shares) <= analysis.level).sum()
+            small = (tail_p(shares, shares, least[at]) <= analysis.level).sum()
             mean = shares.mean(axis=0)
-            rows.append([*at, np.median(amplitudes), small, float(tail_p(mean, mean)), len(found)])
+            p = float(tail_p(mean, mean, least[at]))
+            rows.append([*at, np.median(amplitudes), small, p, len(found)])
     return pd.DataFrame(rows, columns=METRICS)
