@@ -44,7 +44,7 @@ class Curve:
         The case of every item, text [items].
     left_out : int
         Items that are not in `values`, since they lack a score at some angle or seed.
-    pre_rotation : ndarray
+    pre_rotation : ndarray or None
         Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
         it was not.
     """
@@ -54,7 +54,7 @@ class Curve:
     values: Array
     cases: NDArray[np.str_]
     left_out: int
-    pre_rotation: Array
+    pre_rotation: Array | None = None
 
     @property
     def angles(self) -> Array:
@@ -79,9 +79,8 @@ class Curve:
     @property
     def of_means(self) -> Curve:
         """The same with `cells` alone: all items of all curves would fill the memory."""
-        turned = np.full((self.theta.shape[1], 1), np.nan)
         cases = np.array(["all"])
-        return replace(self, values=self.cells[..., None], cases=cases, pre_rotation=turned)
+        return replace(self, values=self.cells[..., None], cases=cases, pre_rotation=None)
 
     @property
     def of_cases(self) -> Array:
@@ -167,7 +166,7 @@ def _curve(
     """One series as a curve, None if of too few angles; `scored`: where it has a value."""
     some = np.asarray(scored.any(axis=2))  # [cells, seeds]
     seeds = np.flatnonzero(some.any(axis=0))  # on a staggered grid one may have none of them
-    some, values, turned = some[:, seeds], values[:, seeds], of.pre_rotation[seeds]
+    some, values = some[:, seeds], values[:, seeds]
     if len(set(some.sum(axis=0))) > 1:
         some[:] = some.any(axis=1, keepdims=True)
     if len(set(theta[some.any(axis=1)] % 360)) < MIN_ANGLES:
@@ -179,8 +178,8 @@ def _curve(
     if not complete.any():
         log.warning("no item has a score at all angles, left out: %s", key)
         return None
-    left_out = int((~complete).sum())
-    kept = values[..., complete], of.cases[complete], left_out, turned[:, complete]
+    turned = None if of.pre_rotation is None else of.pre_rotation[seeds][:, complete]
+    kept = values[..., complete], of.cases[complete], int((~complete).sum()), turned
     return Curve(key, theta, *kept)
 
 

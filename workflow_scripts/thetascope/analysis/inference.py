@@ -125,7 +125,7 @@ def _tests_of_cases(
     """P of every period of one model seen from all angles; NaN where no test is valid."""
     series, turned = curve.key["series"], curve.pre_rotation
     cornerless = series == "turning" or (series == "excess" and curve.key["view"] in discs)
-    if series != "chance" and np.isfinite(turned).all():
+    if series != "chance" and turned is not None and np.isfinite(turned).all():
         return pre_rotation_tests(curve.angles, curve.values, turned, periods, permutations)
     if cornerless:
         return case_tests(curve.angles, curve.of_cases.mean(axis=1), periods)

@@ -159,20 +159,20 @@ class Scores:
         where there is no value.
     cases : ndarray
         The case of every item (patient, block of tiles), text [items].
-    pre_rotation : ndarray
-        Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
-        it was not.
     value, chance, own_cut : ndarray
         Float [cells, seeds, items], NaN where there is no score; see `scoring.score_maps`.
+    pre_rotation : ndarray or None
+        Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
+        it was not.
     """
 
     key: dict[str, str]
     cells: list[tuple[Any, ...]]
     cases: NDArray[np.str_]
-    pre_rotation: Array
     value: Array
     chance: Array
     own_cut: Array
+    pre_rotation: Array | None = None
 
 
 def read_scores(path: str | Path) -> list[Scores]:
@@ -265,7 +265,8 @@ def _dense(
     turned[seed_rank, item_rank] = numbers[:, -1]
     arrays = np.full((len(MEASURES), np.prod(shape)), np.nan)
     arrays[:, position] = numbers[:, :-1].T
-    return Scores(key, cells, cases.astype(str), turned, *arrays.reshape(-1, *shape))
+    value, chance, own_cut = arrays.reshape(-1, *shape)
+    return Scores(key, cells, cases.astype(str), value, chance, own_cut, turned)
 
 
 def _ranks(
