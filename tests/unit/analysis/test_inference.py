@@ -288,8 +288,6 @@ def test_cases_test_what_does_not_change_with_the_corners():
         }
         assert np.isnan(p["value"]) and np.isfinite(p["excess"]) == excess
         assert p["turning"] < 0.01
-    found = curve_of(table, "turning", "eval")
-    assert found["p_max"].tolist() == pytest.approx(np.minimum(1, 4 * found["p"]).tolist())
     few = period_tests(arrange([seen(np.random.default_rng(0), 7, 0.03)]), PERIODS, shuffling())
     assert few["p"].isna().all()
 
