@@ -44,6 +44,7 @@ from thetascope.analysis.waves import known_periods
 log = logging.getLogger(__name__)
 
 EXPLORATORY = "exploratory"  # rows that no declared question asks for
+SMALL = 0.05  # a p above which nobody asks whether it rests on θ = 0
 TEST = ["period", "resolved", "p", "p_max", "p_without_0", "p_any", "permutations"]
 
 
@@ -63,7 +64,7 @@ def test_rows(
     p_any = np.nan
     if exchangeable(key):
         p[known], p_max[known] = permutation_test(theta, cells, asked, permutations)
-        if (theta % 360 == 0).any():
+        if (theta % 360 == 0).any() and (p <= SMALL).any():
             without_0[known] = permutation_test(theta, cells, asked, permutations, spike=True)[0]
         p_any = agreement_test(theta, cells, permutations)
     columns = zip(periods, known, p, p_max, without_0, strict=True)
@@ -97,7 +98,8 @@ def period_tests(
     DataFrame
         One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
         `p`, `p_max` (see `permutation_test`), `p_without_0` (p where θ = 0 has values of its own,
-        so that it cannot make a wave alone; NaN where there is no such angle), `p_any` (see
+        so that it cannot make a wave alone; NaN where there is no such angle, and where all p of
+        the curve are above `SMALL`), `p_any` (see
         `agreement_test`), `permutations`, and the curve's counts. All p are NaN where the period is
         not resolved or no test is valid. `false_discovery` corrects `p`. In the sweeps `eval` and
         `eval_margin` p is that of `cases.pre_rotation_tests`, where pictures were turned

@@ -119,9 +119,11 @@ def _contributions(theta: Array, periods: Sequence[float], spike: bool) -> tuple
         Float [columns, angles, seeds]: an orthonormal basis of all.
     """
     waves = design(theta, periods)
-    zero = (theta % 360 == 0) & spike
-    dummies = np.eye(theta.size)[:, zero.ravel()].reshape(*theta.shape, -1)
-    dummies = (dummies - dummies.mean(axis=0)).reshape(theta.size, -1)
+    zero = np.flatnonzero((theta % 360 == 0) & spike)
+    dummies = np.zeros((theta.size, len(zero)))
+    dummies[zero, np.arange(len(zero))] = 1
+    dummies = dummies.reshape(*theta.shape, len(zero))
+    dummies = (dummies - dummies.mean(axis=0)).reshape(theta.size, len(zero))
     basis = np.linalg.qr(np.hstack([dummies, waves]))[0]
     free = waves - np.linalg.qr(dummies)[0] @ (np.linalg.qr(dummies)[0].T @ waves)
     inverse = np.linalg.inv(free.T @ free)
