@@ -114,7 +114,9 @@ def verdicts(*rows):
 def test_the_page_opens_with_one_sentence_and_one_table():
     rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
     lines = page(verdicts(*rows), tables(), ANALYSIS).splitlines()
-    assert lines[2] == "Of 3 curves of 2 questions: 1 wave, 2 open."
+    assert lines[2] == (
+        "Of 3 curves of 2 questions: 1 with a wave, 2 of which this design cannot tell."
+    )
     assert lines[4] == "| question | curves | find the foreground | wave | open | p of any wave |"
     assert lines[6] == "| training | 2 | 2 | 1 | 1 | 0.004 |"
     assert lines[7] == "| turning | 1 | 0 | 0 | 1 | 0.6 |"

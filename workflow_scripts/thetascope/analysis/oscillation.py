@@ -116,7 +116,7 @@ def fit_rows(curve: Curve, periods: Sequence[float]) -> Iterator[dict[str, Any]]
     total = (about[np.searchsorted(curve.angles, curve.theta)] ** 2).sum() or 1
     amplitude, phase, power = harmonics(curve.theta, curve.cells[..., None], asked)
     columns = zip(
-        (", ".join(f"{one:g}" for one in aliases(curve.theta, period)) for period in asked),
+        (", ".join(f"{one:.4g}" for one in aliases(curve.theta, period)) for period in asked),
         amplitude[:, 0].round(DECIMALS),
         phase[:, 0],
         power[:, 0] / total,

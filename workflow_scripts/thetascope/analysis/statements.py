@@ -28,6 +28,14 @@ ASKED = {
     "excess": "does the score over chance change with θ?",
     "turning": "does it change with θ what turning the image did, beyond cutting its corners off?",
 }
+COUNTED = {
+    WAVE: "with a wave",
+    CANVAS: "with a wave that the canvas makes",
+    RESAMPLING: "with a wave that resampling makes",
+    NO_WAVE: "without a wave that matters",
+    OPEN: "of which this design cannot tell",
+    UNTESTED: "that cannot be tested",
+}
 FACTORS = {
     "dataset": "data sets",
     "view": "views",
@@ -125,7 +133,7 @@ def _lines(
     yield "# Does it oscillate with θ?"
     yield ""
     counts = verdicts["verdict"].value_counts()
-    said = [f"{counts[name]} {name}" for name in VERDICTS if name in counts]
+    said = [f"{counts[name]} {words}" for name, words in COUNTED.items() if name in counts]
     yield f"Of {len(verdicts)} curves of {len(analysis.questions)} questions: {', '.join(said)}."
     yield ""
     columns = [name for name in VERDICTS if name in counts]
