@@ -213,6 +213,14 @@ def test_estimate_counts_what_has_run(finished):
     assert "5 jobs of which none has run with the present settings" in other.stdout
 
 
+def test_plan_says_which_designs_would_do(finished):
+    said = finished.snakemake("plan").stdout
+    assert "To find a wave of 0.02 with probability 0.8" in said
+    rows = [line.split() for line in said.splitlines() if line.split()[:1] == ["72"]]
+    assert len(rows) == 6  # two questions, three numbers of test items
+    assert all(len(row) == 6 and float(row[5]) > 0 for row in rows if row[5] != "–")
+
+
 def test_the_full_factorial_has_its_table_and_figure(finished, tmp_path):
     """Evaluating the finished runs everywhere trains nothing again."""
     project = finished.at(shutil.copytree(finished.folder, tmp_path / "project"))
