@@ -82,7 +82,7 @@ def test_both_curves_and_what_stands_beside_them_are_drawn_in_their_colours(open
     for input_ in style.INPUTS:
         assert share(opened, style.COLOURS[input_]) > 0.001
         curve = rows(finished, input=input_)["value"]
-        assert drawn(opened)[list(style.INPUTS).index(input_)] == curve.round(4).tolist()
+        assert drawn(opened)[list(style.INPUTS).index(input_)] == curve.round(6).tolist()
     lines = opened.evaluate("document.getElementById('plot').data")
     dashed = {
         (line["line"]["dash"], line["line"]["color"]): line["y"]
@@ -93,7 +93,7 @@ def test_both_curves_and_what_stands_beside_them_are_drawn_in_their_colours(open
         *((name, "dash", "chance") for name in style.INPUTS),
         ("rotated", "dashdot", "own_cut"),
     ):
-        expected = rows(finished, input=input_)[column].round(4).tolist()
+        expected = rows(finished, input=input_)[column].round(6).tolist()
         assert dashed.pop((dash, style.COLOURS[input_])) == expected
     assert not dashed
     assert opened.locator("#plot path.js-line[style*='stroke-dasharray']").count() == 3
@@ -120,7 +120,7 @@ def test_choosing_shows_another_curve(opened, finished):
     opened.get_by_label("Model").select_option("finetuned")
     expect(opened.locator("#title")).to_have_text("ihc: AUROC")
     curve = rows(finished, metric="auroc", model="finetuned")["value"]
-    assert drawn(opened)[0] == curve.round(4).tolist()
+    assert drawn(opened)[0] == curve.round(6).tolist()
     assert opened.locator("#plot").screenshot() != before
 
 
@@ -135,7 +135,10 @@ def test_only_what_there_is_can_be_chosen(opened):
     ]
     opened.select_option("#model", "finetuned")
     opened.select_option("#attribution", "segmentation")
-    assert opened.locator("#metric option").all_text_contents() == ["dice_class_1", "dice_macro"]
+    assert opened.locator("#metric option").all_text_contents() == [
+        "Dice, mean over labels",
+        "dice_class_1",
+    ]
     expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
     assert opened.locator("#pictures img").count() == 0
     expect(opened.locator("#spoken")).to_contain_text("; chance 0.")

@@ -21,6 +21,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "dice_table": 1,
         "oscillation_tables": 1,
         "periodicity_tables": 1,
+        "comparison_tables": 1,
         "verdict": 1,
         "segmentation_table": 1,
         "reliability_table": 1,
@@ -40,7 +41,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "verdict_page": 1,
         "table_page": 4,
         "explorer": 1,
-        "total": 55,
+        "total": 56,
     }
 
 
