@@ -98,8 +98,9 @@ def tables_of_a_run(rng):
     """Tables of one run by the name of their file."""
     names = {"item": [f"item-{i:03d}" for i in range(ITEMS)], "case": range(ITEMS)}
     items = pd.DataFrame(names).astype(str)
-    maps = items.merge(pd.DataFrame({**MAP, "metric": METRICS}), "cross")
-    probe = {"model": "pretrained", "input": "pair", "attribution": "probe"}
+    turned = {"pre_rotation": np.nan}
+    maps = items.merge(pd.DataFrame({**MAP, "metric": METRICS}), "cross").assign(**turned)
+    probe = {"model": "pretrained", "input": "pair", "attribution": "probe", **turned}
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
         draw(rng, maps, *MEASURES),

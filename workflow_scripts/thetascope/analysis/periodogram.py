@@ -77,7 +77,7 @@ def periodogram_table(
     """
     rows = []
     for curve in curves(scores):
-        waves = [360 / n for n in range(1, curve.theta.size)]
+        waves = [360 / n for n in range(1, len(curve.angles))]
         _, periods = known_periods(curve.theta, waves)
         if not periods:
             continue

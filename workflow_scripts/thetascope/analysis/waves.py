@@ -39,8 +39,11 @@ def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
     """
     angles = np.unique(theta % 360)
     period = np.asarray(periods, dtype=np.float64)
-    swings = np.abs(design(theta, periods)).reshape(-1, len(period), 2).max(axis=(0, 2), initial=0)
-    return (period > 2 * np.diff(angles, append=angles[0] + 360).max()) & (swings > 1e-6)
+    known = period > 2 * np.diff(angles, append=angles[0] + 360).max()
+    if theta.ndim > 1 and (theta != theta[:, :1]).any():
+        waves = np.abs(design(theta, period[known])).reshape(theta.size, -1, 2)
+        known[known] = waves.max(axis=(0, 2), initial=0) > 1e-6
+    return known
 
 
 def known_periods(theta: Array, periods: Sequence[float]) -> tuple[NDArray[np.bool_], list[float]]:
