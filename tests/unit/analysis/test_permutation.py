@@ -28,11 +28,10 @@ from thetascope.analysis.permutation import (
     permutation_test,
     shuffled_means,
     shuffled_sums,
-    staggered,
     tail_p,
     wave_shares,
 )
-from thetascope.analysis.waves import harmonics
+from thetascope.analysis.waves import harmonics, staggered
 
 modest = settings(max_examples=25, deadline=None)
 

@@ -99,12 +99,12 @@ def period_tests(
         One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
         `p`, `p_max` (see `permutation_test`), `p_without_0` (p where θ = 0 has values of its own,
         so that it cannot make a wave alone; NaN where there is no such angle, and where all p of
-        the curve are above `SMALL`), `p_any` (see
-        `agreement_test`), `permutations`, and the curve's counts. All p are NaN where the period is
-        not resolved or no test is valid. `false_discovery` corrects `p`. In the sweeps `eval` and
-        `eval_margin` p is that of `cases.pre_rotation_tests`, where pictures were turned
-        beforehand, or else of `cases.case_tests`, of what does not change with the corners; `p_max`
-        is Bonferroni's over the periods.
+        the curve are above `SMALL`), `p_any` (see `agreement_test`), `permutations`, and the
+        curve's counts. All p are NaN where the period is not resolved or no test is valid.
+        `false_discovery` corrects `p`. In the sweeps `eval` and `eval_margin` p is that of
+        `cases.pre_rotation_tests`, where pictures were turned beforehand, or else of
+        `cases.case_tests`, of what does not change with the corners; `p_max` is Bonferroni's over
+        the periods.
     """
     rows = []
     for curve in curves(scores):

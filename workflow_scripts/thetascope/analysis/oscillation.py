@@ -18,7 +18,7 @@ from thetascope.analysis.bounds import (
 )
 from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves
 from thetascope.analysis.scores import DECIMALS, Scores
-from thetascope.analysis.waves import aliases, fit, harmonics, known_periods
+from thetascope.analysis.waves import aliases, fit, known_periods, phases, powers
 from thetascope.angles import divides_circle
 from thetascope.errors import UserError
 
@@ -114,12 +114,11 @@ def fit_rows(curve: Curve, periods: Sequence[float]) -> Iterator[dict[str, Any]]
     fitted = fit(curve, asked)
     about = curve.mean - curve.mean.mean()
     total = (about[np.searchsorted(curve.angles, curve.theta)] ** 2).sum() or 1
-    amplitude, phase, power = harmonics(curve.theta, curve.cells[..., None], asked)
     columns = zip(
         (", ".join(f"{one:.4g}" for one in aliases(curve.theta, period)) for period in asked),
-        amplitude[:, 0].round(DECIMALS),
-        phase[:, 0],
-        power[:, 0] / total,
+        np.abs(fitted.waves).round(DECIMALS),
+        phases(fitted.waves, asked),
+        powers(curve.theta, fitted.waves[:, None], asked)[:, 0] / total,
         *(fitted.runs.variance, fitted.runs.freedom, fitted.both.variance, fitted.both.freedom),
         strict=True,
     )

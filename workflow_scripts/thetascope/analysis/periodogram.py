@@ -12,11 +12,10 @@ from thetascope.analysis.permutation import (
     p_value,
     shuffled_means,
     shuffled_sums,
-    staggered,
 )
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
-from thetascope.analysis.waves import design, known_periods
+from thetascope.analysis.waves import design, known_periods, staggered
 
 NO_DRAWS = Permutations(0, 0)
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]

@@ -10,7 +10,7 @@ import numpy as np
 from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.settings import Permutations
-from thetascope.analysis.waves import design
+from thetascope.analysis.waves import design, staggered
 
 FEW = 10  # draws that reach a statistic, below which their share says little
 
@@ -56,11 +56,6 @@ def shuffled_means(cells: Array, permutations: Permutations) -> Array:
     orders = shuffles(own.shape, permutations)
     draws = sum(values[orders[:, i]] for i, values in enumerate(own)) / len(own)
     return np.vstack([own.mean(axis=0), draws]).T
-
-
-def staggered(theta: Array) -> bool:
-    """Whether seeds have angles of their own: [angles, seeds]."""
-    return bool((theta != theta[:, :1]).any())
 
 
 def p_value(statistic: Array, null: Array) -> Array:

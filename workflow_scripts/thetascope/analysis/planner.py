@@ -11,9 +11,8 @@ import pandas as pd
 from scipy import optimize, stats
 
 from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
-from thetascope.analysis.permutation import staggered
 from thetascope.analysis.scores import DECIMALS, Array, Scores
-from thetascope.analysis.waves import fit, known_periods, powers, unit_variance
+from thetascope.analysis.waves import fit, known_periods, powers, staggered, unit_variance
 
 log = logging.getLogger(__name__)
 NOISE = ["cell_sd", "seed_sd", "replicate_sd", "period", "resolved"]

@@ -45,8 +45,9 @@ def _declared(
         asked = defaultdict(list)
         for period in known:
             asked[next(names)].append(period)
-        for question in asked.keys() - {EXPLORATORY}:
-            yield question, curve, asked[question]
+        for question, periods in asked.items():
+            if question != EXPLORATORY:
+                yield question, curve, periods
 
 
 def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:

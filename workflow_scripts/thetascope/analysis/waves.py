@@ -15,6 +15,11 @@ from thetascope.analysis.scores import Array
 # -- grids -----------------------------------------------------------------------------------------
 
 
+def staggered(theta: Array) -> bool:
+    """Whether seeds have angles of their own: [angles, seeds]."""
+    return bool((theta != theta[:, :1]).any())
+
+
 def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
     """Which periods a grid of angles resolves: those longer than twice its largest step (Nyquist).
 
@@ -40,7 +45,7 @@ def resolved(theta: Array, periods: Sequence[float]) -> NDArray[np.bool_]:
     angles = np.unique(theta % 360)
     period = np.asarray(periods, dtype=np.float64)
     known = period > 2 * np.diff(angles, append=angles[0] + 360).max()
-    if theta.ndim > 1 and (theta != theta[:, :1]).any():
+    if theta.ndim > 1 and staggered(theta):
         waves = np.abs(design(theta, period[known])).reshape(theta.size, -1, 2)
         known[known] = waves.max(axis=(0, 2), initial=0) > 1e-6
     return known
