@@ -1,5 +1,9 @@
 """Rule backbone: → results/backbones/{encoder}-{init}.pt."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import record
 from thetascope.learning import checkpoints

@@ -1,5 +1,9 @@
 """Rule benchmarks_table: benchmark files of all runs → results/tables/benchmarks.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from pathlib import Path
 
 from thetascope.analysis import tables

@@ -1,5 +1,9 @@
 """Rule comparison_tables: dice_per_item.parquet, oscillation.csv → how curves differ and agree."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis import contrasts, together
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis

@@ -1,5 +1,9 @@
 """Rule data: an adapter's files → images.npy, masks.npy, manifest.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from contextlib import nullcontext
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """Rule dice_per_item: dice.csv, probe.csv, segmentation.csv of all runs → dice_per_item.parquet."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from itertools import chain
 
 import pyarrow as pa

@@ -1,5 +1,9 @@
 """Rule dice_table: dice_per_item.parquet → results/tables/dice.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Bootstrap
 from thetascope.analysis.tables import dice_table

@@ -1,5 +1,9 @@
 """Rule hog_svm: images.npy and the cases of the manifest → hog_svm.csv of one data set."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.hog import hog_svm_table
 from thetascope.analysis.settings import Bootstrap
 from thetascope.datasets.arrays import read_array

@@ -1,5 +1,9 @@
 """Rule orientation: images.npy → histogram.csv, autocorrelation.csv of one data set."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.gradient_orientation import orientation_tables
 from thetascope.analysis.settings import Bootstrap
 from thetascope.datasets.arrays import read_array

@@ -1,5 +1,9 @@
 """Rule orientation_correlation: curves over θ and orientation.csv → orientation_correlation.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.orientation_correlation import correlation_table
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis

@@ -1,5 +1,9 @@
 """Rule orientation_tables: results/orientation/{dataset}/*.csv → one table of each kind."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.scores import per_item
 from thetascope.engine.job import job
 from thetascope.files import record, write_table

@@ -1,5 +1,9 @@
 """Rule oscillation_tables: dice_per_item.parquet → oscillation, levels, peaks."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis import inference, oscillation
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis

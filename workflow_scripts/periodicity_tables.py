@@ -1,5 +1,9 @@
 """Rule periodicity_tables: dice_per_item.parquet → noise, periodogram, downstream."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis import downstream, periodogram, planner
 from thetascope.analysis.scores import read_scores
 from thetascope.analysis.settings import Analysis

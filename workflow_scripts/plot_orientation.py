@@ -1,5 +1,9 @@
 """Rule plot_orientation: results/orientation/{dataset}/*.csv → orientation-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import read_csv, record
 from thetascope.report.figures.orientation import orientation_figure

@@ -1,5 +1,9 @@
 """Rule plot_oscillation: dice, noise, reliability → results/plots/oscillation-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import read_table, record
 from thetascope.report.figures.curves import oscillation_figure

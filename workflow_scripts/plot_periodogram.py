@@ -1,5 +1,9 @@
 """Rule plot_periodogram: periodogram.csv, dice.csv → results/plots/periodogram-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import read_table, record
 from thetascope.report.figures.periods import periodogram_figure

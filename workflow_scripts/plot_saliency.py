@@ -1,5 +1,9 @@
 """Rule plot_saliency: saliency.npz of a few angles → results/plots/saliency-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 import pandas as pd
 
 from thetascope.analysis.reliability import spearman_brown

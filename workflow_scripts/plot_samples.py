@@ -1,5 +1,9 @@
 """Rule plot_samples: images, masks and manifest → results/plots/samples-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 import numpy as np
 
 from thetascope.datasets.arrays import read_array

@@ -1,5 +1,9 @@
 """Rule plot_training: results/tables/training.parquet → results/plots/training-{dataset}.*."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import read_parquet, record
 from thetascope.report.figures.style import save

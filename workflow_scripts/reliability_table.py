@@ -1,5 +1,9 @@
 """Rule reliability_table: every evaluation's reliability.csv → results/tables/reliability.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis.reliability import reliability_table
 from thetascope.analysis.scores import per_item
 from thetascope.analysis.settings import Bootstrap

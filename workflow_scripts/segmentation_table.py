@@ -1,5 +1,9 @@
 """Rule segmentation_table: every segmentation.csv → results/tables/segmentation.csv."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis import tables
 from thetascope.analysis.scores import per_item
 from thetascope.analysis.settings import Bootstrap

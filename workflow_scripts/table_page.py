@@ -1,5 +1,9 @@
 """Rule table_page: results/tables/{table}.csv → results/pages/{table}.html."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.engine.job import job
 from thetascope.files import atomic, read_table, record
 from thetascope.report.pages import TITLES, table_page

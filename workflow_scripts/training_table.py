@@ -1,5 +1,9 @@
 """Rule training_table: pretrain.csv and finetune.csv of all runs → training.parquet."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 import pyarrow as pa
 
 from thetascope.analysis import tables

@@ -1,5 +1,9 @@
 """Rule verdict: what the tables over θ say → verdict.csv, verdict.md."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from thetascope.analysis import statements, verdict
 from thetascope.analysis.settings import Analysis
 from thetascope.engine.job import job

@@ -1,5 +1,9 @@
 """Rule verdict_page: verdict.md, verdict.csv → results/pages/verdict.html."""
 
+from thetascope.engine import prefork
+
+prefork.hand_over()  # to a process that has imported what follows already
+
 from pathlib import Path
 
 from thetascope.engine.job import job

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 
 from thetascope.analysis import hog as hog_module
 from thetascope.analysis.gradient_orientation import seen
-from thetascope.analysis.hog import hog, hog_svm, hog_svm_table, matched_views, turn
+from thetascope.analysis.hog import hog, hog_pairs, hog_svm, hog_svm_table, matched_views, turn
 from thetascope.learning.rotation import View, rotate
 
 SIZE = 64
@@ -21,7 +21,8 @@ modest = settings(max_examples=15, deadline=None)
 
 def accuracy(images, degrees, cell=64, items_per_case=1, confidence=0.95):
     cases = np.arange(len(images)) // items_per_case
-    return hog_svm(images, cases, degrees, cell, intervals(2000, confidence))
+    (pairs,) = hog_pairs(images, degrees, [cell])
+    return hog_svm(pairs, cases, intervals(2000, confidence))
 
 
 # -- the two views ---------------------------------------------------------------------------------
@@ -190,5 +191,6 @@ def test_the_table_has_every_cell_size_at_every_angle():
     assert places == [[cell, angle] for cell in (16, 64) for angle in theta]
     assert (table["n_items"] == 6).all() and (table["n_cases"] == 3).all()
     for place, row in zip(places, table.to_dict("records"), strict=True):
-        expected = hog_svm(images, cases, place[1], place[0], intervals())
+        (pairs,) = hog_pairs(images, place[1], [place[0]])
+        expected = hog_svm(pairs, cases, intervals())
         assert {column: row[column] for column in expected} == expected

@@ -94,33 +94,48 @@ def hog(image: NDArray, mask: NDArray[np.bool_], cell: int) -> Array:
     return features / (np.linalg.norm(features) or 1)
 
 
-def hog_svm(
-    images: NDArray,
-    cases: Sequence[str] | NDArray,
-    degrees: float,
-    cell: int,
-    bootstrap: Bootstrap,
-) -> dict[str, float]:
+def hog_pairs(images: NDArray, degrees: float, cells: Sequence[int]) -> list[Array]:
+    """HoG of x and of R_θ x, resampled alike, of the pixels that both show.
+
+    Parameters
+    ----------
+    images : ndarray
+        [N, C, S, S].
+    degrees : float
+        θ.
+    cells : sequence of int
+        As for `hog`.
+
+    Returns
+    -------
+    list of ndarray
+        Float [N, 2, F] for each of `cells`; F differs.
+    """
+    found: list[list[list[Array]]] = [[] for _ in cells]
+    for x in images:
+        views, mask = matched_views(x, degrees), seen(x, degrees)
+        for pairs, cell in zip(found, cells, strict=True):
+            pairs.append([hog(view, mask, cell) for view in views])
+    return [np.array(pairs) for pairs in found]
+
+
+def hog_svm(pairs: Array, cases: Sequence[str] | NDArray, bootstrap: Bootstrap) -> dict[str, float]:
     """How well HoG and an SVM tell x from R_θ x in cases that they were not trained on.
 
     The experiment of both papers, with what else could tell the two apart taken away: both views
-    are resampled alike (`matched_views`), only pixels count that both show (`seen`), and no case is
-    trained and tested on. Chance is 0.5, and exactly that where the two views are equal, since both
-    views of an image are tested together and get the same answer.
+    are resampled alike, only pixels count that both show (`hog_pairs`), and no case is trained and
+    tested on. Chance is 0.5, and exactly that where the two views are equal, since both views of an
+    image are tested together and get the same answer.
 
     RBF kernel, C = 1, scikit-learn's default width, features standardised; five folds of whole
     cases, fewer if there are fewer cases.
 
     Parameters
     ----------
-    images : ndarray
-        [N, C, S, S].
+    pairs : ndarray
+        Of `hog_pairs`, [N, 2, F].
     cases : sequence
         What each image belongs to, [N]; two or more different ones.
-    degrees : float
-        θ.
-    cell : int
-        As for `hog`.
     bootstrap : Bootstrap
         Of the interval.
 
@@ -131,9 +146,6 @@ def hog_svm(
         1.5 times as wide for five folds, since they are trained on much the same (Nadeau & Bengio
         2003), of no width where all are right; `n_items`, `n_cases`.
     """
-    pairs = np.array(
-        [[hog(view, seen(x, degrees), cell) for view in matched_views(x, degrees)] for x in images]
-    )
     names, number = np.unique(cases, return_inverse=True)
     n, folds = len(names), min(FOLDS, len(names))
     correct = np.empty(pairs.shape[:2], dtype=bool)
@@ -148,7 +160,7 @@ def hog_svm(
     wider = np.sqrt(1 + folds / (folds - 1))
     distance = wider * ((draws @ hits) / (draws @ size) - accuracy)
     low, high = np.clip(accuracy + np.array(interval(distance, bootstrap.confidence)), 0, 1)
-    measures = (accuracy, low, high, len(images), n)
+    measures = (accuracy, low, high, len(pairs), n)
     return dict(zip(ACCURACY, measures, strict=True))
 
 
@@ -160,8 +172,9 @@ def hog_svm_table(
     bootstrap: Bootstrap,
 ) -> pd.DataFrame:
     """`hog_svm` for every size of cell and every θ, in the columns `hog_cell` and `theta`."""
-    return pd.DataFrame(
-        {"hog_cell": cell, "theta": theta, **hog_svm(images, cases, theta, cell, bootstrap)}
-        for cell in cells
-        for theta in degrees
+    table = pd.DataFrame(
+        {"hog_cell": cell, "theta": theta, **hog_svm(pairs, cases, bootstrap)}
+        for theta in degrees  # outermost, since turning is what takes long
+        for cell, pairs in zip(cells, hog_pairs(images, theta, cells), strict=True)
     )
+    return table.sort_values(["hog_cell", "theta"], ignore_index=True)

@@ -1,9 +1,10 @@
 """Jobs as forks of one process that has imported what they all need.
 
-Importing torch and timm takes seconds of CPU, three times per run: more than the computing of a
-small run. On one machine a parent process does it once: each job's own process hands its script
-over, waits, and ends as the script did. Where there is no parent (on a cluster, in an environment
-of its own, not on Linux) or it has died, the script goes on as any other.
+Importing torch and timm takes seconds of CPU, three times per run, and pandas and matplotlib two
+for every table and figure: more than the computing of a small run. On one machine a parent process
+does it once: each job's own process hands its script over, waits, and ends as the script did. Where
+there is no parent (on a cluster, in an environment of its own, not on Linux) or it has died, the
+script goes on as any other.
 
 The parent only imports, so that there is no thread and no CUDA context when it forks.
 """
@@ -30,7 +31,15 @@ SERVE = "from thetascope.engine.prefork import serve; serve"
 # nothing of ours: a job reads the library as it is when it starts
 IMPORTS = (
     *("snakemake.script", "pandas", "psutil", "skimage.filters", "skimage.metrics"),
-    *("sklearn.metrics", "scipy.stats", "torch", "torchvision.transforms.v2", "timm"),
+    *(
+        "sklearn.metrics",
+        "sklearn.svm",
+        "scipy.stats",
+        "torch",
+        "torchvision.transforms.v2",
+        "timm",
+    ),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
 )
 
 
