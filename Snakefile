@@ -1,13 +1,18 @@
+import os
 import sys
 
 from snakemake.utils import min_version
 
 min_version("9.27.1")
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+# beside this file; `workflow.basedir` is another folder where this is a module of another workflow
+SETTINGS_FILE = workflow.source_path("config.yaml")
+sys.path.insert(0, f"{os.path.dirname(SETTINGS_FILE)}/workflow_scripts")
+if os.path.exists("config.yaml"):
+    SETTINGS_FILE = "config.yaml"  # of the folder that `--directory` names
 
 
-configfile: "config.yaml"
+configfile: SETTINGS_FILE
 
 
 report: "report/workflow.rst"

@@ -23,6 +23,8 @@ try:
             f"{os.getcwd()}: Snakemake takes braces in a folder's name for a wildcard; rename it"
         )
     configuration.check_files(hooks.configuration_files(workflow))
+    if hooks.is_module_with_config(workflow):
+        config = configuration.overlaid(config)
     config = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None

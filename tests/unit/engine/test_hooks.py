@@ -202,6 +202,14 @@ def test_the_log_of_a_failed_job_is_repeated(run, shown):
     assert ("the last lines of 0.log:\ntrying\n" in said) == shown
 
 
+def test_the_reasons_are_the_last_that_is_said(run):
+    said = run(PROGRESS.format(False), command="echo no luck >>{log}; exit 1", code=1)
+    end = said[said.index("At least one job did not complete") :]
+    assert re.search(r"^\d jobs? failed:\n- one \(i=\d\): no luck\n  log: \d.log$", end, re.M)
+    assert end.strip().endswith("start the same command again.")
+    assert "failed:" not in run(PROGRESS.format(False), "--forceall")
+
+
 # -- without what they need ------------------------------------------------------------------------
 
 

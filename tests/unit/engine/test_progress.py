@@ -2,7 +2,7 @@
 
 import pytest
 
-from thetascope.engine.progress import Progress, duration, last_lines
+from thetascope.engine.progress import Progress, duration
 
 
 class Run:
@@ -87,17 +87,6 @@ def test_the_end_has_nothing_to_go():
     run.begins(1, "all", at=0)
     run.ends(1, at=1)
     assert str(run.progress) == "1 of 1 jobs done"
-
-
-def test_of_a_log_only_the_end_is_shown(tmp_path):
-    log = tmp_path / "pretrain.log"
-    log.write_text("".join(f"line {n}\n" for n in range(30)))
-    said = last_lines(log).splitlines()
-    assert said == [f"the last lines of {log}:", *(f"line {n}" for n in range(20, 30))]
-
-
-def test_a_log_that_was_never_written_is_no_error(tmp_path):
-    assert "no such file" in last_lines(tmp_path / "none.log")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ import yaml
 from thetascope.engine import config_checks
 from thetascope.errors import UserError
 
-SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+ROOT = Path(__file__).parents[3]
+SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+DEFAULTS = ROOT / "config.yaml"
 MOST_VALUES = 100_000  # in a file of settings: a list of every angle there is has 3,601
 
 Config = dict[str, Any]
@@ -96,6 +98,15 @@ def check_files(paths: Iterable[str | Path]) -> None:
                 )
 
 
+def overlaid(config: Mapping[str, Any]) -> Config:
+    """Lay settings over those of `config.yaml`, as Snakemake does with `--configfile`."""
+    from snakemake.utils import update_config
+
+    merged: Config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    update_config(merged, config)
+    return merged
+
+
 def resolve(config: Mapping[str, Any]) -> Config:
     """Take away entries set to null and check the rest.
 
@@ -122,7 +133,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
         if isinstance(place, dict) and isinstance(place.get(section), Mapping):
             place[section] = {k: v for k, v in place[section].items() if v is not None}
     errors = sorted(_validator().iter_errors(resolved), key=lambda error: [*map(str, error.path)])
-    problems = [line for error in errors for line in _explain(error)]
+    problems = list(dict.fromkeys(line for error in errors for line in _explain(error)))
     problems += _not_finite(resolved)
     if not problems:  # cross-field checks may rely on types
         resolved["views"] = {name: VIEW | view for name, view in resolved["views"].items()}
@@ -192,7 +203,10 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
             yield f"{full}: unknown key; {hint}"
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
-        yield f"{where}: lacks {', '.join(missing)}; add it"
+        remedy = "add it"
+        if where == "top level":
+            remedy += ", or name the file after `--configfile`, which needs changes only"
+        yield f"{where}: lacks {', '.join(missing)}; {remedy}"
     elif keyword == "enum":
         yield f"{where}: {value!r}: must be one of {', '.join(map(str, limit))}"
     elif keyword == "oneOf":

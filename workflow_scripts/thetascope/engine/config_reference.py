@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
-from thetascope.engine.config import SCHEMA
+from thetascope.engine.config import DEFAULTS, SCHEMA
 
 Schema = Mapping[str, Any]
-DEFAULTS = SCHEMA.parents[1] / "config.yaml"
 
 INTRODUCTION = """# Every key of the configuration
 

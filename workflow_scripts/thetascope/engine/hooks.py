@@ -7,15 +7,18 @@ on. `workflow` is the object of that name in a Snakefile.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from thetascope.engine.progress import Progress, last_lines
+from thetascope.engine.failures import Failures, last_lines
+from thetascope.engine.progress import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +54,12 @@ def comfort(lost: str, instead: Any) -> Callable[[Callable[P, T]], Callable[P, T
 def configuration_files(workflow: Any) -> tuple[str | Path, ...]:
     """Name `config.yaml` and its overlays: Snakemake accepts keys that are listed twice (#2323)."""
     return tuple(workflow.configfiles)
+
+
+@comfort("the default for settings that `config:` of a module leaves out", instead=False)
+def is_module_with_config(workflow: Any) -> bool:
+    """Tell if `config:` of a `module:` took the place of `config.yaml`; no upstream issue found."""
+    return workflow.modifier.skip_configfile
 
 
 @comfort("`snakemake verify` with a Snakefile of another name", instead="Snakefile")
@@ -117,7 +126,8 @@ def follow_progress(jobs: Counter[str], show_logs: bool) -> None:
 
     `show_logs` repeats the end of a failed job's log: on a cluster the terminal has not seen it,
     and `--show-failed-logs` shows all of it or, on SLURM, nothing (#2911). A logger plugin (#3107)
-    would do, with a package and an option of its own.
+    would do, with a package and an option of its own. What failed is said again when all else is
+    said: Snakemake ends with "At least one job did not complete", far below the reason.
     """
     from snakemake.logging import logger
     from snakemake.settings.enums import Quietness
@@ -134,17 +144,21 @@ def follow_progress(jobs: Counter[str], show_logs: bool) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO:
             progress.begin(record.jobid, record.rule_name)
+            failures.begin(record.jobid, record.rule_name, record.wildcards, record.log)
         elif event == LogEvent.JOB_ERROR:
             progress.fail(record.jobid)
+            log_of_job = failures.fail(record.jobid, record.log)
             if show_logs and record.log:
-                say(last_lines(Path(record.log[0])))
+                say(last_lines(log_of_job))
         elif event == LogEvent.JOB_FINISHED:
             progress.finish(record.job_id)
+            failures.finish(record.job_id)
         elif event == LogEvent.PROGRESS:  # follows the end of a job
             say(str(progress))
         return True
 
-    progress = Progress(jobs)
+    progress, failures = Progress(jobs), Failures()
     say = functools.partial(logger.info, extra={"quietness": Quietness.PROGRESS})
     if jobs:  # else nobody knows how many there are
         logger.addHandler(Follower())
+        atexit.register(lambda: sys.stderr.write(f"{failures}\n" if str(failures) else ""))

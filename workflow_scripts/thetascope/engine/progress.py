@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from pathlib import Path
-
-LAST_LINES = 10
 
 
 class Progress:
@@ -77,9 +74,3 @@ def duration(seconds: float) -> str:
     """Hours and minutes, as exact as an estimate deserves."""
     minutes = max(1, round(seconds / 60))
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def last_lines(log: Path) -> str:
-    """The end of a log file, below its path."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else ["(no such file)"]
-    return "\n".join([f"the last lines of {log}:", *lines[-LAST_LINES:]])

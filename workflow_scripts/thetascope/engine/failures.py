@@ -1,0 +1,93 @@
+"""Which jobs failed, why, and what to do: said once more at the very end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SHOWN = 5
+SILENT = (
+    "it ended without a word in its log. See above; if there is nothing, it was killed, perhaps "
+    "for want of memory or time: ask for more (`mem_mb`, `runtime`) or run fewer jobs at once"
+)
+Stamp = tuple[int, int] | None
+
+
+class Failures:
+    """Keeps account of jobs that fail, as `hooks.follow_progress` tells it.
+
+    A job that is tried again, and then finishes, did not fail. A log that a job left as it was
+    before it began is that of an earlier run, and says nothing about this one.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[int, tuple[str, Stamp]] = {}
+        self._failed: dict[int, Path | None] = {}
+
+    def begin(self, job: int, rule: str, wildcards: Mapping[str, Any], log: Sequence[str]) -> None:
+        """A job begins, or begins again."""
+        where = ", ".join(f"{key}={value}" for key, value in wildcards.items())
+        self._begun[job] = f"{rule} ({where})" if where else rule, _stamp(log)
+
+    def fail(self, job: int, log: Sequence[str]) -> Path | None:
+        """A job fails: give the log that it wrote, or else the cluster, if there is one."""
+        _, before = self._begun.get(job, ("", None))
+        own = [path for path in log[:1] if _stamp([path]) != before]
+        written = (path for path in [*own, *log[1:]] if _stamp([path]))
+        self._failed[job] = next(map(Path, written), None)
+        return self._failed[job]
+
+    def finish(self, job: int) -> None:
+        """A job is done, perhaps after it had failed."""
+        self._failed.pop(job, None)
+
+    def __str__(self) -> str:
+        """What a person needs to know; nothing where nothing failed."""
+        if not self._failed:
+            return ""
+        n = len(self._failed)
+        lines = ["", f"{n} job{'s' * (n > 1)} failed:"]
+        for job, log in list(self._failed.items())[:SHOWN]:
+            name, _ = self._begun.get(job, (f"job {job}", None))
+            why = reason(log) if log else SILENT
+            lines.append(f"- {why if why.startswith(name) else f'{name}: {why}'}")
+            if log:
+                lines.append(f"  log: {log}")
+        if n > SHOWN:
+            lines.append(f"- and {n - SHOWN} more, named above")
+        lines.append("What is finished stays. Fix this, then start the same command again.")
+        return "\n".join(lines)
+
+
+def _stamp(log: Sequence[str]) -> Stamp:
+    """What changes when a log is written; None without one."""
+    try:
+        status = Path(log[0]).stat()
+    except (OSError, IndexError):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def reason(log: Path) -> str:
+    """Why a job failed: the last error of its log, of a traceback the last line.
+
+    Parameters
+    ----------
+    log : path
+        As `job.job` writes it; of another log, the last line.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace").strip()
+    last = text.splitlines()[-1] if text else SILENT
+    _, error, message = text.rpartition(" ERROR ")
+    if not error:
+        return SILENT if " INFO " in last else last
+    return last if "\nTraceback " in message else message.partition(": ")[2]
+
+
+def last_lines(log: Path | None, count: int = 10) -> str:
+    """The end of the log of a job that failed, below its path."""
+    if log is None:
+        return "the job left no log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([f"the last lines of {log}:", *lines[-count:]])
