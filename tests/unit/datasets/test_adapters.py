@@ -82,30 +82,10 @@ def test_options_that_are_wrong_are_named(pairs):
     assert "image_key: '.+': must have a group" in refused(pairs, image_key=".+")
 
 
-def test_floating_point_pixels_are_refused(pairs):
-    Image.fromarray(np.random.rand(40, 60).astype(np.float32)).save(pairs / "images" / "3.tiff")
-    picture(pairs / "masks" / "3.png", disc() * 255)
-    assert "3.tiff: floating-point pixels" in refused(pairs)
-
-
 def test_16_bit_labels_stay_as_they_are(pairs):
     for path in (pairs / "masks").iterdir():
         picture(path, disc().astype(np.uint16) * 300)
     np.testing.assert_array_equal(load(pairs, labels=[300])[0].mask, disc())
-
-
-def test_masks_of_small_values_ask_for_labels(pairs):
-    for i, path in enumerate(sorted((pairs / "masks").iterdir())):
-        picture(path, disc() * i)
-    message = refused(pairs)
-    assert "masks/2.png: its highest value is 2, and no mask reaches half of the range" in message
-    assert "`labels: [2]`" in message
-    np.testing.assert_array_equal(load(pairs, labels=[2])[2 - 1].mask, disc())
-    for path in (pairs / "masks").iterdir():  # the same with an alpha channel
-        grey = np.repeat(disc()[..., None], 3, axis=2)
-        picture(path, np.dstack([grey, np.full_like(disc(), 255)]))
-    assert "its highest value is 1" in refused(pairs)
-    np.testing.assert_array_equal(load(pairs, labels=[1])[0].mask, disc())
 
 
 def test_the_order_of_names_that_count_alike_is_always_the_same(tmp_path):

@@ -208,8 +208,8 @@ FOLDER = {"path": "p", "images": "a/*", "masks": "b/*"}
         ("ihc", {"tile": "64"}, "tile: '64': must be int"),
         ("ihc", {"tile": True}, "tile: True: must be int"),
         ("ihc", {"minimum_foreground": []}, r"minimum_foreground: \[\]: must be float"),
-        ("folder", {**FOLDER, "labels": 1}, r"labels: 1: must be list\[int\] | None"),
-        ("folder", {**FOLDER, "labels": ["a"]}, r"labels: \['a'\]: must be list\[int\] | None"),
+        ("folder", {**FOLDER, "labels": 1}, r"labels: 1: must be list\[int | str | list"),
+        ("folder", {**FOLDER, "labels": [0.5]}, r"labels: \[0.5\]: must be list\[int | str"),
         ("folder", {**FOLDER, "path": None}, "path: None: must be str"),
         (
             "folder",
@@ -227,7 +227,9 @@ def test_options_of_another_type_are_refused(adapter, options, said):
 
 def test_options_of_any_type_that_is_allowed():
     check_options("mine", "ihc", {"minimum_foreground": 0})
-    check_options("mine", "folder", {**FOLDER, "labels": [1, 2], "cases": None})
+    for labels in [1, 2], ["#ff0000"], [[255, 0, 0], [0, 255, 0]], "any", None:
+        check_options("mine", "folder", {**FOLDER, "labels": labels, "cases": None})
+    check_options("mine", "folder", {**FOLDER, "value_range": [-1000, 0.5]})
     for slices in "middle", 3, {"every": 2}:
         check_options("mine", "brats", {"path": "p", "slices": slices})
 

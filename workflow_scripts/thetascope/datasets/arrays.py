@@ -19,6 +19,8 @@ from thetascope.files import DamagedError, atomic, read_record, write_csv
 
 log = logging.getLogger(__name__)
 
+STRIP = 512  # columns of a picture that are resampled at a time
+
 
 def prepare(
     items: Iterable[Item],
@@ -116,33 +118,72 @@ def read_array(path: str | Path) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=64)
-def _resampling(before: int, after: int) -> NDArray[np.float64]:
-    """Matrix [after, before] by which scikit-image smooths and resamples a column of pixels."""
-    from skimage.transform import resize as resample
+def _resampling(before: int, after: int) -> Any:
+    """Sparse matrix [after, before] by which scikit-image smooths and resamples pixels in a row.
 
-    matrix: NDArray[np.float64] = resample(np.eye(before), (after, before), anti_aliasing=True)
-    return matrix
+    As its `resize` with `anti_aliasing`: a Gaussian of half the factor less one, mirrored at the
+    edges and cut at four standard deviations, then linear interpolation.
+    """
+    from scipy.sparse import csr_array
+
+    factor = before / after
+    positions = (np.arange(after) + 0.5) * factor - 0.5
+    sigma = max(0.0, (factor - 1) / 2)
+    reach = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
+    smooth = np.exp(-0.5 * (reach / sigma) ** 2) if sigma else np.ones(1)
+    smooth /= smooth.sum()
+    left = np.floor(positions).astype(int)
+    share = positions - left
+    rows, columns, weights = [], [], []
+    for neighbour, weight in (left, 1 - share), (left + 1, share):
+        # beyond the edge of the smoothed pixels, then beyond that of the pixels
+        columns.append(_mirrored(_mirrored(neighbour, before)[:, None] + reach, before).ravel())
+        weights.append((weight[:, None] * smooth).ravel())
+        rows.append(np.repeat(np.arange(after), len(reach)))
+    entries = np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))
+    return csr_array(entries, shape=(after, before))
+
+
+def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Pixels that stand for those beyond an edge, whose own pixel is not repeated."""
+    if size == 1:
+        return np.zeros_like(index)
+    folded = np.abs(index) % (2 * size - 2)
+    return np.minimum(folded, 2 * size - 2 - folded)
 
 
 def resize(array: Image, size: int, *, labels: bool = False) -> Image:
     """Pad to a square with zeros and resample: uint8 [..., H, W] → uint8 [..., size, size].
 
     Images are smoothed against aliasing; labels take the nearest pixel's value and never blend.
+    Large pictures are worked on in strips, so that they need little memory beside their own.
     """
     from skimage.transform import resize as resample
 
     height, width = array.shape[-2:]
     side = max(height, width)
-    missing = side - height, side - width
-    square = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in missing])
+    top, left = (side - height) // 2, (side - width) // 2
+    resized = np.zeros((*array.shape[:-2], size, size), np.uint8)
     if labels:
-        shape = (*array.shape[:-2], size, size)
-        resampled = resample(square, shape, order=0, preserve_range=True, anti_aliasing=False)
-    else:
-        # linear, and the same down and across: as a product it is several times as fast
-        matrix = _resampling(side, size)
-        resampled = matrix @ square @ matrix.T
-    return resampled.round().astype(np.uint8)
+        pixels = np.arange(side, dtype=float)
+        nearest = resample(pixels, (size,), order=0, preserve_range=True, anti_aliasing=False)
+        y, x = nearest.astype(int) - top, nearest.astype(int) - left
+        down, across = (
+            np.flatnonzero((y >= 0) & (y < height)),
+            np.flatnonzero((x >= 0) & (x < width)),
+        )
+        resized[..., down[:, None], across] = array[..., y[down][:, None], x[across]]
+        return resized
+    matrix = _resampling(side, size)
+    down, across = matrix[:, top : top + height], matrix[:, left : left + width].T
+    for index in np.ndindex(array.shape[:-2]):
+        strips = [
+            down @ array[index][:, start : start + STRIP].astype(float)
+            for start in range(0, width, STRIP)
+        ]
+        # linear, and the same down and across: as products it is several times as fast
+        resized[index] = (np.concatenate(strips, axis=1) @ across).round()
+    return resized
 
 
 def central_crop(image: Image) -> Image:

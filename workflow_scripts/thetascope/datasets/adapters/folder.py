@@ -7,16 +7,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from thetascope.datasets import pictures
 from thetascope.datasets.items import Item
+from thetascope.datasets.masks import MaskReader
+from thetascope.datasets.pictures import MODES
 from thetascope.errors import UserError
 
 log = logging.getLogger(__name__)
-
-MODES = {"grey": "L", "rgb": "RGB"}
-Pixels = NDArray[np.uint8]
 
 
 def load(
@@ -26,7 +23,8 @@ def load(
     image_key: str = "(.+)",
     mask_key: str = "(.+?)(?:_mask|_seg)?",
     colour: str = "rgb",
-    labels: Sequence[int] | None = None,
+    value_range: Sequence[float] | None = None,
+    labels: Sequence[int | str | Sequence[int]] | str | None = None,
     cases: str | None = None,
     case_size: int = 1,
     on_error: str = "stop",
@@ -44,9 +42,10 @@ def load(
         image shares with its mask and which becomes the item's id.
     colour : {"rgb", "grey"}
         Three channels or one.
-    labels : sequence of int or None
-        Values in the masks that are foreground, in the order of their classes 1, 2, …; None takes
-        everything from half of the range as the one class, whatever noise a JPEG has added.
+    value_range : sequence of float or None
+        Values in the images that are black and white, of deep pictures, see `pictures.scale_of`.
+    labels : sequence of int, of str or of sequences of int, "any", or None
+        What is foreground in the masks, see `masks.MaskReader`.
     cases : str or None
         A CSV file with columns `id` and `case`: which items belong together.
     case_size : int
@@ -58,8 +57,8 @@ def load(
     Raises
     ------
     UserError
-        If the folder or a partner is missing, two files share a key, a file cannot be used, or the
-        masks hold small numbers and `labels` does not say which are foreground.
+        If the folder or a partner is missing, two files share a key, a file cannot be used, or what
+        is black and white in the images or foreground in the masks must be said.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -71,19 +70,19 @@ def load(
         raise UserError(f"case_size: {case_size}: must be at least 1")
     for name, value in ("image_key", image_key), ("mask_key", mask_key):
         _check_key(name, value)
-    pictures, truths = _by_key(folder, images, image_key), _by_key(folder, masks, mask_key)
-    skipped, marked = 0, False
-    used: list[Path] = []
-    keys = sorted(pictures.keys() | truths.keys(), key=lambda key: (_natural(key), key))
+    pictured, truths = _by_key(folder, images, image_key), _by_key(folder, masks, mask_key)
+    skipped, truth = 0, MaskReader(labels)
+    keys = sorted(pictured.keys() | truths.keys(), key=lambda key: (_natural(key), key))
     of_case = _read_cases(cases, keys) if cases else None
+    scale = pictures.scale_of([pictured[key] for key in keys if key in pictured], value_range)
     for index, key in enumerate(keys):
         try:
-            for kind, files in ("image", pictures), ("mask", truths):
+            for kind, files in ("image", pictured), ("mask", truths):
                 if key not in files:
-                    partner = (pictures.get(key) or truths[key]).relative_to(folder)
+                    partner = (pictured.get(key) or truths[key]).relative_to(folder)
                     raise UserError(f"{folder / partner}: has no {kind} of the key {key!r}")
-            image = read_image(pictures[key], colour)
-            mask = read_mask(truths[key], labels)
+            image = pictures.read_image(pictured[key], colour, scale)
+            mask = truth.read(truths[key])
             if image.shape[1:] != mask.shape:
                 raise UserError(
                     f"{truths[key]}: mask of {mask.shape} pixels for an image of {image.shape[1:]}"
@@ -94,19 +93,11 @@ def load(
             skipped += 1
             log.warning("skipped: %s", error)
             continue
-        used.append(truths[key])
-        marked |= bool(mask.any())
         case = of_case[key] if of_case else f"case-{index // case_size:05d}"
-        yield Item(key, case, image, mask, pictures[key].relative_to(folder).as_posix())
+        yield Item(key, case, image, mask, pictured[key].relative_to(folder).as_posix())
     if skipped:
         log.warning("skipped %d of %d pairs in %s", skipped, len(keys), folder)
-    if used and labels is None and not marked:
-        highest, where = max((int(_labels(truth).max()), truth) for truth in used)
-        if highest:
-            raise UserError(
-                f"{where}: its highest value is {highest}, and no mask reaches half of the range; "
-                f"say which values are foreground, such as `labels: [{highest}]`"
-            )
+    truth.check()
 
 
 def _check_key(name: str, key: str) -> None:
@@ -152,41 +143,3 @@ def _read_cases(path: str, keys: Sequence[str]) -> Mapping[str, str]:
             f"cases: {path}: has no case for {len(missing)} items, first {missing[0]!r}"
         )
     return cases
-
-
-def read_image(path: Path, colour: str) -> Pixels:
-    """Read an image file as uint8 [C, H, W]: 16-bit is scaled down, an alpha channel dropped."""
-    pixels = _read(path, MODES[colour])
-    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
-
-
-def read_mask(path: Path, labels: Sequence[int] | None) -> Pixels:
-    """Read a mask file as uint8 [H, W] with classes 1, 2, … as `load` explains."""
-    if labels is None:
-        return (_read(path, "L") >= 128).astype(np.uint8)
-    pixels = _labels(path)
-    mask = np.zeros(pixels.shape, dtype=np.uint8)
-    for label, value in enumerate(labels, start=1):
-        mask[pixels == value] = label
-    return mask
-
-
-def _labels(path: Path) -> NDArray:
-    """Values of a mask file as they are; the first channel of grey that is stored in colour."""
-    pixels = _read(path, None)
-    return pixels[..., 0] if pixels.ndim == 3 else pixels
-
-
-def _read(path: Path, mode: str | None) -> NDArray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            image: Image.Image = file
-            if file.mode == "F":
-                raise UserError(f"{path}: floating-point pixels; save it with 8 or 16 bit")
-            if mode and file.mode.startswith("I"):  # 16 bit; PIL would clip it at 255
-                image = Image.fromarray((np.asarray(file) // 257).astype(np.uint8))
-            return np.asarray(image.convert(mode) if mode else image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: cannot be read as an image ({error})") from error
