@@ -252,13 +252,14 @@ def _advice_on_colours(rgb: NDArray) -> str:
     """The main colours: of those that lie together the commonest."""
     codes, counts = np.unique(_code(rgb), return_counts=True)
     main: dict[tuple[int, ...], int] = {}
-    for code in codes[np.argsort(-counts)][:1000].tolist():
+    for code, count in sorted(
+        zip(codes.tolist(), counts.tolist(), strict=True), key=lambda c: -c[1]
+    )[:999]:
         colour = code >> 16, code >> 8 & 255, code & 255
-        if max(colour) > NOISE and not any(
-            max(abs(a - b) for a, b in zip(colour, other, strict=True)) < CLOSE for other in main
-        ):
-            main[colour] = code
-    names = [f'"#{code:06x}"' for code in main.values()][:NAMED]
+        near = any(np.abs(np.subtract(colour, other)).max() < CLOSE for other in main)
+        if max(colour) and not near and count * 20 >= max(main.values(), default=0):
+            main[colour] = count
+    names = ['"#{:02x}{:02x}{:02x}"'.format(*colour) for colour in main][:NAMED]
     return (
         f"its colours are {', '.join(names)}; name one for each class, such as "
         f"`labels: [{', '.join(names[:2])}]`, or leave `labels` out to count all as one class"

@@ -88,15 +88,13 @@ def read_image(path: Path, colour: str, scale: Scale = BYTES) -> Pixels:
         If the file cannot be read, holds more than one picture or another number of channels, or
         some of its pixels are no numbers.
     """
-    values = read(path, MODES[colour]).values
-    kind = Stored(values).kind
-    if values.ndim == 3 and values.shape[2] in (2, 4) and kind != "bytes":
-        values = values[..., :-1]
+    stored = read(path, MODES[colour])
+    values, kind = _without_alpha(stored.values), stored.kind
+    _finite(values, path)
     low, high = scale[kind]
     if kind != "bytes" and values.ndim == 3 and values.shape[2] == 3 and colour == "grey":
         values = values @ np.array(GREY)
     if kind != "bytes" or (low, high) != BYTES["bytes"]:
-        _finite(values, path)
         scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
         values = scaled.round().clip(0, 255).astype(np.uint8)
     values = values.reshape(*values.shape[:2], -1)
@@ -175,10 +173,10 @@ def _survey(paths: Sequence[Path]) -> dict[str, Extremes]:
                 seen.setdefault("bytes", Extremes(0, 255, 255, path, path))
                 continue
             stored = read(path, None)
-            _finite(stored.values, path)
+            values = _without_alpha(stored.values)
+            _finite(values, path)
         except UserError:
             continue  # `read_image` will say so, or skip it
-        values = stored.values
         low, high, bright = values.min(), values.max(), np.quantile(values, 0.99)
         found = seen.setdefault(stored.kind, Extremes(low, high, bright, path, path))
         if low < found.low:
@@ -209,11 +207,15 @@ def _report(found: Extremes, scale: tuple[float, float]) -> None:
     if found.bright < scale[1] / 4:
         log.warning(
             "in every picture 99 %% of the pixels are below %g, a quarter of white, which is %g; "
-            "if that is too dark, set `value_range`, such as [0, %g]",
+            "if that is too dark, set `value_range`, such as [0, %.4g]",
             scale[1] / 4,
             scale[1],
             found.bright,
         )
+
+
+def _without_alpha(values: NDArray) -> NDArray:
+    return values[..., :-1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
 
 
 def _finite(values: NDArray, path: Path) -> None:
@@ -262,25 +264,25 @@ def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
+        # not opened by its path: Pillow would map some TIFF files into memory with the wrong sides
+        with path.open("rb") as opened, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             try:
-                file = Image.open(path)
+                file = Image.open(opened)
             except UnidentifiedImageError:
-                with path.open("rb") as opened:
-                    if opened.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-                        raise
+                opened.seek(0)
+                if opened.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                    raise
                 yield None
                 return
-            with file:
-                # the second picture of an MPO is a preview or for the other eye
-                count = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
-                if count > 1:
-                    raise UserError(
-                        f"{path}: holds {count} pictures (pages of a TIFF, or frames); save the "
-                        "one that counts, or each, as a file of its own"
-                    )
-                yield file
+            # the second picture of an MPO is a preview or for the other eye
+            count = 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+            if count > 1:
+                raise UserError(
+                    f"{path}: holds {count} pictures (pages of a TIFF, or frames); save the one "
+                    "that counts, or each, as a file of its own"
+                )
+            yield file
     except Image.DecompressionBombError as error:
         pixels, limit = (int(number) / 1e6 for number in re.findall(r"\d+", str(error))[:2])
         raise UserError(

