@@ -209,7 +209,9 @@ def _half(values: NDArray) -> float:
 def _distinct(values: NDArray) -> NDArray:
     """Different values in their order, without sorting the pixels of a large picture."""
     if values.dtype == np.uint8:
-        return np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+        # in parts, since bincount makes eight bytes of each
+        parts = np.array_split(values.ravel(), 1 + values.size // 2**20)
+        return np.flatnonzero(sum(np.bincount(part, minlength=256) for part in parts))
     return np.unique(values)
 
 
@@ -236,7 +238,7 @@ def _advice(stored: Stored) -> str:
     """Name what is in a mask, and what to write for it."""
     shown = _shown(stored)
     if stored.shown is None and shown.ndim == 3:
-        return _advice_on_colours(shown)
+        return _advice_on_colours(shown, NOISE if stored.lossy else 0)
     values = stored.values if stored.shown is not None else shown
     found = [f"{v:g}" for v in _distinct(values)]
     what = "its palette's numbers" if stored.shown is not None else "its values"
@@ -248,7 +250,7 @@ def _advice(stored: Stored) -> str:
     )
 
 
-def _advice_on_colours(rgb: NDArray) -> str:
+def _advice_on_colours(rgb: NDArray, noise: int) -> str:
     """The main colours: of those that lie together the commonest."""
     codes, counts = np.unique(_code(rgb), return_counts=True)
     main: dict[tuple[int, ...], int] = {}
@@ -257,7 +259,7 @@ def _advice_on_colours(rgb: NDArray) -> str:
     )[:999]:
         colour = code >> 16, code >> 8 & 255, code & 255
         near = any(np.abs(np.subtract(colour, other)).max() < CLOSE for other in main)
-        if max(colour) and not near and count * 20 >= max(main.values(), default=0):
+        if max(colour) > noise and not near and count * 20 >= max(main.values(), default=0):
             main[colour] = count
     names = ['"#{:02x}{:02x}{:02x}"'.format(*colour) for colour in main][:NAMED]
     return (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from thetascope.datasets import pictures
+from thetascope.datasets import depths, pictures
 from thetascope.datasets.items import Item
 from thetascope.datasets.masks import MaskReader
 from thetascope.datasets.pictures import MODES
@@ -43,7 +43,7 @@ def load(
     colour : {"rgb", "grey"}
         Three channels or one.
     value_range : sequence of float or None
-        Values in the images that are black and white, of deep pictures, see `pictures.scale_of`.
+        Values in the images that are black and white, of deep pictures, see `depths.scale_of`.
     labels : sequence of int, of str or of sequences of int, "any", or None
         What is foreground in the masks, see `masks.MaskReader`.
     cases : str or None
@@ -74,7 +74,7 @@ def load(
     skipped, truth = 0, MaskReader(labels)
     keys = sorted(pictured.keys() | truths.keys(), key=lambda key: (_natural(key), key))
     of_case = _read_cases(cases, keys) if cases else None
-    scale = pictures.scale_of([pictured[key] for key in keys if key in pictured], value_range)
+    scale = depths.scale_of([pictured[key] for key in keys if key in pictured], value_range)
     for index, key in enumerate(keys):
         try:
             for kind, files in ("image", pictured), ("mask", truths):
