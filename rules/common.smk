@@ -154,7 +154,7 @@ PLAIN_TABLES = [
     "verdict",
     "contrasts",
     "phases",
-    "datasets",
+    "pooled",
     "metrics",
     "questions",
     "noise",

@@ -78,7 +78,7 @@ rule comparison_tables:
     output:
         contrasts=table("contrasts"),
         phases=table("phases"),
-        datasets=table("datasets"),
+        pooled=table("pooled"),
         metrics=table("metrics"),
         questions=table("questions"),
     log:
@@ -125,7 +125,7 @@ rule verdict:
         noise="results/tables/noise.csv",
         contrasts="results/tables/contrasts.csv",
         phases="results/tables/phases.csv",
-        datasets="results/tables/datasets.csv",
+        pooled="results/tables/pooled.csv",
         questions="results/tables/questions.csv",
         reliability="results/tables/reliability.csv",
     output:

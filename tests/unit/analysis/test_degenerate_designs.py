@@ -109,7 +109,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         "levels": oscillation.levels_table(per_item, periods, confidence),
         "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
         "phases": contrasts.phase_table(per_item, tested, ANALYSIS),
-        "datasets": together.datasets_table(per_item, ANALYSIS),
+        "pooled": together.pooled_table(per_item, ANALYSIS),
         "questions": together.questions_table(per_item, ANALYSIS),
     }
     stored("metrics", together.metrics_table(per_item, ANALYSIS))

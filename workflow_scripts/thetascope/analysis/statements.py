@@ -120,7 +120,7 @@ def page(verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: A
     verdicts : DataFrame
         Of `verdict.verdict_table`.
     tables : mapping of str to DataFrame
-        `contrasts`, `phases`, `datasets`, `questions`.
+        `contrasts`, `phases`, `pooled`, `questions`.
     analysis : Analysis
         The configuration's section.
     """
