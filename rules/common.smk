@@ -6,6 +6,7 @@ import sys
 from itertools import product
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 from thetascope import angles
 from thetascope.analysis import sweeps
 from thetascope.datasets import options
@@ -24,7 +25,8 @@ try:
         )
     configuration.check_files(hooks.configuration_files(workflow))
     if hooks.is_module_with_config(workflow):
-        config = configuration.overlaid(config)
+        changes, config = config, configuration.default()
+        update_config(config, changes)
     config = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None

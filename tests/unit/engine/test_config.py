@@ -240,14 +240,6 @@ def test_sections_that_are_missing_are_named_once():
     assert said.count("top level: lacks datasets, angles, ") == 1 and "--configfile" in said
 
 
-def test_settings_are_laid_over_the_default():
-    mine = {"datasets": {"mine": {"adapter": "ihc"}, "ihc": None}, "finetune": {"epochs": 3}}
-    merged = configuration.resolve(configuration.overlaid(mine))
-    expected = {name: DEFAULT["datasets"][name] for name in ("mni152", "retina", "gratings")}
-    assert merged["datasets"] == {**expected, "mine": {"adapter": "ihc"}}
-    assert merged["finetune"] == {**DEFAULT["finetune"], "epochs": 3}
-
-
 def test_all_problems_are_listed_at_once():
     config = changed("pretrain.lr", -1)
     config["colour"], config["saliency"]["samples"] = "red", 0

@@ -118,6 +118,16 @@ def test_configuration_files(run, tmp_path):
     assert sorted(Path(file).name for file in files.split()) == ["config.yaml", "more.yaml"]
 
 
+def test_is_module_with_config(run, tmp_path):
+    inner = tmp_path / "inner.smk"
+    asks = 'print("told", hooks.is_module_with_config(workflow))\n'
+    inner.write_text(f"from thetascope.engine import hooks\n{asks}")
+    module = '\nmodule inner:\n    snakefile: "inner.smk"{}\n\nuse rule * from inner as in_*\n'
+    assert told(run(asks + module.format(""), "--dry-run")) == ["False", "False"]
+    with_config = module.format("\n    config: {'a': 1}")
+    assert told(run(asks + with_config, "--dry-run")) == ["False", "True"]
+
+
 def test_snakefile_name(run):
     lines = 'print("told", hooks.snakefile_name(workflow))'
     said = run(lines, "--dry-run", "--snakefile", "other.smk", name="other.smk")
@@ -296,7 +306,7 @@ def test_each_has_a_test(name):
 def test_nothing_else_touches_snakemakes_internals():
     for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         used = re.findall(r"\bworkflow\.(\w+)", file.read_text().replace("report/workflow.rst", ""))
-        assert set(used) <= {"basedir"}, file  # without it nothing of ours is found
+        assert set(used) <= {"basedir", "source_path"}, file  # which are documented
     for file in ROOT.glob("workflow_scripts/**/*.py"):
         imports = re.findall(r"^\s*(?:from|import) (snakemake\w*)", file.read_text(), re.M)
         assert not imports or file.name == "hooks.py", file

@@ -98,13 +98,10 @@ def check_files(paths: Iterable[str | Path]) -> None:
                 )
 
 
-def overlaid(config: Mapping[str, Any]) -> Config:
-    """Lay settings over those of `config.yaml`, as Snakemake does with `--configfile`."""
-    from snakemake.utils import update_config
-
-    merged: Config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
-    update_config(merged, config)
-    return merged
+def default() -> Config:
+    """Read the workflow's own `config.yaml`."""
+    config: Config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    return config
 
 
 def resolve(config: Mapping[str, Any]) -> Config:

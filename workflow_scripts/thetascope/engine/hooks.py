@@ -58,7 +58,7 @@ def configuration_files(workflow: Any) -> tuple[str | Path, ...]:
 
 @comfort("the default for settings that `config:` of a module leaves out", instead=False)
 def is_module_with_config(workflow: Any) -> bool:
-    """Tell if `config:` of a `module:` took the place of `config.yaml`; no upstream issue found."""
+    """Tell if `config:` of a `module:` took the place of `config.yaml`. No upstream issue found."""
     return workflow.modifier.skip_configfile
 
 
