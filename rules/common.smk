@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from thetascope import angles
 from thetascope.analysis import sweeps
 from thetascope.datasets import options
-from thetascope.engine import config as configuration, hooks, prefork
+from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
 from thetascope.engine.runs import angles_and_seeds, eval_angles
@@ -24,6 +24,8 @@ try:
         )
     configuration.check_files(hooks.configuration_files(workflow))
     config = configuration.resolve(config)
+    if hooks.is_main_process(workflow):
+        own_files.check(config["datasets"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -239,6 +241,7 @@ INTERVALS = {
 
 onstart:
     hooks.lift_rate_limit(workflow)
+    hooks.look_again(workflow, "data", own_files.as_before)
     to_do = hooks.jobs_to_do(workflow)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
