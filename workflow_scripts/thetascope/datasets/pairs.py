@@ -18,6 +18,8 @@ from thetascope.errors import UserError
 
 log = logging.getLogger(__name__)
 
+REMEDY = "fix it, or set `on_error: skip`"
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -163,6 +165,19 @@ def _problem(key: str, image: list[Path], truth: list[Path]) -> str | None:
         if not files:
             return f"{others[0]}: has no {kind} of the key {key!r}"
     return None
+
+
+def stop_at_first(problems: Sequence[str | None]) -> None:
+    """Refuse a set with problems, saying how many there are.
+
+    Raises
+    ------
+    UserError
+        If one is not None.
+    """
+    if found := [problem for problem in problems if problem]:
+        more = f" ({len(found) - 1} more have problems too)" if len(found) > 1 else ""
+        raise UserError(f"{found[0]}{more}; {REMEDY}")
 
 
 def _natural(key: str) -> list[tuple[str, int]]:

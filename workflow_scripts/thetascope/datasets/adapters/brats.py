@@ -131,12 +131,12 @@ def load(
     folders = [top, listing.user_path(path)]
     patients = [re.sub(r"^(BraTS-.+-\d+)-\d+$", r"\1", name) for name in names]
     of_case = pairs.cases(names, folders, cases, case_key, patients)
-    for case in found:
-        if case.problem and on_error == "stop":
-            raise UserError(f"{case.problem}; fix it, or set `on_error: skip`")
+    if on_error == "stop":
+        pairs.stop_at_first([case.problem for case in found])
     sound = [case for case in found if not case.problem]
     files = [file for case in sound for file in (*case.volumes, case.truth)]
     files += [pairs.case_file(folders, cases)] if cases else []
+    log.info("%d volumes of %d cases in %s", len(found), len(set(of_case)), top)
     options = slices, FOREGROUNDS[foreground], minimum_foreground, on_error
     return Listed(top, files, _items(found, of_case, top, *options))
 
@@ -214,7 +214,7 @@ def _items(
             yield from _slices(case, patient, slices, foreground, minimum, seen)
         except UserError as error:
             if on_error == "stop":
-                raise UserError(f"{error}; fix it, or set `on_error: skip`") from error
+                raise UserError(f"{error}; {pairs.REMEDY}") from error
             skipped += 1
             log.warning("skipped: %s", error)
     if skipped:

@@ -19,7 +19,6 @@ from thetascope.errors import UserError
 log = logging.getLogger(__name__)
 
 MODES = {"grey": "L", "rgb": "RGB"}
-REMEDY = "fix it, or set `on_error: skip`"
 Pixels = NDArray[np.uint8]
 
 
@@ -94,9 +93,7 @@ def load(
     folders = [top, listing.user_path(path)]
     of_case = pairing.cases(keys, folders, cases, case_key, neighbours)
     if on_error == "stop":
-        for pair in pairs:
-            if pair.problem:
-                raise UserError(f"{pair.problem}; {REMEDY}")
+        pairing.stop_at_first([pair.problem for pair in pairs])
     sound = [pair for pair in pairs if not pair.problem]
     files = [file for pair in sound for file in (pair.image, *pair.masks)]
     files += [pairing.case_file(folders, cases)] if cases else []
@@ -125,7 +122,7 @@ def _items(
             mask = _mask(pair, image.shape[1:], labels)
         except UserError as error:
             if on_error == "stop":
-                raise UserError(f"{error}; {REMEDY}") from error
+                raise UserError(f"{error}; {pairing.REMEDY}") from error
             skipped += 1
             log.warning("skipped: %s", error)
             continue

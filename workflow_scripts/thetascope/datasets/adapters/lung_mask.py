@@ -39,7 +39,7 @@ def load(
             f"path: {path!r}: holds neither image/ and mask/ nor images/ and masks/ "
             f"({listing.inside(top)}); get the collection with a Kaggle account from "
             "kaggle.com/datasets/newra008/lung-mask-image-dataset and set `path` to its folder "
-            "ChestXray/train, ChestXray/val or ChestXray/test"
+            "ChestXray/train, ChestXray/val or ChestXray/test, or take the adapter `folder`"
         )
     return folder.load(
         path, *layout, colour="grey", cases=cases, case_key=case_key, on_error=on_error
