@@ -119,7 +119,7 @@ def look_again(workflow: Any, rule: str, as_before: Callable[[list[str]], bool])
                 reasons.pop(waiting, None)
         await plan()
         spared = len(planned - {*dag.needrun_jobs()})
-        log.info(f"{job}: as before, so {spared} jobs need not run.")
+        log.info(f"{Path(job.output[0]).parent} is as it was before: {spared} jobs need not run.")
         return True
 
     dag.finish = finish_and_look_again
