@@ -182,7 +182,8 @@ def descend(path: str, fits: Callable[[Path], bool]) -> Path:
         kind = "is no folder" if named.exists() else "no such folder"
         near = next((above for above in named.parents if above.is_dir()), Path())
         raise UserError(
-            f"path: {path!r}: {kind}; set it to where the image set lies ({inside(near)})"
+            f"path: {path!r}: {kind}; set it to where the image set lies "
+            f"({inside(near.absolute())})"
         )
     level = [named]
     for _ in range(BELOW + 1):

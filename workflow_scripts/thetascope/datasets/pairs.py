@@ -243,7 +243,14 @@ def _read_cases(path: Path, named: str) -> dict[str, str]:
         with path.open(encoding="utf-8-sig", newline="") as lines:  # as spreadsheets write it
             header = lines.readline()
             lines.seek(0)
-            rows = csv.DictReader(lines, delimiter=";" if header.count(";") else ",", strict=True)
-            return {nfc(row["id"]): row["case"] for row in rows}
+            rows = csv.DictReader(lines, delimiter=";" if ";" in header else ",", strict=True)
+            both = [(nfc(row["id"]), row["case"]) for row in rows]
+            if not {"id", "case"} <= {*(rows.fieldnames or [])}:
+                raise ValueError("lacks a column")
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(f"cases: {named}: needs to be a CSV with columns id and case") from error
+    found: dict[str, str] = {}
+    for name, case in both:
+        if found.setdefault(name, case) != case:
+            raise UserError(f"cases: {path}: {name!r} stands there with two cases; keep one")
+    return found
