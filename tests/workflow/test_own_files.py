@@ -1,4 +1,4 @@
-"""The user's own files in real runs: a typo loses nothing, changes are seen, equal sets are equal."""
+"""The user's own files in real runs: a typo loses nothing, and no change is missed."""
 
 import os
 import shutil

@@ -145,9 +145,9 @@ rule third:
     output: "third"
     shell: "cat {{input}} > {{output}}"
 
-def as_before(outputs):
+def as_before(outputs, inputs):
     from os import utime
-    if {} and outputs == ["a.first"]:
+    if {} and outputs == ["a.first"] and inputs == []:
         utime(outputs[0], (1, 1))
         return True
     return False

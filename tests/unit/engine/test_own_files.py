@@ -122,16 +122,44 @@ def test_a_set_whose_folder_is_gone_is_used_as_it_was_prepared(project, another_
 
 def test_a_set_that_is_prepared_again_to_what_it_was_keeps_its_time(project):
     outputs = prepare()
-    assert not own_files.as_before(outputs)  # nothing was before
+    assert not own_files.as_before(outputs, [])  # nothing was before
     since = max(Path(output).stat().st_mtime_ns for output in outputs)
     time.sleep(0.05)
     for output in outputs:
         Path(output).unlink()  # as Snakemake does
     prepare({**OWN, "on_error": "skip"})
-    assert own_files.as_before(outputs)
+    assert own_files.as_before(outputs, [])
     after = {Path(output).stat().st_mtime_ns for output in outputs}
     assert len(after) == 1 and abs(after.pop() - since) < 0.05e9
     prepare({**OWN, "colour": "grey"})
-    assert not own_files.as_before(outputs)
+    assert not own_files.as_before(outputs, [])
     prepare()  # back again: other bytes than the last
-    assert not own_files.as_before(outputs)
+    assert not own_files.as_before(outputs, [])
+
+
+def test_a_set_is_no_older_than_what_it_was_made_from(project, monkeypatch):
+    outputs = prepare()
+    own_files.as_before(outputs, [])
+    archive, script, stamp = (
+        project / name for name in ("archive.zip", "data.py", "results/data/own/.prepared")
+    )
+    archive.touch()
+    os.utime(stamp, (1, 1))
+    assert not own_files.as_before(outputs, [str(archive)])  # downloaded again
+    assert own_files.as_before(outputs, [str(archive)])
+    script.touch()
+    monkeypatch.setattr(own_files, "SCRIPT", script)
+    os.utime(stamp, (1, 1))
+    assert not own_files.as_before(outputs, [])
+    assert own_files.as_before(outputs, [])
+
+
+def test_where_nothing_can_be_written_a_set_is_as_new(project, monkeypatch):
+    outputs = prepare()
+    own_files.as_before(outputs, [])
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(own_files.os, "utime", refuse)
+    assert not own_files.as_before(outputs, [])

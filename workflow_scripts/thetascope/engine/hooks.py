@@ -100,7 +100,7 @@ def lift_rate_limit(workflow: Any) -> None:
 
 
 @comfort("results that stay when an image set is prepared again to what it was", instead=None)
-def look_again(workflow: Any, rule: str, as_before: Callable[[list[str]], bool]) -> None:
+def look_again(workflow: Any, rule: str, as_before: Callable[[list[str], list[str]], bool]) -> None:
     """Plan anew after a job of this rule whose outputs are as before.
 
     Snakemake plans all that follows a job before it knows what comes of it (#280); only after a
@@ -111,7 +111,9 @@ def look_again(workflow: Any, rule: str, as_before: Callable[[list[str]], bool])
 
     async def finish_and_look_again(job: Any, *args: Any, **kwargs: Any) -> bool:
         ready = await finish(job, *args, **kwargs)
-        if job.is_group() or job.rule.name != rule or not as_before(list(job.output)):
+        if job.is_group() or job.rule.name != rule:
+            return ready
+        if not as_before([*map(str, job.output)], [*map(str, job.input)]):
             return ready
         planned = {job for job in dag.needrun_jobs() if job not in running}
         for waiting in planned:

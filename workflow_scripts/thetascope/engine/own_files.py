@@ -7,16 +7,19 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from thetascope.datasets.listing import stamps, user_path
 from thetascope.datasets.options import list_files
+from thetascope.engine.fingerprint import LIBRARY
 from thetascope.errors import UserError
 from thetascope.files import read_record
 
 log = logging.getLogger("snakemake.logging")
+
+SCRIPT = LIBRARY.parent / "data.py"
 
 Datasets = Mapping[str, Mapping[str, Any]]
 
@@ -82,25 +85,30 @@ def _prepared(name: str, dataset: Mapping[str, Any]) -> str | None:
     return files
 
 
-def as_before(outputs: Iterable[str | Path]) -> bool:
+def as_before(outputs: Sequence[str], inputs: Sequence[str]) -> bool:
     """Tell whether a data set was prepared to what it held before; then its times stay too.
 
-    What it holds, and since when, says the file `.prepared` beside it.
+    What it holds, and since when, says the file `.prepared` beside it. Where its script or input is
+    younger than that, its times must be so too: Snakemake would prepare it again and again.
 
     Parameters
     ----------
-    outputs : iterable of path
-        Arrays and manifest, just made.
+    outputs, inputs : sequence of str
+        Of the job that prepared it: arrays and manifest; an archive, if it was downloaded.
     """
-    paths = [Path(path) for path in outputs]
-    (manifest,) = (path for path in paths if path.name == "manifest.csv")
-    made = read_record(manifest)
-    contents = json.dumps([made["arrays"], made["sha256"]], sort_keys=True) + "\n"
+    (manifest,) = (Path(output) for output in outputs if output.endswith("manifest.csv"))
     stamp = manifest.with_name(".prepared")
-    if not stamp.exists() or stamp.read_text() != contents:
-        stamp.write_text(contents)
+    try:
+        made = read_record(manifest)
+        contents = json.dumps([made["arrays"], made["sha256"]], sort_keys=True) + "\n"
+        known = stamp.exists() and stamp.read_text() == contents
+        since = stamp.stat().st_mtime_ns if known else 0
+        if any(path.stat().st_mtime_ns > since for path in [SCRIPT, *map(Path, inputs)]):
+            stamp.write_text(contents)
+            return False
+        for output in outputs:
+            os.utime(output, ns=(since, since))
+    except OSError as error:  # it is a comfort, and the next job will say that the disk is full
+        log.debug(f"{stamp}: {error}")
         return False
-    since = stamp.stat().st_mtime_ns
-    for path in paths:
-        os.utime(path, ns=(since, since))
     return True

@@ -116,6 +116,7 @@ def load(
         for value in values:
             if value not in known:
                 raise UserError(f"{key}: {value!r}: must be one of {', '.join(known)}")
+    _check_slices(slices)
     top = listing.descend(path, lambda folder: bool(_truths(folder)))
     found = [
         _find(folder, truth, modalities, foreground, label_convention)
@@ -263,20 +264,29 @@ def _open(path: Path) -> Any:
     return volume
 
 
+def _check_slices(slices: str | int | dict[str, int]) -> None:
+    match slices:
+        case "middle" | "largest":
+            return
+        case {"every": int(step), **others} if step >= 1 and not others:
+            return
+        case int() if not isinstance(slices, bool):
+            return
+    raise UserError(f"slices: {slices!r}: must be middle, largest, an index or {{every: k}}")
+
+
 def _choose(labels: Any, slices: str | int | dict[str, int], truth: Path) -> Sequence[int]:
     depth = labels.shape[2]
-    if isinstance(slices, dict) and set(slices) == {"every"} and slices["every"] >= 1:
+    if isinstance(slices, dict):
         return range(0, depth, slices["every"])
-    if isinstance(slices, int) and not isinstance(slices, bool):
+    if isinstance(slices, int):
         if not 0 <= slices < depth:
             raise UserError(f"{truth}: slices: {slices}: the volume has slices 0 to {depth - 1}")
         return [slices]
     if slices == "middle":
         return [depth // 2]
-    if slices == "largest":
-        counts = [(_axial(labels, z) > 0).sum() for z in range(depth)]
-        return [int(np.argmax(counts))]
-    raise UserError(f"slices: {slices!r}: must be middle, largest, an index or {{every: k}}")
+    counts = [(_axial(labels, z) > 0).sum() for z in range(depth)]
+    return [int(np.argmax(counts))]
 
 
 def _axial(volume: Any, z: int) -> NDArray:
