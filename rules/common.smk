@@ -241,8 +241,8 @@ INTERVALS = {
 
 onstart:
     hooks.lift_rate_limit(workflow)
-    hooks.look_again(workflow, "data", own_files.as_before)
     to_do = hooks.jobs_to_do(workflow)
+    hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
         if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:

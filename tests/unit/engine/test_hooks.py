@@ -153,7 +153,9 @@ def as_before(outputs, inputs):
     return False
 
 onstart:
-    hooks.look_again(workflow, "first", as_before)
+    to_do = hooks.jobs_to_do(workflow)
+    hooks.look_again(workflow, "first", as_before, to_do)
+    hooks.follow_progress(to_do, show_logs=False)
 """
 
 
@@ -167,6 +169,7 @@ def test_look_again(run, tmp_path, same):
     ran = re.findall(r"^(?:local)?rule (\w+):", said, re.M)
     assert sorted(ran) == ["first", "first", *["second"] * (1 if same else 2), "third"]
     assert ("is as it was before: 1 jobs need not run" in said) == same
+    assert f"{4 if same else 5} of {4 if same else 5} jobs done" in said
 
 
 def test_cores(run):

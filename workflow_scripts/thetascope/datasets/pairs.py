@@ -167,15 +167,16 @@ def _problem(key: str, image: list[Path], truth: list[Path]) -> str | None:
     return None
 
 
-def stop_at_first(problems: Sequence[str | None]) -> None:
+def check(problems: Sequence[str | None], on_error: str) -> None:
     """Refuse a set with problems, saying how many there are.
 
     Raises
     ------
     UserError
-        If one is not None.
+        If one is not None, or with `on_error: skip` all are.
     """
-    if found := [problem for problem in problems if problem]:
+    found = [problem for problem in problems if problem]
+    if found and (on_error == "stop" or len(found) == len(problems)):
         more = f" ({len(found) - 1} more have problems too)" if len(found) > 1 else ""
         raise UserError(f"{found[0]}{more}; {REMEDY}")
 

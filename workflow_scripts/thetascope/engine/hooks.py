@@ -100,8 +100,13 @@ def lift_rate_limit(workflow: Any) -> None:
 
 
 @comfort("results that stay when an image set is prepared again to what it was", instead=None)
-def look_again(workflow: Any, rule: str, as_before: Callable[[list[str], list[str]], bool]) -> None:
-    """Plan anew after a job of this rule whose outputs are as before.
+def look_again(
+    workflow: Any,
+    rule: str,
+    as_before: Callable[[list[str], list[str]], bool],
+    to_do: Counter[str],
+) -> None:
+    """Plan anew after a job of this rule whose outputs are as before, and count down what is to do.
 
     Snakemake plans all that follows a job before it knows what comes of it (#280); only after a
     checkpoint does it look again, and so does this.
@@ -120,8 +125,10 @@ def look_again(workflow: Any, rule: str, as_before: Callable[[list[str], list[st
             if not dag.finished(waiting):
                 reasons.pop(waiting, None)
         await plan()
-        spared = len(planned - {*dag.needrun_jobs()})
-        log.info(f"{Path(job.output[0]).parent} is as it was before: {spared} jobs need not run.")
+        spared = planned - {*dag.needrun_jobs()}
+        to_do.subtract(job.rule.name for job in spared)
+        folder = Path(job.output[0]).parent
+        log.info(f"{folder} is as it was before: {len(spared)} jobs need not run.")
         return True
 
     dag.finish = finish_and_look_again

@@ -118,9 +118,10 @@ def load(
                 raise UserError(f"{key}: {value!r}: must be one of {', '.join(known)}")
     _check_slices(slices)
     top = listing.descend(path, lambda folder: bool(_truths(folder)))
+    foreign: list[str] = []
     found = [
         _find(folder, truth, modalities, foreground, label_convention)
-        for folder, truth in _truths(top)
+        for folder, truth in _truths(top, foreign)
     ]
     if not found:
         raise UserError(
@@ -128,26 +129,26 @@ def load(
             "BraTS needs registration (synapse.org): get the training data and set `path` to the "
             "folder of case folders"
         )
-    names = [case.name or case.truth.name for case in found]
+    names = [case.name or listing.printable(case.truth.name) for case in found]
     folders = [top, listing.user_path(path)]
     patients = [re.sub(r"^(BraTS-.+-\d+)-\d+$", r"\1", name) for name in names]
     of_case = pairs.cases(names, folders, cases, case_key, patients)
-    if on_error == "stop":
-        pairs.stop_at_first([case.problem for case in found])
+    pairs.check([case.problem for case in found], on_error)
     sound = [case for case in found if not case.problem]
     files = [file for case in sound for file in (*case.volumes, case.truth)]
     files += [pairs.case_file(folders, cases)] if cases else []
-    log.info("%d volumes of %d cases in %s", len(found), len(set(of_case)), top)
+    counts = len(found), len(set(of_case)), top, len(foreign)
+    log.info("%d volumes of %d cases in %s; left out: %d hidden or foreign files", *counts)
     options = slices, FOREGROUNDS[foreground], minimum_foreground, on_error
     return Listed(top, files, _items(found, of_case, top, *options))
 
 
-def _truths(top: Path) -> list[tuple[Path, Path | None]]:
+def _truths(top: Path, foreign: list[str] | None = None) -> list[tuple[Path, Path | None]]:
     """Case folders and their segmentations: None for one that has volumes only."""
     found: list[tuple[Path, Path | None]] = []
     by_folder: dict[Path, list[Path]] = {}
     for pattern in ("*-seg.nii*", "*_seg.nii*", "*/*.nii*", *(f"{h}/*/*.nii*" for h in HALVES)):
-        for file in listing.find(top, pattern):
+        for file in listing.find(top, pattern, foreign):
             by_folder.setdefault(file.parent, []).append(file)
     for folder in sorted(by_folder):
         truths = [file for file in by_folder[folder] if SEGMENTATION.fullmatch(file.name)]

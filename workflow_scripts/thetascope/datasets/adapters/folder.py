@@ -92,8 +92,7 @@ def load(
     neighbours = [f"case-{index // case_size:05d}" for index in range(len(keys))]
     folders = [top, listing.user_path(path)]
     of_case = pairing.cases(keys, folders, cases, case_key, neighbours)
-    if on_error == "stop":
-        pairing.stop_at_first([pair.problem for pair in pairs])
+    pairing.check([pair.problem for pair in pairs], on_error)
     sound = [pair for pair in pairs if not pair.problem]
     files = [file for pair in sound for file in (pair.image, *pair.masks)]
     files += [pairing.case_file(folders, cases)] if cases else []
