@@ -145,7 +145,12 @@ def test_brats_paediatric_labels_need_a_word_where_the_years_differ(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("BraTS-MEN-00000-000", 4), ("BraTS-GLI-00000-000", 5), ("BraTS20_Training_001", 7)],
+    [
+        ("BraTS-MEN-00000-000", 4),
+        ("head-7", 4),
+        ("BraTS-GLI-00000-000", 5),
+        ("BraTS20_Training_001", 7),
+    ],
 )
 def test_brats_labels_that_are_unknown_are_refused(tmp_path, name, label):
     read = labelled(tmp_path, name, [1, label], "-" if "-" in name else "_")

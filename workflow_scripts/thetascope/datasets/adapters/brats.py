@@ -185,8 +185,10 @@ def _find(
             f"{truth}: paediatric cases have other labels in 2023 (`label_convention: since_2023`) "
             "than in 2024 (`label_convention: ped_2024`); set the one"
         )
-    labels = dict(CONVENTIONS[convention or _by_name(challenge, separator)])
-    if convention is None and challenge and challenge[1] not in (*WITH_CAVITY, "PED"):
+    by_name = _by_name(challenge, separator)
+    labels = dict(CONVENTIONS[convention or by_name])
+    treated = challenge and challenge[1] in WITH_CAVITY
+    if convention is None and by_name == "since_2023" and not treated:
         del labels[4]
     return Case(name, truth, volumes, labels)
 
