@@ -54,6 +54,8 @@ def test_all_problems_of_all_sets_come_at_once(project):
         "pairs": OWN,
         "skipping": {**OWN, "on_error": "skip"},
         "cases": {**OWN, "on_error": "skip", "cases": "nowhere.csv"},
+        "patients": {**OWN, "on_error": "skip", "case_key": "().*"},
+        "one": {**OWN, "on_error": "skip", "case_key": "([0-9]).*", "image_key": "([01])"},
         "volumes": {"adapter": "brats", "path": "set"},
         "drawn": {"adapter": "generated", "pattern": "disc"},
         "downloaded": {"adapter": "kvasir_seg"},
@@ -63,10 +65,12 @@ def test_all_problems_of_all_sets_come_at_once(project):
     first, *lines = str(error.value).split("\n  ")
     assert first == "the image sets need a change:"
     said = dict(line.removeprefix("datasets.").split(": ", 1) for line in lines)
-    assert said.keys() == {"typo", "pattern", "pairs", "cases", "volumes"}
+    assert said.keys() == {"typo", "pattern", "pairs", "cases", "patients", "one", "volumes"}
     assert said["typo"].startswith("path: 'sett': no such folder; set it to where the image set")
     assert "pictures/*: no file of this pattern; set holds images/, masks/" in said["pattern"]
     assert "images/2.png: has no mask of the key '2'" in said["pairs"]
+    assert "has no case for 4 items" in said["patients"]
+    assert "2 cases (0, 1) cannot make three parts" in said["one"]
     assert said["cases"] == "cases: nowhere.csv: needs to be a CSV with columns id and case"
     assert "holds no case folders with *_seg.nii.gz (set holds images/, masks/)" in said["volumes"]
 

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,12 +39,15 @@ class Listed:
         The one that holds them.
     files : sequence of Path
         All that the items are read from.
+    cases : set of str
+        At most these.
     items : iterator of Item
         Reads them, one at a time.
     """
 
     folder: Path
     files: Sequence[Path]
+    cases: Set[str]
     items: Iterator[Item]
 
     def __iter__(self) -> Iterator[Item]:
@@ -127,7 +130,11 @@ def find(folder: Path, pattern: str, foreign: list[str] | None = None) -> Iterat
         folder, parts = Path(parts[0]), parts[1:]
     if parts and parts[-1] == "**":
         parts.append("*")
-    yield from dict.fromkeys(_match(folder, parts, [] if foreign is None else foreign, set()))
+    met: set[Path] = set()  # two `**` come to a file in several ways
+    for path in _match(folder, parts, [] if foreign is None else foreign, set()):
+        if path not in met:
+            met.add(path)
+            yield path
 
 
 def _match(

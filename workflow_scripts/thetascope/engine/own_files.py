@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from thetascope.datasets import splits
 from thetascope.datasets.listing import stamps, user_path
 from thetascope.datasets.options import list_files
 from thetascope.engine.fingerprint import LIBRARY
@@ -69,6 +70,7 @@ def _listing(dataset: str) -> str | None:
     listed = list_files(adapter, options) if "path" in options else None
     if listed is None:
         return None
+    splits.check(sorted(listed.cases))
     found = json.dumps(stamps(listed.files, listed.folder), sort_keys=True)
     return hashlib.sha256(found.encode()).hexdigest()[:16]
 

@@ -135,12 +135,13 @@ def load(
     of_case = pairs.cases(names, folders, cases, case_key, patients)
     pairs.check([case.problem for case in found], on_error)
     sound = [case for case in found if not case.problem]
+    used = {patient for case, patient in zip(found, of_case, strict=True) if not case.problem}
     files = [file for case in sound for file in (*case.volumes, case.truth)]
     files += [pairs.case_file(folders, cases)] if cases else []
     counts = len(found), len(set(of_case)), top, len(foreign)
     log.info("%d volumes of %d cases in %s; left out: %d hidden or foreign files", *counts)
     options = slices, FOREGROUNDS[foreground], minimum_foreground, on_error
-    return Listed(top, files, _items(found, of_case, top, *options))
+    return Listed(top, files, used, _items(found, of_case, top, *options))
 
 
 def _truths(top: Path, foreign: list[str] | None = None) -> list[tuple[Path, Path | None]]:

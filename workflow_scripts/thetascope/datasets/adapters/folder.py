@@ -94,9 +94,10 @@ def load(
     of_case = pairing.cases(keys, folders, cases, case_key, neighbours)
     pairing.check([pair.problem for pair in pairs], on_error)
     sound = [pair for pair in pairs if not pair.problem]
+    used = {case for pair, case in zip(pairs, of_case, strict=True) if not pair.problem}
     files = [file for pair in sound for file in (pair.image, *pair.masks)]
     files += [pairing.case_file(folders, cases)] if cases else []
-    return Listed(top, files, _items(pairs, of_case, top, colour, labels, on_error))
+    return Listed(top, files, used, _items(pairs, of_case, top, colour, labels, on_error))
 
 
 def _fit(folder: Path, images: str, masks: str) -> bool:
