@@ -187,6 +187,18 @@ def test_names_that_are_not_utf8_are_shown(tmp_path):
     (bad.key + bad.problem).encode()  # can be written anywhere
 
 
+def test_folders_that_are_not_utf8_are_shown_in_every_message(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    inner = write(tmp_path, os.fsdecode(b"p\xf3lipos/i/a.png"), os.fsdecode(b"p\xf3lipos/m/a.png"))
+    top = listing.descend(str(inner), lambda folder: (folder / "i").is_dir())
+    (bad,) = pair(top)
+    bad.problem.encode()
+    with pytest.raises(UserError) as error:
+        pair(top, images="none/*")
+    str(error.value).encode()
+    caplog.text.encode()
+
+
 def test_a_link_to_what_is_gone_is_a_problem(tmp_path):
     write(tmp_path, "m/a.png", "i/b.png", "m/b.png")
     (tmp_path / "i/a.png").symlink_to("../annex/objects/a")

@@ -89,7 +89,7 @@ def inside(folder: Path) -> str:
     """What is in a folder, for a message."""
     names = sorted(e.name + "/" * e.is_dir() for e in _entries(folder) if not is_foreign(e.name))
     shown = ", ".join(map(printable, names[:SHOWN])) or "nothing"
-    return f"{folder} holds {shown}{', …' if len(names) > SHOWN else ''}"
+    return f"{printable(folder)} holds {shown}{', …' if len(names) > SHOWN else ''}"
 
 
 # -- patterns --------------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def by_key(folder: Path, pattern: str, name: str, key: str) -> dict[str, dict[Pa
     )
     if not found:
         like = f" with a name like {key!r}, as {printable(unfit[0].name)} is not" if unfit else ""
-        raise UserError(f"{folder / pattern}: no file of this pattern{like}; {inside(folder)}")
+        where = printable(folder / pattern)
+        raise UserError(f"{where}: no file of this pattern{like}; {inside(folder)}")
     return found
 
 
@@ -160,7 +161,7 @@ def _problem(key: str, image: list[Path], truth: list[Path]) -> str | None:
                 "`convmv` does for whole folders"
             )
         if not path.exists():
-            return f"{path}: is a link to {path.readlink()}, which is not there"
+            return f"{path}: is a link to {printable(path.readlink())}, which is not there"
     for kind, files, others in ("image", image, truth), ("mask", truth, image):
         if not files:
             return f"{others[0]}: has no {kind} of the key {key!r}"

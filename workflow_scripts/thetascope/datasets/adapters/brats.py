@@ -138,7 +138,7 @@ def load(
     used = {patient for case, patient in zip(found, of_case, strict=True) if not case.problem}
     files = [file for case in sound for file in (*case.volumes, case.truth)]
     files += [pairs.case_file(folders, cases)] if cases else []
-    counts = len(found), len(set(of_case)), top, len(foreign)
+    counts = len(found), len(set(of_case)), listing.printable(top), len(foreign)
     log.info("%d volumes of %d cases in %s; left out: %d hidden or foreign files", *counts)
     options = slices, FOREGROUNDS[foreground], minimum_foreground, on_error
     return Listed(top, files, used, _items(found, of_case, top, *options))
@@ -223,7 +223,7 @@ def _items(
             skipped += 1
             log.warning("skipped: %s", error)
     if skipped:
-        log.warning("skipped %d of %d cases in %s", skipped, len(found), top)
+        log.warning("skipped %d of %d cases in %s", skipped, len(found), listing.printable(top))
     if (3, CORE) in seen and (4, ENHANCING) not in seen:
         log.warning(
             "label 3 is read as non-enhancing core, as until 2016, and no file has the label 4 of "

@@ -131,7 +131,7 @@ def _items(
         source = listing.relative(pair.image, folder).as_posix()
         yield Item(pair.key, case, image, mask, source)
     if skipped:
-        log.warning("skipped %d of %d pairs in %s", skipped, len(pairs), folder)
+        log.warning("skipped %d of %d pairs in %s", skipped, len(pairs), listing.printable(folder))
     if used and labels is None and not marked:
         highest, where = max((int(_labels(truth).max()), truth) for truth in used)
         if highest:
