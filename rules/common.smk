@@ -10,7 +10,7 @@ from snakemake.utils import update_config
 from thetascope import angles
 from thetascope.analysis import sweeps
 from thetascope.datasets import options
-from thetascope.engine import config as configuration, hooks, prefork
+from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
 from thetascope.engine.runs import angles_and_seeds, eval_angles
@@ -28,6 +28,8 @@ try:
         changes, config = config, configuration.default()
         update_config(config, changes)
     config = configuration.resolve(config)
+    if hooks.is_main_process(workflow):
+        own_files.check(config["datasets"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -244,6 +246,7 @@ INTERVALS = {
 onstart:
     hooks.lift_rate_limit(workflow)
     to_do = hooks.jobs_to_do(workflow)
+    hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
         if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:

@@ -403,3 +403,14 @@ def test_a_view_that_says_little_is_completed_as_the_library_would():
     expected = asdict(View(interpolation="nearest"))
     assert resolved["views"]["near"] == expected
     assert list(resolved["views"]["plain"]) == list(expected)
+
+
+def test_the_path_of_a_checkpoint_may_begin_with_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "moco.pth.tar").touch()
+    for path in ("~/moco.pth.tar", "$HOME/moco.pth.tar"):
+        config = changed("pretrain.weights", path)
+        config["pretrain"]["init"] = "path"
+        once = configuration.resolve(config)
+        assert once["pretrain"]["weights"] == str(tmp_path / "moco.pth.tar")
+        assert configuration.resolve(once) == once

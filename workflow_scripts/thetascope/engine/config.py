@@ -18,6 +18,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from thetascope.datasets.listing import user_path
 from thetascope.engine import config_checks
 from thetascope.errors import UserError
 
@@ -134,6 +135,8 @@ def resolve(config: Mapping[str, Any]) -> Config:
     problems += _not_finite(resolved)
     if not problems:  # cross-field checks may rely on types
         resolved["views"] = {name: VIEW | view for name, view in resolved["views"].items()}
+        if weights := resolved["pretrain"]["weights"]:
+            resolved["pretrain"]["weights"] = str(user_path(weights))
         problems = [line for check in config_checks.CHECKS for line in check(resolved)]
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))
