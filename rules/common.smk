@@ -151,6 +151,7 @@ def table(name):
 
 
 PLAIN_TABLES = [
+    "datasets",
     "dice",
     "oscillation",
     "levels",
@@ -195,7 +196,7 @@ PLOTS = expand(
     suffix=["svg", "png"],
 )
 
-READABLE = ["oscillation", "contrasts", "segmentation", "hog_svm"]
+READABLE = ["datasets", "oscillation", "contrasts", "segmentation", "hog_svm"]
 PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------

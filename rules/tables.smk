@@ -188,6 +188,26 @@ rule reliability_table:
         "../workflow_scripts/reliability_table.py"
 
 
+rule datasets_table:
+    """Describe what was read of each image set."""
+    input:
+        expand("results/data/{dataset}/manifest.csv", dataset=config["datasets"]),
+    output:
+        table("datasets"),
+    log:
+        "logs/tables/datasets.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        datasets=list(config["datasets"]),
+        code=fingerprint("datasets_table.py"),
+    script:
+        "../workflow_scripts/datasets_table.py"
+
+
 rule training_table:
     """Put every epoch of every run into one columnar file."""
     input:

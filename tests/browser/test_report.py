@@ -9,7 +9,7 @@ CATEGORIES = {
     "2 Curves over θ": {"oscillation", "polar", "periodogram", "orientation"},
     "3 What the models look at": {"saliency", "samples"},
     "4 Training": {"training"},
-    "5 Tables": {"oscillation", "contrasts", "segmentation", "hog_svm"},
+    "5 Tables": {"datasets", "oscillation", "contrasts", "segmentation", "hog_svm"},
 }
 COLOURS = """
 image => {

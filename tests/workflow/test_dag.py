@@ -24,6 +24,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "comparison_tables": 1,
         "verdict": 1,
         "segmentation_table": 1,
+        "datasets_table": 1,
         "reliability_table": 1,
         "orientation": 1,
         "hog_svm": 1,
@@ -39,9 +40,9 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_polar": 1,
         "training_table": 1,
         "verdict_page": 1,
-        "table_page": 4,
+        "table_page": 5,
         "explorer": 1,
-        "total": 56,
+        "total": 58,
     }
 
 

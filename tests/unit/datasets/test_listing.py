@@ -27,7 +27,7 @@ def found(folder, pattern, foreign=None):
 def pair(
     folder, images="i/*", masks="m/*", image_key="(.+)", mask_key="(.+?)(?:_m)?", several=None
 ):
-    return pairs.pairs(folder, images, masks, image_key, mask_key, several)
+    return pairs.pairs(folder, images, masks, image_key, mask_key, several, [])
 
 
 # -- patterns --------------------------------------------------------------------------------------

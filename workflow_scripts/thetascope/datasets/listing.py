@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -43,12 +43,18 @@ class Listed:
         At most these.
     items : iterator of Item
         Reads them, one at a time.
+    left_out : list of str
+        Why items were left out, once all are read.
+    unused : list of str
+        Names of files that patterns match, and no item is read from.
     """
 
     folder: Path
     files: Sequence[Path]
     cases: Set[str]
     items: Iterator[Item]
+    left_out: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Item]:
         """Read them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -71,9 +71,10 @@ def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
     return None if "path" in options else getattr(_adapter(adapter), "ARCHIVE", None)
 
 
-def load_items(adapter: str, options: Mapping[str, Any]) -> Iterator[Item]:
+def load_items(adapter: str, options: Mapping[str, Any]) -> Iterable[Item]:
     """Items of a data set, one at a time, at their own resolution."""
-    return iter(_adapter(adapter).load(**options))
+    items: Iterable[Item] = _adapter(adapter).load(**options)
+    return items
 
 
 def list_files(adapter: str, options: Mapping[str, Any]) -> Listed | None:

@@ -49,7 +49,9 @@ def compile_key(name: str, key: str) -> re.Pattern[str]:
     return compiled
 
 
-def by_key(folder: Path, pattern: str, name: str, key: str) -> dict[str, dict[Path, str]]:
+def by_key(
+    folder: Path, pattern: str, name: str, key: str, unused: list[str]
+) -> dict[str, dict[Path, str]]:
     """Group the files of a pattern by their key, and log how many there are and were left out.
 
     Parameters
@@ -61,6 +63,8 @@ def by_key(folder: Path, pattern: str, name: str, key: str) -> dict[str, dict[Pa
     name, key : str
         An option and its value: a regular expression for the file's name without suffix or, if it
         holds a slash, for its path below the folder without suffix.
+    unused : list of str
+        Takes the names of files that match and were left out.
 
     Returns
     -------
@@ -91,6 +95,7 @@ def by_key(folder: Path, pattern: str, name: str, key: str) -> dict[str, dict[Pa
         *(pattern, used, len(foreign), _first(foreign)),
         *(len(unfit), key, _first([path.name for path in unfit])),
     )
+    unused += [printable(name) for name in (*foreign, *(path.name for path in unfit))]
     if not found:
         like = f" with a name like {key!r}, as {printable(unfit[0].name)} is not" if unfit else ""
         where = printable(folder / pattern)
@@ -109,6 +114,7 @@ def pairs(
     image_key: str,
     mask_key: str,
     several_masks: str | None,
+    unused: list[str],
 ) -> list[Pair]:
     """Pair images with their masks, in the natural order of keys; parameters as in `folder.load`.
 
@@ -117,8 +123,8 @@ def pairs(
     UserError
         As `by_key`, or if two files share a key and no option says what that means.
     """
-    pictures = by_key(folder, images, "image_key", image_key)
-    truths = by_key(folder, masks, "mask_key", mask_key)
+    pictures = by_key(folder, images, "image_key", image_key, unused)
+    truths = by_key(folder, masks, "mask_key", mask_key, unused)
     for kind, files in ("image", pictures), ("mask", truths):
         for key, paths in files.items():
             if len(paths) > 1 and (kind == "image" or several_masks is None):

@@ -141,7 +141,10 @@ def load(
     counts = len(found), len(set(of_case)), listing.printable(top), len(foreign)
     log.info("%d volumes of %d cases in %s; left out: %d hidden or foreign files", *counts)
     options = slices, FOREGROUNDS[foreground], minimum_foreground, on_error
-    return Listed(top, files, used, _items(found, of_case, top, *options))
+    left_out: list[str] = []
+    return Listed(
+        top, files, used, _items(found, of_case, top, *options, left_out), left_out, foreign
+    )
 
 
 def _truths(top: Path, foreign: list[str] | None = None) -> list[tuple[Path, Path | None]]:
@@ -209,8 +212,8 @@ def _items(
     foreground: tuple[int, ...] | None,
     minimum: float,
     on_error: str,
+    left_out: list[str],
 ) -> Iterator[Item]:
-    skipped = 0
     seen: set[tuple[int, int]] = set()  # labels, and what they were read as
     for case, patient in zip(found, of_case, strict=True):
         try:
@@ -220,10 +223,11 @@ def _items(
         except UserError as error:
             if on_error == "stop":
                 raise UserError(f"{error}; {pairs.REMEDY}") from error
-            skipped += 1
+            left_out.append(str(error))
             log.warning("skipped: %s", error)
-    if skipped:
-        log.warning("skipped %d of %d cases in %s", skipped, len(found), listing.printable(top))
+    if left_out:
+        counts = len(left_out), len(found), listing.printable(top)
+        log.warning("skipped %d of %d cases in %s", *counts)
     if (3, CORE) in seen and (4, ENHANCING) not in seen:
         log.warning(
             "label 3 is read as non-enhancing core, as until 2016, and no file has the label 4 of "

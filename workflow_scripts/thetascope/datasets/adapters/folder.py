@@ -87,7 +87,9 @@ def load(
     if case_size < 1:
         raise UserError(f"case_size: {case_size}: must be at least 1")
     top = listing.descend(path, lambda folder: _fit(folder, images, masks))
-    pairs = pairing.pairs(top, images, masks, image_key, mask_key, several_masks)
+    left_out: list[str] = []
+    unused: list[str] = []
+    pairs = pairing.pairs(top, images, masks, image_key, mask_key, several_masks, unused)
     keys = [pair.key for pair in pairs]
     neighbours = [f"case-{index // case_size:05d}" for index in range(len(keys))]
     folders = [top, listing.user_path(path)]
@@ -97,7 +99,8 @@ def load(
     used = {case for pair, case in zip(pairs, of_case, strict=True) if not pair.problem}
     files = [file for pair in sound for file in (pair.image, *pair.masks)]
     files += [pairing.case_file(folders, cases)] if cases else []
-    return Listed(top, files, used, _items(pairs, of_case, top, colour, labels, on_error))
+    items = _items(pairs, of_case, top, colour, labels, on_error, left_out)
+    return Listed(top, files, used, items, left_out, unused)
 
 
 def _fit(folder: Path, images: str, masks: str) -> bool:
@@ -111,8 +114,9 @@ def _items(
     colour: str,
     labels: Sequence[int] | None,
     on_error: str,
+    left_out: list[str],
 ) -> Iterator[Item]:
-    skipped, marked = 0, False
+    marked = False
     used: list[Path] = []
     for pair, case in zip(pairs, of_case, strict=True):
         try:
@@ -123,15 +127,16 @@ def _items(
         except UserError as error:
             if on_error == "stop":
                 raise UserError(f"{error}; {pairing.REMEDY}") from error
-            skipped += 1
+            left_out.append(str(error))
             log.warning("skipped: %s", error)
             continue
         used += pair.masks
         marked |= bool(mask.any())
         source = listing.relative(pair.image, folder).as_posix()
         yield Item(pair.key, case, image, mask, source)
-    if skipped:
-        log.warning("skipped %d of %d pairs in %s", skipped, len(pairs), listing.printable(folder))
+    if left_out:
+        counts = len(left_out), len(pairs), listing.printable(folder)
+        log.warning("skipped %d of %d pairs in %s", *counts)
     if used and labels is None and not marked:
         highest, where = max((int(_labels(truth).max()), truth) for truth in used)
         if highest:
