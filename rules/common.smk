@@ -128,8 +128,17 @@ def evenly(evaluations, count):
 
 
 def shown_evaluations(wildcards):
-    """Five of them: four would mostly be multiples of 90, where nothing is resampled."""
-    return evenly(over_theta(wildcards.dataset), 5)
+    """Those nearest to 0 and 90, where nothing is resampled, and to two angles between."""
+    curve = over_theta(wildcards.dataset)
+    near = [min(curve, key=lambda e: abs(e["theta"] - θ)) for θ in (0, 45, 90, 225)]
+    return [e for e in curve if e in near]
+
+
+def per_shown_evaluation(name):
+    """The file of this name in each of them, for a rule."""
+    return lambda wildcards: [
+        f"{EVALUATION}/{name}".format(**e) for e in shown_evaluations(wildcards)
+    ]
 
 
 def pair_evaluation(wildcards):
@@ -175,7 +184,7 @@ KINDS = [
     "samples",
     "training",
     "oscillation",
-    "polar",
+    "supplement",
     "periodogram",
     "saliency",
     "orientation",
