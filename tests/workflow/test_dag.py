@@ -36,12 +36,11 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_samples": 1,
         "plot_training": 1,
         "plot_periodogram": 1,
-        "plot_polar": 1,
         "training_table": 1,
         "verdict_page": 1,
         "table_page": 4,
         "explorer": 1,
-        "total": 56,
+        "total": 55,
     }
 
 

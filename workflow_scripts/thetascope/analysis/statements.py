@@ -57,7 +57,7 @@ def answer(row: pd.Series) -> str:
     if row["verdict"] == NO_WAVE:
         return f"no wave above {row['amplitude_bound']:.3f}"
     if row["verdict"] == OPEN:
-        return f"open: a wave of up to {row['amplitude_bound']:.3f}"
+        return f"open: up to {row['amplitude_bound']:.3f}"
     maker = {CANVAS: " that the canvas makes", RESAMPLING: " that resampling makes"}
     of_whom = maker.get(row["verdict"], "")
     return f"wave of {row['period']:g}°{of_whom}, amplitude {row['amplitude']:.2f}"

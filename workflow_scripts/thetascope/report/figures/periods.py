@@ -7,6 +7,7 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thetascope.analysis.curves import MIN_ANGLES
@@ -34,6 +35,7 @@ from thetascope.report.figures.style import (
 )
 
 SERIES = {"original": "excess", "rotated": "turning"}  # what is asked of the maps of an input
+WIDE = 0.4  # of a bar; there are two at each period
 FEW = 9  # periods that can all be named below an axis
 NO_PERIOD = (
     f"These angles resolve no period. A curve over θ takes scores at {MIN_ANGLES} angles or more, "
@@ -65,6 +67,7 @@ def periodogram_figure(
     table = rows_of(table, attribution=ATTRIBUTION, **key_of(swept))
     table = table[table["series"] == table["input"].map(SERIES)]
     table = table[table["metric"].isin(list(METRICS)) & table["model"].isin(list(MODELS))]
+    table = table.assign(declared=np.isin(table["period"].round(3), np.round(periods, 3)))
     arms = arms_of(curves)
     title = f"{title_of(scores, arms)}: at which periods?"
     said = f"{swept.meaning}. Scores of maps of x over chance, of maps turned back over own cut."
@@ -79,31 +82,36 @@ def periodogram_figure(
     for row, (arm, model) in zip(grid, rows, strict=True):
         for axes, metric in zip(row, METRICS, strict=True):
             key = dict(zip(IN_SET, arm, strict=True), model=model, metric=metric)
-            for input_, shift in zip(INPUTS, (-0.2, 0.2), strict=True):
-                curve, look = rows_of(table, input=input_, **key), {"fc": COLOURS[input_]}
-                declared = curve["period"].round(3).isin([round(one, 3) for one in periods])
-                for part, name, alpha in (
-                    (curve[declared], INPUTS[input_], 1),
-                    (curve[~declared], f"{INPUTS[input_]}: period not declared", 0.35),
-                ):
-                    x = part["cycles"] + shift
-                    axes.bar(x, part["power"], width=0.36, alpha=alpha, label=name, **look)
-                height, ends = curve["threshold"].max(), (curve["cycles"].max() + 0.5, 0.5)
-                if np.isfinite(height):  # one for all periods of a curve
-                    name = f"dashed: noise reaches this in {100 * (1 - confidence):.3g} % of curves"
-                    look = {"c": COLOURS[input_], "ls": "--", "lw": 1, "label": name}
-                    axes.plot(ends, (height, height), **look)
+            for input_, shift in zip(INPUTS, (-WIDE / 2, WIDE / 2), strict=True):
+                _draw_powers(axes, rows_of(table, input=input_, **key), input_, shift, confidence)
         row[0].set_ylabel(row_label(f"{MODELS[model]}\nshare of the power", arm, arms))
     for axes, name in zip(grid[0], METRICS.values(), strict=True):
         axes.set_title(name, loc="left")
-    shown = table[["cycles", "period"]].drop_duplicates().sort_values("cycles")
-    named = shown[shown["period"].isin(periods) | (len(shown) <= FEW)]
+    shown = table[["cycles", "period", "declared"]].drop_duplicates()
+    named = shown[shown["declared"] | (len(shown) <= FEW)]
     for axes in grid[-1]:
         axes.set_xlabel("period (degrees)")
         axes.set_xticks(named["cycles"], [f"{period:.4g}°" for period in named["period"]])
     legend(figure)
     headline(figure, title, said)
     return figure
+
+
+def _draw_powers(
+    axes: Axes, curve: pd.DataFrame, input_: str, shift: float, confidence: float
+) -> None:
+    """Draw the powers of one curve as bars, and how high noise reaches at any period."""
+    name, colour = INPUTS[input_], COLOURS[input_]
+    for declared, label, alpha in (True, name, 1), (False, f"{name}: period not declared", 0.35):
+        part = curve[curve["declared"] == declared]
+        if len(part):
+            look = {"width": 0.9 * WIDE, "fc": colour, "alpha": alpha, "label": label}
+            axes.bar(part["cycles"] + shift, part["power"], **look)
+    height = curve["threshold"].max()  # one for all periods of a curve
+    if np.isfinite(height):
+        name = f"dashed: noise reaches this in {100 * (1 - confidence):.3g} % of curves"
+        ends = 0.5, curve["cycles"].max() + 0.5
+        axes.plot(ends, (height, height), "--", c=colour, lw=1, label=name)
 
 
 @in_style

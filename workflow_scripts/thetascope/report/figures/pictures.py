@@ -257,7 +257,12 @@ def saliency_figure(
     for (theta, input_), axes in zip(columns, grid[0], strict=True):
         axes.set_title(f"θ = {theta:g}°\n{PICTURES[input_]}")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), "magma"), ax=grid, location="bottom", aspect=50, shrink=0.6
+        ScalarMappable(Normalize(0, 1), "magma"),
+        ax=grid,
+        location="bottom",
+        aspect=50,
+        shrink=0.6,
+        pad=0.01,
     )
     bar.set_label("saliency map over its 99th percentile")
     headline(
@@ -272,11 +277,10 @@ def saliency_figure(
 
 def _reliability(rows: pd.DataFrame) -> str:
     """Say how reliable the maps of each model are."""
-    known = rows.pivot_table("reliability", "model", "input").round(2).reindex(MODELS)
-    of_models = (
-        f"{MODELS[model].lower()} {', '.join(f'{value:.2f}' for value in values.dropna())}"
-        for model, values in known.iterrows()
-    )
+    of_models = []
+    for model, name in MODELS.items():
+        known = rows[rows["model"] == model].set_index("input")["reliability"].reindex(INPUTS)
+        of_models.append(f"{name.lower()} {', '.join(f'{value:.2f}' for value in known.dropna())}")
     return f"Reliability of maps of x, $R_θ x$: {'; '.join(of_models)}."
 
 
