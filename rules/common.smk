@@ -128,10 +128,13 @@ def evenly(evaluations, count):
 
 
 def shown_evaluations(wildcards):
-    """Those nearest to 0 and 90, where nothing is resampled, and to two angles between."""
-    curve = over_theta(wildcards.dataset)
-    near = [min(curve, key=lambda e: abs(e["theta"] - θ)) for θ in (0, 45, 90, 225)]
-    return [e for e in curve if e in near]
+    """Four of them: nearest to 0 and 90, where nothing is resampled, and to two angles between."""
+    left = over_theta(wildcards.dataset)
+    near = []
+    for theta in (0, 90, 45, 225)[: len(left)]:
+        near.append(min(left, key=lambda e: abs(e["theta"] - theta)))
+        left.remove(near[-1])
+    return sorted(near, key=lambda e: e["theta"])
 
 
 def per_shown_evaluation(name):

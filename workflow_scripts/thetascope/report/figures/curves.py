@@ -60,8 +60,8 @@ def _floors(
     noise: pd.DataFrame, curves: pd.DataFrame, swept: Sweep, confidence: float
 ) -> pd.DataFrame:
     """Rows of curves whose noise is known: `half` is how far noise alone takes a point, mostly."""
-    rows = rows_of(noise, series="value", attribution=ATTRIBUTION, **key_of(swept))
-    rows = rows.drop_duplicates([*IN_SET, "model", "metric", "input"])
+    rows = rows_of(noise, series="value", **key_of(swept))
+    rows = rows.drop_duplicates([*IN_SET, "model", "attribution", "metric", "input"])
     beyond = NormalDist().inv_cdf((1 + confidence) / 2)
     # of a point: of staggered seeds it has one, however many the curve has
     return rows.assign(half=beyond * rows["cell_sd"] / np.sqrt(curves["n_seeds"].max())).query(
@@ -148,24 +148,26 @@ def oscillation_figure(
     figure = Figure((WIDTH, 1.5 + 1.55 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(metrics), sharex=True, sharey="col", squeeze=False)
     for row, (arm, model, input_) in zip(grid, rows, strict=True):
-        of_arm = dict(zip(IN_SET, arm, strict=True)) | {"input": input_}
-        halves = rows_of(tables["reliability"], model=model, attribution=ATTRIBUTION, **of_arm)
-        label = f"{MODELS[model]}\n{INPUTS[input_]}{_reliability(halves)}"
+        here = dict(zip(IN_SET, arm, strict=True)) | {"input": input_}
+        baselines = rows_of(curves, model="baseline", **here)
+        here |= {"model": model, "attribution": ATTRIBUTION}
+        of_row = [rows_of(part, **here) for part in (curves, untrained, floors, verdicts)]
+        label = _reliability(rows_of(tables["reliability"], **here))
+        label = f"{MODELS[model]}\n{INPUTS[input_]}{label}"
         row[0].set_ylabel(row_label(label, arm, arms))
         for axes, metric in zip(row, metrics, strict=True):
-            key = of_arm | {"model": model, "metric": metric}
-            found = [rows_of(part, attribution=ATTRIBUTION, **key) for part in (curves, untrained)]
-            draw_curves(axes, *found)
-            for half in rows_of(floors, **key)["half"]:
-                middle = found[0]["value"].mean()
+            curve, reference, floor, found = (rows_of(part, metric=metric) for part in of_row)
+            draw_curves(axes, curve, reference)
+            for half in floor["half"]:
+                middle = curve["value"].mean()
                 axes.axhspan(middle - half, middle + half, label=FLOOR, **GROUND)
             for name, (text, colour, mark) in BASELINES.items():
-                thin = rows_of(curves, model="baseline", attribution=name, metric=metric, **of_arm)
+                thin = rows_of(baselines, attribution=name, metric=metric).sort_values("theta")
                 look = {"c": colour, "lw": 0.8, "zorder": 1.8, "label": text}
-                _line(axes, thin.sort_values("theta"), "value", mark, **look)
+                _line(axes, thin, "value", mark, **look)
             lines = [metrics[metric], ""] if axes in grid[0] else [""]
             if len(verdicts):
-                lines[-1] = _answers(rows_of(verdicts, **key))
+                lines[-1] = _answers(found)
             lines = [fill(line, TITLES // len(metrics)) for line in lines if line]
             axes.set_title("\n".join(lines), loc="left")
     for axes in grid[-1]:
