@@ -192,6 +192,9 @@ def test_fewer_than_three_angles_are_no_curve(angles):
     drawn = [line for axes in figure.axes for line in axes.get_lines()]
     assert {len(line.get_xdata()) for line in drawn} == {len(angles)}
     curve = len(angles) == 3
+    references = {"chance", OWN_CUT, "no self-supervision"}
+    named = {*INPUTS.values(), *references, *(label for label, *_ in curves.BASELINES.values())}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == named
     assert {line.get_linestyle() == "None" for line in drawn} == {not curve}
     assert ("no curve" in figure.get_suptitle()) == (not curve)
     assert ("verdict" in figure.get_suptitle() or "question" in figure.get_suptitle()) == curve

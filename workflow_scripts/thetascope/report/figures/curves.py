@@ -72,7 +72,7 @@ def _floors(
 def _line(axes: Axes, rows: pd.DataFrame, column: str, mark: str, **look: object) -> None:
     """Draw a column over θ as a line, or as marks where there are too few for one."""
     if rows["theta"].nunique() < LINE_FROM:
-        look |= {"ls": "none", "marker": mark, "ms": 5}
+        look |= {"ls": "none", "marker": mark, "ms": 10 if mark == "_" else 5}
     axes.plot("theta", column, data=rows, **look)
 
 
@@ -103,7 +103,8 @@ def draw_curves(axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame | None
         if len(reference):
             _line(axes, reference, "value", "+", label=f"{of}no self-supervision", ls=":", **look)
         if curve["theta"].nunique() < LINE_FROM:
-            axes.vlines("theta", "ci_low", "ci_high", data=curve, color=COLOURS[input_], alpha=0.5)
+            look = {"color": COLOURS[input_], "alpha": 0.5, "label": "_"}  # "_": not in the legend
+            axes.vlines("theta", "ci_low", "ci_high", data=curve, **look)
         else:  # the edge shows the interval of an angle that has no neighbour
             band = {"color": COLOURS[input_], "alpha": 0.2, "lw": 0.8}
             axes.fill_between("theta", "ci_low", "ci_high", data=curve, **band)
