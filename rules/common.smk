@@ -134,8 +134,20 @@ def evenly(evaluations, count):
 
 
 def shown_evaluations(wildcards):
-    """Five of them: four would mostly be multiples of 90, where nothing is resampled."""
-    return evenly(over_theta(wildcards.dataset), 5)
+    """Four of them: nearest to 0 and 90, where nothing is resampled, and to two angles between."""
+    left = over_theta(wildcards.dataset)
+    near = []
+    for theta in (0, 90, 45, 225)[: len(left)]:
+        near.append(min(left, key=lambda e: abs(e["theta"] - theta)))
+        left.remove(near[-1])
+    return sorted(near, key=lambda e: e["theta"])
+
+
+def per_shown_evaluation(name):
+    """The file of this name in each of them, for a rule."""
+    return lambda wildcards: [
+        f"{EVALUATION}/{name}".format(**e) for e in shown_evaluations(wildcards)
+    ]
 
 
 def pair_evaluation(wildcards):
@@ -182,7 +194,7 @@ KINDS = [
     "samples",
     "training",
     "oscillation",
-    "polar",
+    "supplement",
     "periodogram",
     "saliency",
     "orientation",

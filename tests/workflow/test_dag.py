@@ -37,12 +37,11 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_samples": 1,
         "plot_training": 1,
         "plot_periodogram": 1,
-        "plot_polar": 1,
         "training_table": 1,
         "verdict_page": 1,
         "table_page": 5,
         "explorer": 1,
-        "total": 58,
+        "total": 57,
     }
 
 
@@ -50,6 +49,15 @@ def test_default_config_plans_every_angle(fresh):
     plan = fresh.snakemake("--dry-run", configfile=None).stdout
     assert "angle-330.0" in plan
     assert "angle-360.0" not in plan
+
+
+def test_maps_are_shown_where_pictures_are_resampled_and_where_they_are_not(fresh):
+    figure = "results/plots/saliency-ihc.png"
+    plan = fresh.snakemake(figure, "--dry-run", configfile=None).stdout
+    inputs = re.search(r"rule plot_saliency:\n +input: (.*)", plan)[1]
+    for name in "saliency.npz", "dice.csv":
+        angles = re.findall(rf"angle-(\S+?)/seed-0/eval-\1/{name}", inputs)
+        assert angles == ["000.0", "030.0", "090.0", "210.0"]
 
 
 def test_360_is_distinct_from_0(fresh):
