@@ -60,7 +60,7 @@ RULES = {
     ),
     "comparison_tables": (
         {"scores": PER_ITEM, "oscillation": "oscillation.csv"},
-        {n: table(n) for n in ("contrasts", "phases", "datasets", "metrics", "questions")},
+        {n: table(n) for n in ("contrasts", "phases", "pooled", "metrics", "questions")},
     ),
     "periodicity_tables": (
         {"": PER_ITEM},

@@ -6,10 +6,11 @@ import sys
 from itertools import product
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 from thetascope import angles
 from thetascope.analysis import sweeps
 from thetascope.datasets import options
-from thetascope.engine import config as configuration, hooks, prefork
+from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
 from thetascope.engine.runs import angles_and_seeds, eval_angles
@@ -24,8 +25,11 @@ try:
         )
     configuration.check_files(hooks.configuration_files(workflow))
     if hooks.is_module_with_config(workflow):
-        config = configuration.overlaid(config)
+        changes, config = config, configuration.default()
+        update_config(config, changes)
     config = configuration.resolve(config)
+    if hooks.is_main_process(workflow):
+        own_files.check(config["datasets"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -130,8 +134,20 @@ def evenly(evaluations, count):
 
 
 def shown_evaluations(wildcards):
-    """Five of them: four would mostly be multiples of 90, where nothing is resampled."""
-    return evenly(over_theta(wildcards.dataset), 5)
+    """Four of them: nearest to 0 and 90, where nothing is resampled, and to two angles between."""
+    left = over_theta(wildcards.dataset)
+    near = []
+    for theta in (0, 90, 45, 225)[: len(left)]:
+        near.append(min(left, key=lambda e: abs(e["theta"] - theta)))
+        left.remove(near[-1])
+    return sorted(near, key=lambda e: e["theta"])
+
+
+def per_shown_evaluation(name):
+    """The file of this name in each of them, for a rule."""
+    return lambda wildcards: [
+        f"{EVALUATION}/{name}".format(**e) for e in shown_evaluations(wildcards)
+    ]
 
 
 def pair_evaluation(wildcards):
@@ -147,6 +163,7 @@ def table(name):
 
 
 PLAIN_TABLES = [
+    "datasets",
     "dice",
     "oscillation",
     "levels",
@@ -154,7 +171,7 @@ PLAIN_TABLES = [
     "verdict",
     "contrasts",
     "phases",
-    "datasets",
+    "pooled",
     "metrics",
     "questions",
     "noise",
@@ -177,7 +194,7 @@ KINDS = [
     "samples",
     "training",
     "oscillation",
-    "polar",
+    "supplement",
     "periodogram",
     "saliency",
     "orientation",
@@ -191,7 +208,7 @@ PLOTS = expand(
     suffix=["svg", "png"],
 )
 
-READABLE = ["oscillation", "contrasts", "segmentation", "hog_svm"]
+READABLE = ["datasets", "oscillation", "contrasts", "segmentation", "hog_svm"]
 PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------
@@ -242,6 +259,7 @@ INTERVALS = {
 onstart:
     hooks.lift_rate_limit(workflow)
     to_do = hooks.jobs_to_do(workflow)
+    hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
         if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:

@@ -47,6 +47,9 @@ rule data:
     params:
         options=lambda wildcards: config["datasets"][wildcards.dataset],
         archive=lambda wildcards: ARCHIVES[wildcards.dataset],
+        files=lambda wildcards: own_files.digest(
+            wildcards.dataset, config["datasets"][wildcards.dataset]
+        ),
         image_size=config["image_size"],
         split=config["split"],
         code=lambda wildcards: fingerprint(

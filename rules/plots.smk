@@ -9,7 +9,6 @@ localrules:
     plot_samples,
     plot_training,
     plot_oscillation,
-    plot_polar,
     plot_periodogram,
     plot_factorial,
     plot_saliency,
@@ -60,14 +59,21 @@ rule plot_training:
 
 
 rule plot_oscillation:
-    """Draw the metrics over θ, with intervals, chance, own cut and noise floor."""
+    """Draw metrics over θ beside all that they have to be held against, and the verdict in words."""
     input:
         dice="results/tables/dice.csv",
         noise="results/tables/noise.csv",
         reliability="results/tables/reliability.csv",
+        verdict="results/tables/verdict.csv",
     output:
-        shown("results/plots/oscillation-{dataset}.svg", CURVES, "oscillation"),
-        "results/plots/oscillation-{dataset}.png",
+        curves=[
+            shown("results/plots/oscillation-{dataset}.svg", CURVES, "oscillation"),
+            "results/plots/oscillation-{dataset}.png",
+        ],
+        supplement=[
+            shown("results/plots/supplement-{dataset}.svg", CURVES, "supplement"),
+            "results/plots/supplement-{dataset}.png",
+        ],
     log:
         "logs/plots/oscillation-{dataset}.log",
     conda:
@@ -80,28 +86,6 @@ rule plot_oscillation:
         code=fingerprint("plot_oscillation.py"),
     script:
         "../workflow_scripts/plot_oscillation.py"
-
-
-rule plot_polar:
-    """Draw Dice and AUROC round the circle, with intervals, chance, own cut and noise floor."""
-    input:
-        dice="results/tables/dice.csv",
-        noise="results/tables/noise.csv",
-    output:
-        shown("results/plots/polar-{dataset}.svg", CURVES, "polar"),
-        "results/plots/polar-{dataset}.png",
-    log:
-        "logs/plots/polar-{dataset}.log",
-    conda:
-        "../envs/thetascope.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        confidence=config["analysis"]["confidence"],
-        code=fingerprint("plot_polar.py"),
-    script:
-        "../workflow_scripts/plot_polar.py"
 
 
 rule plot_periodogram:
@@ -120,6 +104,7 @@ rule plot_periodogram:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        periods=config["analysis"]["periods"],
         confidence=config["analysis"]["confidence"],
         code=fingerprint("plot_periodogram.py"),
     script:
@@ -147,13 +132,12 @@ rule plot_factorial:
 
 
 rule plot_saliency:
-    """Show image, mask, map and binarised map, the original above the rotated view."""
+    """Show what the models look at, at a few angles: best item, worst item, mean over items."""
     input:
         images="results/data/{dataset}/images.npy",
-        saliency=lambda wildcards: [
-            f"{EVALUATION}/saliency.npz".format(**e)
-            for e in shown_evaluations(wildcards)
-        ],
+        saliency=per_shown_evaluation("saliency.npz"),
+        scores=per_shown_evaluation("dice.csv"),
+        reliability="results/tables/reliability.csv",
     output:
         shown("results/plots/saliency-{dataset}.png", PICTURES, "saliency"),
         "results/plots/saliency-{dataset}.svg",
@@ -166,9 +150,7 @@ rule plot_saliency:
         runtime=growing(10),
     params:
         evaluations=shown_evaluations,
-        canvas=lambda wildcards: config["views"][
-            shown_evaluations(wildcards)[0]["view"]
-        ]["canvas"],
+        view=lambda wildcards: config["views"][shown_evaluations(wildcards)[0]["view"]],
         code=fingerprint("plot_saliency.py"),
     script:
         "../workflow_scripts/plot_saliency.py"

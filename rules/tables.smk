@@ -78,7 +78,7 @@ rule comparison_tables:
     output:
         contrasts=table("contrasts"),
         phases=table("phases"),
-        datasets=table("datasets"),
+        pooled=table("pooled"),
         metrics=table("metrics"),
         questions=table("questions"),
     log:
@@ -125,7 +125,7 @@ rule verdict:
         noise="results/tables/noise.csv",
         contrasts="results/tables/contrasts.csv",
         phases="results/tables/phases.csv",
-        datasets="results/tables/datasets.csv",
+        pooled="results/tables/pooled.csv",
         questions="results/tables/questions.csv",
         reliability="results/tables/reliability.csv",
     output:
@@ -186,6 +186,26 @@ rule reliability_table:
         code=fingerprint("reliability_table.py"),
     script:
         "../workflow_scripts/reliability_table.py"
+
+
+rule datasets_table:
+    """Describe what was read of each image set."""
+    input:
+        expand("results/data/{dataset}/manifest.csv", dataset=config["datasets"]),
+    output:
+        table("datasets"),
+    log:
+        "logs/tables/datasets.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        datasets=list(config["datasets"]),
+        code=fingerprint("datasets_table.py"),
+    script:
+        "../workflow_scripts/datasets_table.py"
 
 
 rule training_table:

@@ -16,7 +16,7 @@ with job(snakemake):
     tables = {
         "contrasts": contrasts.contrast_table(scores, analysis),
         "phases": contrasts.phase_table(scores, tests, analysis),
-        "datasets": together.datasets_table(scores, analysis),
+        "pooled": together.pooled_table(scores, analysis),
         "metrics": together.metrics_table(scores, analysis),
         "questions": together.questions_table(scores, analysis),
     }

@@ -20,7 +20,8 @@ with job(snakemake):
     archive = snakemake.input.get("archive")
     with extracted(archive) if archive else nullcontext() as folder:
         if archive:
-            options["path"] = str(Path(folder, params.archive[1]))
+            inside = Path(folder, params.archive[1])
+            options["path"] = str(inside if inside.is_dir() else folder)
         arrays.prepare(
             load_items(params.options["adapter"], options),
             params.image_size,

@@ -1,4 +1,4 @@
-"""Rule plot_oscillation: dice, noise, reliability → results/plots/oscillation-{dataset}.*."""
+"""Rule plot_oscillation: dice, noise, … → oscillation-{dataset}.*, supplement-{dataset}.*."""
 
 from thetascope.engine import prefork
 
@@ -7,11 +7,12 @@ prefork.hand_over()  # to a process that has imported what follows already
 from thetascope.engine.job import job
 from thetascope.files import read_table, record
 from thetascope.report.figures.curves import oscillation_figure
-from thetascope.report.figures.style import save
+from thetascope.report.figures.style import METRICS, SUPPLEMENT, save
 
 with job(snakemake):
-    names, dataset = ("dice", "noise", "reliability"), snakemake.wildcards.dataset
-    tables = [read_table(snakemake.input[name]) for name in names]
-    of_set = [table[table["dataset"] == dataset] for table in tables]
-    figure = oscillation_figure(*of_set, snakemake.params.confidence)
-    save(figure, snakemake.output, record(snakemake))
+    dataset = snakemake.wildcards.dataset
+    tables = {name: read_table(path) for name, path in snakemake.input.items()}
+    tables = {name: table[table["dataset"] == dataset] for name, table in tables.items()}
+    for output, metrics in ("curves", METRICS), ("supplement", SUPPLEMENT):
+        figure = oscillation_figure(tables, snakemake.params.confidence, metrics)
+        save(figure, getattr(snakemake.output, output), record(snakemake))

@@ -13,5 +13,5 @@ with job(snakemake):
     names, dataset = ("periodogram", "dice"), snakemake.wildcards.dataset
     tables = [read_table(snakemake.input[name]) for name in names]
     of_set = [table[table["dataset"] == dataset] for table in tables]
-    figure = periodogram_figure(*of_set, snakemake.params.confidence)
+    figure = periodogram_figure(*of_set, snakemake.params.periods, snakemake.params.confidence)
     save(figure, snakemake.output, record(snakemake))

@@ -12,12 +12,15 @@ from thetascope.files import read_csv, record
 from thetascope.report.figures.pictures import samples_figure
 from thetascope.report.figures.style import save
 
-SHOWN = 6
+SHOWN = 4  # and the extremes
 
 with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)
-    shown = np.unique(np.linspace(0, len(manifest) - 1, SHOWN).astype(int))  # evenly spread
+    extremes = manifest["foreground"].agg(["idxmin", "idxmax"])
+    spread = np.linspace(0, len(manifest) - 1, SHOWN).astype(int)
+    shown = np.unique([*spread, *extremes])
     images, masks = (read_array(snakemake.input[name])[shown] for name in ("images", "masks"))
     title = f"{snakemake.wildcards.dataset}: {len(shown)} of {len(manifest)} items"
+    title += ", with the smallest and the largest foreground"
     figure = samples_figure(images, masks, manifest["id"].iloc[shown].tolist(), title)
     save(figure, snakemake.output, record(snakemake))

@@ -41,7 +41,7 @@ def test_the_profile_names_every_gpu_rule():
 def test_jobs_run_where_they_should(finished, tmp_path):
     jobs = finished.jobs()
     planned = planned_jobs(copy_workflow(tmp_path / "new").snakemake("-n", "--config", ONE_ANGLE))
-    assert {"backbone", "plot_polar", "table_page"} < local_rules()
+    assert {"backbone", "plot_saliency", "table_page"} < local_rules()
     assert jobs["Rule"].value_counts().to_dict() == {
         rule: count
         for rule, count in planned.items()

@@ -24,6 +24,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "comparison_tables": 1,
         "verdict": 1,
         "segmentation_table": 1,
+        "datasets_table": 1,
         "reliability_table": 1,
         "orientation": 1,
         "hog_svm": 1,
@@ -36,12 +37,11 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_samples": 1,
         "plot_training": 1,
         "plot_periodogram": 1,
-        "plot_polar": 1,
         "training_table": 1,
         "verdict_page": 1,
-        "table_page": 4,
+        "table_page": 5,
         "explorer": 1,
-        "total": 56,
+        "total": 57,
     }
 
 
@@ -49,6 +49,15 @@ def test_default_config_plans_every_angle(fresh):
     plan = fresh.snakemake("--dry-run", configfile=None).stdout
     assert "angle-330.0" in plan
     assert "angle-360.0" not in plan
+
+
+def test_maps_are_shown_where_pictures_are_resampled_and_where_they_are_not(fresh):
+    figure = "results/plots/saliency-ihc.png"
+    plan = fresh.snakemake(figure, "--dry-run", configfile=None).stdout
+    inputs = re.search(r"rule plot_saliency:\n +input: (.*)", plan)[1]
+    for name in "saliency.npz", "dice.csv":
+        angles = re.findall(rf"angle-(\S+?)/seed-0/eval-\1/{name}", inputs)
+        assert angles == ["000.0", "030.0", "090.0", "210.0"]
 
 
 def test_360_is_distinct_from_0(fresh):
@@ -117,12 +126,27 @@ def test_a_bad_setting_is_named_before_anything_runs(fresh, setting, message):
     assert "Traceback" not in said
 
 
+def name_files(folder):
+    """Files of the reference data sets, by their names alone: planning looks no further."""
+    names = []
+    for i in range(3):
+        case = f"BraTS20_Training_{i:03}"
+        kinds = ("flair", "t1", "t1ce", "t2", "seg")
+        names += [f"BraTS/{case}/{case}_{kind}.nii.gz" for kind in kinds]
+        names += [f"LungMask/image/cxrimage_{i}.png", f"LungMask/mask/cxrmask_{i}.jpeg"]
+        names += [f"Kvasir-SEG/{kind}/{i}.jpg" for kind in ("images", "masks")]
+    for path in (folder / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
 def test_what_lies_on_this_machine_is_never_downloaded(fresh):
     weights = fresh.folder / "moco.pth.tar"
     weights.touch()
     moco = ["--config", "encoders=[resnet50]"]
     kvasir = "datasets={ihc: null, kvasir: {adapter: kvasir_seg}}"
-    local = "datasets={ihc: null, kvasir: {adapter: kvasir_seg, path: /data/Kvasir-SEG}}"
+    local = "datasets={ihc: null, kvasir: {adapter: kvasir_seg, path: data/Kvasir-SEG}}"
+    name_files(fresh.folder / "data")
     for settings, downloads in (
         (["pretrain={init: moco_v2}"], 1),
         ([f"pretrain={{init: moco_v2, weights: {weights}}}"], 0),
@@ -139,6 +163,7 @@ def test_presets_can_be_planned(fresh, preset):
     if preset == "paper-2024":  # where one encoder is evaluated at all angles
         few = "eval_angles=[0]"
     config = f"experiments/{preset}.yaml"
+    name_files(fresh.folder / "data")
     plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
     # views × encoders × seeds
     arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1, "controls": 24}[preset]

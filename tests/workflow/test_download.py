@@ -39,8 +39,8 @@ def served(tmp_path):
     server.server_close()
 
 
-def write_images(path):
-    """Twenty pairs in the layout of Kvasir-SEG's archive."""
+def write_images(path, top="Kvasir-SEG/"):
+    """Twenty pairs in the layout of Kvasir-SEG's archive, or with others folders above them."""
     rng = np.random.default_rng(0)
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(20):
@@ -50,7 +50,8 @@ def write_images(path):
             for kind, pixels in ("images", image), ("masks", mask):
                 file = io.BytesIO()
                 Image.fromarray(pixels).save(file, "JPEG")
-                archive.writestr(f"Kvasir-SEG/{kind}/cju{i}.jpg", file.getvalue())
+                archive.writestr(f"{top}{kind}/cju{i}.jpg", file.getvalue())
+                archive.writestr(f"__MACOSX/{top}{kind}/._cju{i}.jpg", b"Mac OS X")
 
 
 def write_moco_v2(path):
@@ -90,6 +91,30 @@ def test_downloaded_images_and_weights_go_all_the_way_to_scores(fresh, served):
     assert scores["value"].notna().mean() > 0.9
     log = (fresh.folder / "logs/downloads/kvasir_seg.log").read_text("utf-8")
     assert hashlib.sha256((folder / "images.zip").read_bytes()).hexdigest() in log
+
+
+@pytest.mark.parametrize("top", ["", "kvasir-seg/Kvasir-SEG/", "Kvasir-SEG/train/"])
+def test_images_are_found_wherever_they_lie_in_the_archive(fresh, served, top):
+    folder, address = served
+    write_images(folder / "images.zip", top)
+    source = f"downloads={{kvasir_seg: {{url: {address}/images.zip}}}}"
+    manifest = "results/data/kvasir/manifest.csv"
+    fresh.snakemake(manifest, "--config", *SETTINGS, source)
+    assert read_csv(fresh.folder / manifest)["source"][0] == "images/cju0.jpg"
+
+
+def test_an_archive_without_images_is_named_and_no_temporary_folder(fresh, served):
+    folder, address = served
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        archive.writestr("Kvasir-SEG/pictures/a.jpg", b"")
+    source = f"downloads={{kvasir_seg: {{url: {address}/images.zip}}}}"
+    target = "results/data/kvasir/manifest.csv"
+    done = fresh.snakemake(target, "--config", *SETTINGS, source, check=False)
+    said = done.stdout + done.stderr
+    inside = "results/downloads/kvasir_seg/Kvasir-SEG"
+    assert f"{inside}/images/*.jpg: no file of this pattern; {inside} holds pictures/" in said
+    assert "extract it by hand and set `path`" in said
+    assert ".extracted-" not in said and "Traceback" not in said
 
 
 def test_a_wrong_file_stops_before_any_training(fresh, served):

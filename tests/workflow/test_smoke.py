@@ -46,7 +46,7 @@ def test_every_documented_file_is_there(finished):
     for name in ("dice", "peaks", "oscillation", "segmentation", "hog_svm", "benchmarks"):
         assert (finished.folder / f"results/tables/{name}.csv").stat().st_size
     figures = {path.name for path in (finished.folder / "results/plots").iterdir()}
-    kinds = ("samples", "training", "oscillation", "polar", "periodogram", "saliency")
+    kinds = ("samples", "training", "oscillation", "supplement", "periodogram", "saliency")
     assert figures >= {f"{kind}-ihc.{suffix}" for kind in kinds for suffix in ("svg", "png")}
     for name in figures:
         assert (finished.folder / f"results/plots/{name}").stat().st_size > 10_000

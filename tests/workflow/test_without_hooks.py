@@ -44,11 +44,13 @@ hidden = []
 builtins.__import__ = imports
 """
 GONE = [
+    "is_main_process",
     "configfiles",
     "main_snakefile",
     "global_resources",
     "register_resource",
     "job_rate_limiter",
+    "postprocess",
     "needrun_jobs",
     "non_local_exec",
     "deployment_settings",

@@ -28,7 +28,7 @@ from thetascope.report.pages import table_page, verdict_page
 
 MEASURES = ["value", "chance", "own_cut"]
 VIEWS = {name: {"canvas": name, "sham": False} for name in ("plain", "disc")}
-SCORED = ["dice_area", "auroc"]  # panels of other metrics stay empty
+SCORED = ["dice_area", "auroc"]
 QUARTERS = [0.0, 90.0, 180.0, 270.0]
 EIGHTHS = [float(angle) for angle in range(0, 360, 45)]
 QUESTION = {"sweep": ["diagonal"], "series": ["excess"], "attribution": ["smoothgrad"]}
@@ -85,22 +85,6 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     spectrum = periodogram.periodogram_table(per_item, tests, confidence)
     spectrum = stored("periodogram", spectrum)
 
-    shown = [
-        curves.oscillation_figure(dice, noise, reliability, confidence),
-        curves.polar_figure(dice, noise, confidence),
-        periodogram_figure(spectrum, dice, confidence),
-    ]
-    if crossed:
-        shown.append(factorial_figure(dice, "auroc"))
-    if design == "no mask":
-        for figure in shown:
-            figure.draw_without_rendering()
-    first = {line.get_label(): line for line in shown[0].axes[0].get_lines()}
-    assert first["map of x"].get_xdata().tolist() == theta
-    bars = [len(bars) for axes in shown[2].axes for bars in axes.containers if bars]
-    assert set(bars) == ({resolved} if resolved else set())
-    assert bool(bars) != any("resolve no period" in text.get_text() for text in shown[2].texts)
-
     tested = inference.period_tests(per_item, periods, tests)
     tested = inference.false_discovery(tested, ANALYSIS.questions)
     fits = oscillation.oscillation_table(per_item, periods, confidence)
@@ -109,7 +93,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         "levels": oscillation.levels_table(per_item, periods, confidence),
         "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
         "phases": contrasts.phase_table(per_item, tested, ANALYSIS),
-        "datasets": together.datasets_table(per_item, ANALYSIS),
+        "pooled": together.pooled_table(per_item, ANALYSIS),
         "questions": together.questions_table(per_item, ANALYSIS),
     }
     stored("metrics", together.metrics_table(per_item, ANALYSIS))
@@ -120,6 +104,24 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     of_diagonal = resolved and design not in ("none", "seen at 0 and 90 alone")
     arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
     assert len(judged) == (arms * len(MODELS) * len(INPUTS) * len(SCORED) if of_diagonal else 0)
+
+    scored = {"dice": dice, "noise": noise, "reliability": reliability, "verdict": judged}
+    shown = [
+        periodogram_figure(spectrum, dice, [360], confidence),
+        curves.oscillation_figure(scored, confidence),
+    ]
+    if crossed:
+        shown.append(factorial_figure(dice, "auroc"))
+    if design == "no mask":
+        for figure in shown:
+            figure.draw_without_rendering()
+    first = {line.get_label(): line for line in shown[1].axes[0].get_lines()}
+    assert first["map of x"].get_xdata().tolist() == theta
+    assert ("no curve" in shown[1].get_suptitle()) == (len(theta) < 3)
+    bars = [len(bars) for axes in shown[0].axes for bars in axes.containers if bars]
+    assert set(bars) == ({resolved} if resolved else set())
+    assert bool(bars) != any("resolve no" in text.get_text() for text in shown[0].texts)
+
     words = statements.page(judged, tables, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
     assert stored("downstream", downstream.downstream_table(per_item, tests)).empty

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from factories import analysis
 
-from thetascope.analysis.statements import finding, page
+from thetascope.analysis.statements import answer, finding, page
 from thetascope.analysis.verdict import COLUMNS
 
 QUESTIONS = {
@@ -37,6 +37,21 @@ def test_a_wave_has_its_size_crest_and_aliases():
         "0.061] at period 90°, p = 0.0012, q = 0.0096. Crest at 12° [3°, 24°]. On this grid waves "
         "of 45, 22.5 degrees look the same."
     )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("wave", "wave of 90°, amplitude 0.04"),
+        ("canvas", "wave of 90° that the canvas makes, amplitude 0.04"),
+        ("resampling", "wave of 90° that resampling makes, amplitude 0.04"),
+        ("no wave", "no wave above 0.058"),
+        ("open", "open: up to 0.058"),
+        ("not testable", "not testable"),
+    ],
+)
+def test_every_verdict_has_a_few_words_for_a_figure(verdict, words):
+    assert answer(pd.Series(ROW | {"verdict": verdict})) == words
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from scipy import stats
 
 from thetascope.analysis.permutation import p_value, permutation_test, wave_shares
 from thetascope.analysis.scores import Scores, arrange
-from thetascope.analysis.together import datasets_table, metrics_table, questions_table
+from thetascope.analysis.together import metrics_table, pooled_table, questions_table
 from thetascope.angles import FIXED
 
 MAIN = {"main": {"sweep": ["diagonal"], "series": ["excess"]}}
@@ -134,7 +134,7 @@ def test_the_mean_wave_of_data_sets_is_covered_at_its_rate():
         waves = wave(REGULAR, own[0], 90) + wave(REGULAR, own[1], 90, 22.5)
         cells = 0.5 + waves[..., None] + rng.normal(0, 0.05, (5, 12, 1))
         scores += study(f"s{i}", cells, "dataset")
-    table = datasets_table(scores, settings)
+    table = pooled_table(scores, settings)
     assert len(table) == 300 and set(table["n_datasets"]) == {5}
     covered = (table["amplitude_ci_low"] <= 0.1) & (table["amplitude_ci_high"] >= 0.1)
     low, high = stats.binom.interval(0.9999, 300, 0.9)
@@ -151,13 +151,13 @@ def test_p_of_the_mean_wave_is_at_its_level():
         waves = wave(REGULAR, own[0], 90) + wave(REGULAR, own[1], 90, 22.5)
         cells = waves[..., None] + rng.normal(0, 0.05, (4, 12, 1))
         scores += study(f"s{i}", cells, "dataset")
-    p = datasets_table(scores, settings)["p"]
+    p = pooled_table(scores, settings)["p"]
     assert at_nominal_rate(p) and at_nominal_rate(p, 0.3)
 
 
 def test_the_mean_wave_by_hand():
     cells = np.random.default_rng(0).normal(size=(3, 12, 2)) + wave(REGULAR, 3, 90, 10)[:, None]
-    table = datasets_table(arrange(sets_rows(cells)), analysis(questions=MAIN))
+    table = pooled_table(arrange(sets_rows(cells)), analysis(questions=MAIN))
     assert table["period"].tolist() == PERIODS and "dataset" not in table
     found = table.set_index("period").loc[90]
     turns = np.exp(2j * np.pi * REGULAR / 90)
@@ -168,7 +168,7 @@ def test_the_mean_wave_by_hand():
     within = (abs(own - own.mean()) ** 2).sum() / 4
     f = 3 * abs(own.mean()) ** 2 / 2 / within
     assert found["p"] == pytest.approx(stats.f.sf(f, 2, 4))
-    alone = datasets_table(arrange(sets_rows(cells[:1])), analysis(questions=MAIN))
+    alone = pooled_table(arrange(sets_rows(cells[:1])), analysis(questions=MAIN))
     assert alone.empty and list(alone) == list(table)
 
 
@@ -177,7 +177,7 @@ def test_sets_with_crests_apart_have_no_mean_wave():
     settings = analysis(questions=MAIN)
     for crests, found in ([20, 22, 19, 20], True), ([0, 22.5, 45, 67.5], False):
         cells = wave(REGULAR, 0.1, 90, np.reshape(crests, (4, 1)))[..., None] + noise
-        table = datasets_table(arrange(sets_rows(cells)), settings).set_index("period")
+        table = pooled_table(arrange(sets_rows(cells)), settings).set_index("period")
         assert (table.loc[90, "p"] < 0.01) == found
         assert (table.loc[90, "amplitude"] > 0.09) == found
 

@@ -1,11 +1,12 @@
 """Adapters of files on disk: layouts, labels, and what is wrong with people's data."""
 
-import nibabel
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from thetascope.datasets.options import load_items
+from thetascope.datasets.options import list_files, load_items
 from thetascope.errors import UserError
 
 
@@ -149,6 +150,98 @@ def test_two_files_of_one_key(pairs):
     assert "share the key '2'" in refused(pairs)
 
 
+def test_masks_in_several_files_are_united_or_classes(pairs):
+    half = disc()
+    half[:, 30:] = 0
+    for name in ("1", "2", "10"):
+        picture(pairs / "masks" / "left" / f"{name}.png", half * 255)
+        picture(pairs / "masks" / "right" / f"{name}.png", (disc() - half) * 255)
+    (pairs / "masks/right/10.png").unlink()
+    assert "set `several_masks: unite` or `several_masks: classes`" in refused(
+        pairs, masks="masks/*/*"
+    )
+    whole, _, left = load(pairs, masks="masks/*/*", several_masks="unite")
+    np.testing.assert_array_equal(whole.mask, disc())
+    np.testing.assert_array_equal(left.mask, half)
+    whole = load(pairs, masks="masks/*/*", several_masks="classes")[0]
+    np.testing.assert_array_equal(whole.mask, 2 * disc() - half)
+    assert "several_masks: 'both': must be one of unite, classes" in refused(
+        pairs, several_masks="both"
+    )
+    picture(pairs / "masks/right/1.png", np.zeros((40, 61), np.uint8))
+    assert "right/1.png: mask of (40, 61) pixels" in refused(
+        pairs, masks="masks/*/*", several_masks="unite"
+    )
+
+
+def test_files_that_are_no_data_do_not_matter(pairs, caplog):
+    for name in (
+        "images/._1.png",
+        "images/.DS_Store",
+        "masks/Thumbs.db",
+        "__MACOSX/images/._1.png",
+    ):
+        (pairs / name).parent.mkdir(parents=True, exist_ok=True)
+        (pairs / name).write_bytes(b"\0\5\x16\7")
+    (pairs / "images/2.png").rename(pairs / "images/2.PNG")
+    assert [item.id for item in load(pairs, images="images/*.png")] == ["1", "2", "10"]
+    assert [item.id for item in load(pairs, on_error="skip")] == ["1", "2", "10"]
+    assert "skipped" not in caplog.text
+
+
+def test_names_that_are_not_utf8_are_refused_or_skipped(pairs, caplog):
+    for kind in ("images", "masks"):
+        (pairs / kind / "2.png").rename(pairs / kind / os.fsdecode(b"p\xe4tient.png"))
+    message = refused(pairs)
+    assert "p\\xe4tient.png: its name is not in UTF-8" in message
+    message.encode()
+    items = load(pairs, on_error="skip")
+    assert [item.id for item in items] == ["1", "10"]
+    caplog.text.encode()
+    assert "skipped 1 of 3 pairs" in caplog.text
+
+
+def test_a_set_one_folder_deeper_and_patterns_from_elsewhere(pairs, tmp_path):
+    inner = tmp_path / "outer" / "Set"
+    inner.mkdir(parents=True)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).rename(inner / kind)
+    (tmp_path / "outer/cases.csv").write_text("id,case\n1,a\n2,a\n10,b\n")
+    items = load(tmp_path / "outer", cases="cases.csv")
+    assert [item.source for item in items] == ["images/1.png", "images/2.png", "images/10.png"]
+    assert [item.case for item in items] == ["a", "a", "b"]
+    masks = f"{inner}/masks/*"
+    assert len(load(inner / "images", images="*.png", masks=masks)) == 3
+    assert "holds 1.png, 10.png, 2.png" in refused(inner / "images")
+
+
+def test_every_picture_is_a_case_unless_options_say_otherwise(pairs):
+    for adapter, options in (
+        ("folder", {"images": "images/*", "masks": "masks/*"}),
+        ("lung_mask", {}),
+    ):
+        options["path"] = str(pairs)
+        assert len({item.case for item in load_items(adapter, options)}) == 3
+        items = list(load_items(adapter, {**options, "case_key": "(.).*"}))
+        assert [item.case for item in items] == ["1", "2", "1"]
+
+
+def test_names_are_looked_at_before_anything_is_read(pairs):
+    for path in (pairs / "images").iterdir():
+        path.write_bytes(b"no picture")
+    options = {"path": str(pairs), "images": "images/*", "masks": "masks/*"}
+    listed = list_files("folder", options)
+    assert len(listed.files) == 6
+    (pairs / "masks/2.png").unlink()
+    with pytest.raises(UserError, match="has no mask of the key '2'; fix it"):
+        list_files("folder", options)
+    assert len(list_files("folder", {**options, "on_error": "skip"}).files) == 4
+    (pairs / "masks/1.png").unlink()
+    with pytest.raises(UserError, match=r"has no mask of the key '1' \(1 more have problems too\)"):
+        list_files("folder", options)
+    assert list_files("ihc", {}) is None
+
+
 def test_folders_and_options_that_are_wrong(pairs, tmp_path):
     assert "no such folder" in refused(tmp_path / "nowhere")
     assert "no file of this pattern" in refused(pairs, images="pictures/*")
@@ -180,150 +273,3 @@ def test_lung_mask_layouts(tmp_path, image, mask):
     (item,) = load_items("lung_mask", {"path": str(tmp_path)})
     assert item.image.shape == (1, 40, 60)
     assert (item.mask != disc()).mean() < 0.02
-
-
-# -- BraTS -----------------------------------------------------------------------------------------
-
-SHAPE = (20, 24, 10)
-
-
-def volume(path, values, axes="LPS"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    affine = np.diag([-1.0 if axes[0] == "L" else 1, -1.0 if axes[1] == "P" else 1, 1, 1])
-    nibabel.Nifti1Image(values, affine).to_filename(path)
-
-
-def labels():
-    values = np.zeros(SHAPE, np.uint8)
-    values[4:8, 5:9, 2:9] = 2
-    values[5, 6, 2:9], values[6, 6, 2:9], values[6, 7, 5] = 1, 4, 3
-    values[4:12, 5:15, 7] = 2  # the slice with the most
-    return values
-
-
-@pytest.fixture
-def brats(tmp_path):
-    for case in ("BraTS20_Training_001", "BraTS20_Training_002"):
-        rng = np.random.default_rng(len(case))
-        for kind in ("flair", "t1ce"):
-            values = rng.normal(0, 2, SHAPE).astype(np.float32)
-            volume(tmp_path / case / f"{case}_{kind}.nii.gz", values)
-        volume(tmp_path / case / f"{case}_seg.nii.gz", labels())
-    return tmp_path
-
-
-def slices(folder, **options):
-    return list(load_items("brats", {"path": str(folder), **options}))
-
-
-def test_brats_slices_and_channels(brats):
-    items = slices(brats, modalities=["flair", "t1ce"])
-    assert [item.id for item in items] == [f"BraTS20_Training_00{i}-z005" for i in (1, 2)]
-    assert items[0].image.shape == (2, 24, 20)
-    assert items[0].image.min() == 0
-    assert items[0].image.max() == 255
-    assert {item.case for item in items} == {"BraTS20_Training_001", "BraTS20_Training_002"}
-    assert slices(brats, slices="largest")[0].id.endswith("z007")
-    assert slices(brats, slices=3)[0].id.endswith("z003")
-    assert len(slices(brats, slices={"every": 4})) == 2 * 3
-    with_tumour = slices(brats, slices={"every": 1}, minimum_foreground=0.01)
-    assert len(with_tumour) == 2 * 7
-
-
-def test_brats_labels_of_all_years(brats, tmp_path):
-    def count(**options):
-        mask = slices(brats, slices=5, **options)[0].mask
-        return {int(v): int((mask == v).sum()) for v in np.unique(mask) if v}
-
-    # of slice 5: 16 voxels, one of them necrosis (1), one enhancing (4), one the old label 3
-    assert count() == {1: 16}
-    assert count(foreground="classes") == {1: 2, 2: 13, 3: 1}
-    assert count(foreground="core") == {1: 3}
-    assert count(foreground="enhancing") == {1: 1}
-    case = tmp_path / "new" / "BraTS-GLI-00001-000"
-    volume(case / f"{case.name}-t2f.nii.gz", np.random.rand(*SHAPE).astype(np.float32))
-    recent = labels()
-    recent[recent == 3], recent[recent == 4] = 2, 3  # since 2023, 3 is enhancing tumour
-    volume(case / f"{case.name}-seg.nii.gz", recent)
-    (item,) = slices(tmp_path / "new", slices=5, foreground="enhancing")
-    assert item.mask.sum() == 1
-    assert item.image.shape == (1, 24, 20)
-
-
-def test_brats_orientation_does_not_depend_on_the_files_axes(tmp_path):
-    values = np.zeros(SHAPE, np.float32)
-    values[2, 3] = 1
-    for axes, array in {
-        "RAS": values,
-        "LAS": values[::-1],
-        "RPS": values[:, ::-1],
-        "LPS": values[::-1, ::-1],
-    }.items():
-        name = f"BraTS20_Training_{axes}"
-        volume(tmp_path / name / f"{name}_flair.nii", np.ascontiguousarray(array), axes)
-        volume(tmp_path / name / f"{name}_seg.nii", np.zeros(SHAPE, np.uint8), axes)
-    images = [item.image for item in slices(tmp_path)]
-    assert len(images) == 4
-    for image in images:
-        # x = 2 from the left, y = 3 from the bottom: anterior is up
-        assert np.argwhere(image[0] == 255).tolist() == [[24 - 1 - 3, 2]]
-
-
-def test_brats_faults_are_named_or_skipped(brats, caplog):
-    case = brats / "BraTS20_Training_001"
-    flair, seg = (case / f"{case.name}_{kind}.nii.gz" for kind in ("flair", "seg"))
-    nan = np.zeros(SHAPE, np.float32)
-    nan[3, 3, 5] = np.nan
-    damages = {
-        "values that are not finite": lambda: volume(flair, nan),
-        "but labels": lambda: volume(flair, np.zeros((20, 24, 9), np.float32)),
-        "no volume of axial slices": lambda: volume(flair, np.zeros((20, 24, 9, 2), np.float32)),
-        "cannot be read as NIfTI": lambda: flair.write_bytes(b"nothing of the kind"),
-        "has no flair volume": flair.unlink,
-        "has no labels": lambda: seg.rename(case / f"{case.name}_Segm.nii.gz"),
-    }
-    for said, damage in damages.items():
-        damage()
-        with pytest.raises(UserError, match=said) as error:
-            slices(brats)
-        assert case.name in str(error.value)
-        assert len(slices(brats, on_error="skip")) == 1
-        assert "skipped 1 of 2 cases" in caplog.text
-    volume(flair, np.random.rand(*SHAPE).astype(np.float32))
-    (case / f"{case.name}_Segm.nii.gz").rename(seg)
-    seg.write_bytes(seg.read_bytes()[:90])
-    with pytest.raises(UserError, match=r"damaged|cannot be read"):
-        slices(brats)
-
-
-def test_folders_without_volumes_are_no_cases(brats):
-    (brats / "__MACOSX").mkdir()
-    (brats / "__MACOSX" / "notes.txt").write_text("nothing")
-    assert len(slices(brats)) == 2
-
-
-def test_a_volume_of_one_slice(tmp_path):
-    case = tmp_path / "BraTS20_Training_001"
-    volume(case / f"{case.name}_flair.nii.gz", np.random.rand(20, 24, 1).astype(np.float32))
-    volume(case / f"{case.name}_seg.nii.gz", labels()[:, :, 5:6])
-    (item,) = slices(tmp_path)
-    assert item.id.endswith("z000")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"modalities": ["pet"]}, "modalities: 'pet': must be one of flair, t1, t1ce, t2"),
-        ({"slices": "top"}, "slices: 'top'"),
-        ({"slices": 10}, "has slices 0 to 9"),
-        ({"foreground": "brain"}, "foreground: 'brain'"),
-    ],
-)
-def test_brats_options_that_are_wrong(brats, options, said):
-    with pytest.raises(UserError, match=said):
-        slices(brats, **options)
-
-
-def test_brats_without_data_says_where_to_get_it(tmp_path):
-    with pytest.raises(UserError, match="needs registration"):
-        slices(tmp_path)

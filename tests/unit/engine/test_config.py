@@ -240,14 +240,6 @@ def test_sections_that_are_missing_are_named_once():
     assert said.count("top level: lacks datasets, angles, ") == 1 and "--configfile" in said
 
 
-def test_settings_are_laid_over_the_default():
-    mine = {"datasets": {"mine": {"adapter": "ihc"}, "ihc": None}, "finetune": {"epochs": 3}}
-    merged = configuration.resolve(configuration.overlaid(mine))
-    expected = {name: DEFAULT["datasets"][name] for name in ("mni152", "retina", "gratings")}
-    assert merged["datasets"] == {**expected, "mine": {"adapter": "ihc"}}
-    assert merged["finetune"] == {**DEFAULT["finetune"], "epochs": 3}
-
-
 def test_all_problems_are_listed_at_once():
     config = changed("pretrain.lr", -1)
     config["colour"], config["saliency"]["samples"] = "red", 0
@@ -411,3 +403,14 @@ def test_a_view_that_says_little_is_completed_as_the_library_would():
     expected = asdict(View(interpolation="nearest"))
     assert resolved["views"]["near"] == expected
     assert list(resolved["views"]["plain"]) == list(expected)
+
+
+def test_the_path_of_a_checkpoint_may_begin_with_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "moco.pth.tar").touch()
+    for path in ("~/moco.pth.tar", "$HOME/moco.pth.tar"):
+        config = changed("pretrain.weights", path)
+        config["pretrain"]["init"] = "path"
+        once = configuration.resolve(config)
+        assert once["pretrain"]["weights"] == str(tmp_path / "moco.pth.tar")
+        assert configuration.resolve(once) == once

@@ -118,10 +118,68 @@ def test_configuration_files(run, tmp_path):
     assert sorted(Path(file).name for file in files.split()) == ["config.yaml", "more.yaml"]
 
 
+def test_is_module_with_config(run, tmp_path):
+    inner = tmp_path / "inner.smk"
+    asks = 'print("told", hooks.is_module_with_config(workflow))\n'
+    inner.write_text(f"from thetascope.engine import hooks\n{asks}")
+    module = '\nmodule inner:\n    snakefile: "inner.smk"{}\n\nuse rule * from inner as in_*\n'
+    assert told(run(asks + module.format(""), "--dry-run")) == ["False", "False"]
+    with_config = module.format("\n    config: {'a': 1}")
+    assert told(run(asks + with_config, "--dry-run")) == ["False", "True"]
+
+
 def test_snakefile_name(run):
     lines = 'print("told", hooks.snakefile_name(workflow))'
     said = run(lines, "--dry-run", "--snakefile", "other.smk", name="other.smk")
     assert told(said) == ["other.smk"]
+
+
+def test_is_main_process(run):
+    said = run("\nprint('MAIN' if hooks.is_main_process(workflow) else 'JOB', file=sys.stderr)\n")
+    assert said.count("MAIN") == 1
+
+
+LOOK_AGAIN = """
+rule first:
+    output: "{{name}}.first"
+    params: {}
+    shell: "echo {{wildcards.name}} {{params}} > {{output}}"
+
+rule second:
+    input: "{{name}}.first"
+    output: "{{name}}.second"
+    shell: "cp {{input}} {{output}}"
+
+rule third:
+    input: expand("{{name}}.second", name=["a", "b"])
+    output: "third"
+    shell: "cat {{input}} > {{output}}"
+
+def as_before(outputs, inputs):
+    from os import utime
+    if {} and outputs == ["a.first"] and inputs == []:
+        utime(outputs[0], (1, 1))
+        return True
+    return False
+
+onstart:
+    to_do = hooks.jobs_to_do(workflow)
+    hooks.look_again(workflow, "first", as_before, to_do)
+    hooks.follow_progress(to_do, show_logs=False)
+"""
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_look_again(run, tmp_path, same):
+    """What follows from a job whose output is as before is not run, what follows from others is."""
+    run(LOOK_AGAIN.format(1, same), "third")
+    (tmp_path / "third").unlink()  # what it takes to see that it is made
+    said = run(LOOK_AGAIN.format(2, same), "third")
+    assert (tmp_path / "third").read_text() == f"a {1 if same else 2}\nb 2\n"
+    ran = re.findall(r"^(?:local)?rule (\w+):", said, re.M)
+    assert sorted(ran) == ["first", "first", *["second"] * (1 if same else 2), "third"]
+    assert ("is as it was before: 1 jobs need not run" in said) == same
+    assert f"{4 if same else 5} of {4 if same else 5} jobs done" in said
 
 
 def test_cores(run):
@@ -296,7 +354,7 @@ def test_each_has_a_test(name):
 def test_nothing_else_touches_snakemakes_internals():
     for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         used = re.findall(r"\bworkflow\.(\w+)", file.read_text().replace("report/workflow.rst", ""))
-        assert set(used) <= {"basedir"}, file  # without it nothing of ours is found
+        assert set(used) <= {"basedir", "source_path"}, file  # which are documented
     for file in ROOT.glob("workflow_scripts/**/*.py"):
         imports = re.findall(r"^\s*(?:from|import) (snakemake\w*)", file.read_text(), re.M)
         assert not imports or file.name == "hooks.py", file

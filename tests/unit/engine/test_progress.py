@@ -1,5 +1,7 @@
 """What a person reads while the workflow runs."""
 
+from collections import Counter
+
 import pytest
 
 from thetascope.engine.progress import Progress, duration
@@ -10,7 +12,8 @@ class Run:
 
     def __init__(self, jobs):
         self.now = 0
-        self.progress = Progress(jobs, clock=lambda: self.now)
+        self.to_do = Counter(jobs)
+        self.progress = Progress(self.to_do, clock=lambda: self.now)
 
     def begins(self, job, rule, at):
         self.now = at
@@ -33,6 +36,14 @@ def test_it_says_what_is_done_and_under_way():
     run.ends(1, at=60)
     said = "1 of 6 jobs done, under way: 1 pretrain, 1 score; about 1 min to go"
     assert str(run.progress) == said
+
+
+def test_jobs_that_need_not_run_are_not_waited_for():
+    run = Run({"data": 1, "pretrain": 4})
+    run.begins(1, "data", at=0)
+    run.ends(1, at=60)
+    run.to_do.subtract(["pretrain", "pretrain", "pretrain"])
+    assert str(run.progress) == "1 of 2 jobs done; about 1 min to go"
 
 
 def test_jobs_of_a_rule_take_as_long_as_those_before():

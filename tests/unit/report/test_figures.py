@@ -2,6 +2,7 @@ import json
 from itertools import product
 from xml.etree import ElementTree
 
+import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,19 +21,32 @@ from skimage.io import imread
 from thetascope.analysis.periodogram import periodogram_table
 from thetascope.analysis.scores import arrange
 from thetascope.report.figures import curves, orientation, periods, pictures, training
-from thetascope.report.figures.style import ATTRIBUTION, INPUTS, METRICS, MODELS, save
+from thetascope.report.figures.style import (
+    ATTRIBUTION,
+    INPUTS,
+    METRICS,
+    MODELS,
+    OUTLINE,
+    SUPPLEMENT,
+    save,
+)
 
-OWN_CUT = "map of x, cut to the same pixels"
+OWN_CUT = "own cut: map of x, cut to the same pixels"
 GRID = [float(angle) for angle in range(0, 360, 45)]
-MAPS = [*curves.CURVES, ("baseline", "footprint"), ("finetuned", "another")]
-ROWS = len(curves.CURVES)
+MAPS = [
+    *((model, ATTRIBUTION) for model in MODELS),
+    *(("baseline", name) for name in (*curves.BASELINES, "footprint")),
+    ("finetuned", "another"),
+]
+PANELS = list(product(MODELS, INPUTS))  # rows of an arm
 KIND = ["view", "encoder", "method", "model", "input", "attribution", "metric"]
 DIAGONAL = {"training": "fixed", "sweep": "diagonal", "held_angle": np.nan}
 
 
 def table(angles, **names):
     """Rows of `dice.csv` of all that is drawn, and of some that is not."""
-    names = {"dataset": "brains", "input": list(INPUTS), "metric": [*METRICS, "auprc"]} | names
+    metrics = [*METRICS, *SUPPLEMENT, "pointing_game"]
+    names = {"dataset": "brains", "input": [*INPUTS, "pair"], "metric": metrics} | names
     return dice_rows(angles, maps=MAPS, **names).assign(n_seeds=4)
 
 
@@ -58,9 +72,27 @@ def reliability(**names):
     return reliability_rows(**{"dataset": "brains", "input": list(INPUTS)} | names)
 
 
-def draw(rows, halves=None):
-    halves = reliability()[:0] if halves is None else halves
-    return curves.oscillation_figure(rows, noise(rows)[:0], halves, 0.95)
+def verdicts(rows, **found):
+    """Rows of `verdict.csv`, one for each curve of one question; all is open unless it is said."""
+    kinds = rows[KIND].drop_duplicates().assign(**DIAGONAL, question="main", verdict="open")
+    return kinds.assign(period=90.0, amplitude=0.0123, amplitude_bound=0.0456, **found)
+
+
+def draw(rows, halves=None, floors=None, found=None, metrics=METRICS, confidence=0.95):
+    """The figure of curves, with no more than scores unless it is given."""
+    tables = {
+        "dice": rows,
+        "noise": noise(rows)[:0] if floors is None else floors,
+        "reliability": reliability()[:0] if halves is None else halves,
+        "verdict": verdicts(rows)[:0] if found is None else found,
+    }
+    return curves.oscillation_figure(tables, confidence, metrics)
+
+
+def panels(figure, metrics=METRICS):
+    """Panels of the first arm: (model, input) → metric → axes."""
+    grid = np.array(figure.axes).reshape(-1, len(metrics))
+    return {of: dict(zip(metrics, row, strict=True)) for of, row in zip(PANELS, grid, strict=False)}
 
 
 def lines(axes):
@@ -74,89 +106,142 @@ def band(axes, place):
     return np.array([[side.min(), side.max()] for side in sides])
 
 
-def test_each_panel_shows_the_rows_of_its_metric_and_model():
+def title(axes):
+    return axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize("metrics", [METRICS, SUPPLEMENT], ids=["declared", "supplement"])
+def test_each_panel_shows_one_curve_and_all_that_it_is_held_against(metrics):
     rows = table(GRID).sample(frac=1, random_state=0)
-    axes = np.array(draw(rows).axes).reshape(ROWS, len(METRICS))
-    assert [a.get_title() for a in axes[0]] == list(METRICS.values())
-    chosen = rows.query(
-        "model == 'finetuned' and input == 'rotated' and attribution == 'smoothgrad'"
-        " and metric == 'auroc'"
-    ).sort_values("angle")
-    panel = lines(axes[1, list(METRICS).index("auroc")])
-    curve = panel[INPUTS["rotated"]]
-    assert curve[:, 0].tolist() == GRID
-    assert curve[:, 1].tolist() == chosen["value"].tolist()
-    chance = panel[f"{INPUTS['rotated']}: chance"]
-    assert chance[:, 1].tolist() == chosen["chance"].tolist()
-    assert panel[OWN_CUT][:, 1].tolist() == chosen["own_cut"].tolist()
-    # bands of x and of R_θ x
-    bands = band(axes[1, list(METRICS).index("auroc")], 1)
-    assert bands == pytest.approx(chosen[["ci_low", "ci_high"]].to_numpy())
-    both = {f"{view}{suffix}" for view in INPUTS.values() for suffix in ("", ": chance")}
-    assert set(panel) == both | {OWN_CUT}
-    assert len(axes[1, list(METRICS).index("auroc")].get_lines()) == 5  # maps of x have no own cut
+    shown = panels(draw(rows, metrics=metrics), metrics)
+    for (model, input_), metric in product(PANELS, metrics):
+        panel = lines(shown[model, input_][metric])
+        here = of(rows, input=input_, metric=metric).sort_values("angle")
+        own = of(here, model=model, attribution=ATTRIBUTION)
+        expected = {INPUTS[input_]: own["value"], "chance": own["chance"]}
+        if input_ == "rotated":  # maps of x have no own cut
+            expected[OWN_CUT] = own["own_cut"]
+        for name, (label, *_) in curves.BASELINES.items():
+            expected[label] = of(here, attribution=name)["value"]
+        assert panel.keys() == expected.keys()
+        for label, values in expected.items():
+            assert panel[label].tolist() == [list(pair) for pair in zip(GRID, values, strict=True)]
+        limits = own[["ci_low", "ci_high"]].to_numpy()
+        assert band(shown[model, input_][metric], 0) == pytest.approx(limits)
 
 
-def test_curves_that_lie_upon_each_other_are_told_apart_by_their_dashes():
-    """Chance of x and of R_θ x, which is the same where all pixels are shown, and the own cut."""
-    panel = {line.get_label(): line for line in draw(table(GRID)).axes[0].get_lines()}
-    names = [*(f"{view}: chance" for view in INPUTS.values()), OWN_CUT]
-    dashes = {str(panel[name]._unscaled_dash_pattern) for name in names}
-    solid = {panel[view].get_linestyle() for view in INPUTS.values()}
-    assert len(dashes) == 3 and solid == {"-"}
+def test_a_metric_has_one_scale_and_its_name_above_it():
+    figure = draw(table(GRID))
+    for place, name in enumerate(METRICS.values()):
+        column = figure.axes[place :: len(METRICS)]
+        assert [name in title(axes) for axes in column] == [True, False, False, False]
+        assert len({axes.get_ylim() for axes in column}) == 1
+    assert figure.get_figwidth() == 7
 
 
-def test_reliability_stands_beside_its_own_model_and_arm():
-    """First of x, then of R_θ x."""
+def test_what_lies_upon_each_other_is_told_apart_without_colour():
+    axes = draw(table(GRID)).axes[len(METRICS)]  # of R_θ x
+    looks = {line.get_label(): line for line in axes.get_lines()}
+    names = INPUTS["rotated"], "chance", OWN_CUT
+    assert len({str(looks[name]._unscaled_dash_pattern) for name in names}) == 3
+
+
+def test_the_verdict_stands_above_its_own_panel():
+    """Of the sweep and the map that are shown; another has another."""
+    rows = table(GRID, view=["disc", "plain"])
+    own = verdicts(of(rows, attribution=ATTRIBUTION), question="turning")
+    own = own.assign(amplitude_bound=np.arange(len(own)) / 1000)
+    own = own[own["input"] == "rotated"]
+    others = [
+        own.assign(training="random", amplitude_bound=9),
+        own.assign(sweep="train", held_angle=45.0, amplitude_bound=9),
+        own.assign(attribution="another", amplitude_bound=9),
+    ]
+    figure = draw(rows, found=pd.concat([*others, own]).sample(frac=1, random_state=0))
+    grid = np.array(figure.axes).reshape(2, len(PANELS), len(METRICS))
+    assert "verdict" in figure.get_suptitle()
+    for (i, view), (j, (model, input_)), (k, metric) in product(
+        enumerate(("disc", "plain")), enumerate(PANELS), enumerate(METRICS)
+    ):
+        row = of(own, view=view, model=model, input=input_, metric=metric)
+        said = title(grid[i, j, k]).split("\n")[-1]
+        bound = row["amplitude_bound"].tolist()
+        assert said == (f"open: up to {bound[0]:.3f}" if bound else "no question was declared")
+
+
+def test_two_questions_about_one_curve_are_told_apart():
+    rows = table(GRID)
+    found = [verdicts(rows), verdicts(rows, question="other", verdict="no wave")]
+    said = title(draw(rows, found=pd.concat(found)).axes[2]).replace("\n", " ")
+    assert said == "main: open: up to 0.046; other: no wave above 0.046"
+
+
+def test_where_no_question_was_declared_the_figure_says_so_once():
+    rows = table(GRID)
+    figure = draw(rows, found=of(verdicts(rows), metric="auroc"))
+    assert title(figure.axes[2]) == "no question was declared"
+    figure = draw(rows, found=of(verdicts(rows), metric="auroc"), metrics=SUPPLEMENT)
+    assert "No question was declared" in figure.get_suptitle()
+    assert title(figure.axes[len(SUPPLEMENT)]) == ""
+
+
+@pytest.mark.parametrize("angles", [[0], [0, 90], [0, 90, 180]])
+def test_fewer_than_three_angles_are_no_curve(angles):
+    """Marks without a line, every kind another, and a sentence that says so."""
+    figure = draw(table([*angles, *(("none", a) for a in angles)]))
+    drawn = [line for axes in figure.axes for line in axes.get_lines()]
+    assert {len(line.get_xdata()) for line in drawn} == {len(angles)}
+    curve = len(angles) == 3
+    references = {"chance", OWN_CUT, "no self-supervision"}
+    named = {*INPUTS.values(), *references, *(label for label, *_ in curves.BASELINES.values())}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == named
+    assert {line.get_linestyle() == "None" for line in drawn} == {not curve}
+    assert ("no curve" in figure.get_suptitle()) == (not curve)
+    assert ("verdict" in figure.get_suptitle() or "question" in figure.get_suptitle()) == curve
+    if not curve:
+        said = "one angle" if len(angles) == 1 else "2 angles"
+        assert said in figure.get_suptitle()
+        panel = figure.axes[len(METRICS)].get_lines()
+        assert len({line.get_marker() for line in panel}) == len(panel) == 7
+
+
+def test_few_angles_have_their_intervals():
+    rows = table([0, 90])
+    own = of(rows, model="pretrained", attribution=ATTRIBUTION, input="original", metric="auroc")
+    (bars,) = panels(draw(rows))["pretrained", "original"]["auroc"].collections
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == own[["ci_low", "ci_high"]].to_numpy().tolist()
+
+
+def test_reliability_stands_beside_its_own_model_input_and_arm():
     names = {"model": list(MODELS), "view": ["disc", "plain"]}
     halves = reliability(**names, encoder=["e", "other"])
-    rows = table(GRID, view=["disc", "plain"])
-    axes = np.array(draw(rows, halves.sample(frac=1, random_state=0)).axes)
-    axes = axes.reshape(2 * ROWS, len(METRICS))
-    for place, (view, model) in enumerate(product(names["view"], MODELS)):
-        own = of(halves, view=view, model=model, encoder="e").set_index("input")["reliability"]
-        label = axes[place // 2 * ROWS + place % 2, 0].get_ylabel()
-        assert f"reliability {own['original']:.2f}, {own['rotated']:.2f}" in label
-        assert MODELS[model] in label and view in label
-    assert "reliability" not in axes[2, 0].get_ylabel()  # of a map that nothing noisy made
-    one = of(halves, input="rotated").dropna()
-    of_one = of(one, view="plain", encoder="e", model="pretrained")["reliability"].item()
-    label = draw(table(GRID), one).axes[0].get_ylabel()
-    assert label.endswith(f"\nreliability {of_one:.2f}")
+    figure = draw(table(GRID, view=["disc", "plain"]), halves.sample(frac=1, random_state=0))
+    labels = [axes.get_ylabel() for axes in figure.axes[:: len(METRICS)]]
+    for label, (view, (model, input_)) in zip(labels, product(names["view"], PANELS), strict=True):
+        own = of(halves, view=view, model=model, encoder="e", input=input_)["reliability"].item()
+        assert label == f"{MODELS[model]}\n{INPUTS[input_]}\nreliability {own:.2f}\n{view}"
+    unknown = draw(table(GRID), halves.assign(reliability=np.nan)).axes[0].get_ylabel()
+    assert unknown == f"{MODELS['pretrained']}\n{INPUTS['original']}"
 
 
 def test_items_are_counted_where_curves_are_drawn():
     """Maps that are not in the figure may have other items."""
     rows = table(GRID)
     rows.loc[rows["attribution"] == "another", "n_items"] = 0
-    for figure in draw(rows), curves.polar_figure(rows, noise(rows)[:0], 0.9):
-        assert " over 12 test items" in figure.get_suptitle()
+    figure = draw(rows, confidence=0.9)
+    assert " over 12 test items × 4 seeds" in figure.get_suptitle()
     assert "90 %" in figure.get_suptitle()
     rows.loc[rows["angle"] == 45, "n_items"] = 9
     assert " over 9 to 12 test items" in draw(rows).get_suptitle()
 
 
-def test_baseline_maps_have_panels_of_their_own():
-    rows = table(GRID)
-    axes = np.array(draw(rows).axes).reshape(ROWS, len(METRICS))
-    sobel = rows.query("attribution == 'sobel' and input == 'original' and metric == 'dice_area'")
-    for row, name in enumerate(("Sobel", "HoG", "centre", "random"), 2):
-        assert name in axes[row, 0].get_ylabel()
-    assert lines(axes[2, 0])["map of x"][:, 1].tolist() == sobel["value"].tolist()
-    random = of(rows, attribution="random", input="rotated", metric="dice_area")
-    assert lines(axes[5, 0])[INPUTS["rotated"]][:, 1].tolist() == random["value"].tolist()
-
-
 def test_reference_without_training_is_drawn_at_each_evaluation():
     rows = table([*GRID, *(("none", a) for a in GRID)])
-    panel = lines(draw(rows).axes[0])
-    expected = rows.query(
-        "training == 'none' and model == 'pretrained' and input == 'original'"
-        " and attribution == 'smoothgrad' and metric == 'dice_area'"
-    ).sort_values("eval_angle")
-    reference = panel["map of x: no self-supervision"]
-    assert reference[:, 0].tolist() == list(range(0, 360, 45))
-    assert reference[:, 1].tolist() == expected["value"].tolist()
+    panel = lines(panels(draw(rows))["finetuned", "rotated"]["dice_area"])
+    own = of(rows, training="none", model="finetuned", input="rotated", metric="dice_area")
+    own = of(own, attribution=ATTRIBUTION).sort_values("eval_angle")
+    assert panel["no self-supervision"].tolist() == own[["eval_angle", "value"]].values.tolist()
 
 
 @pytest.mark.parametrize(
@@ -180,15 +265,8 @@ def test_sweeps(pairs, meaning, theta):
 
 def test_untrained_reference_is_level_where_only_training_varies():
     rows = table([(a, 0) for a in [*GRID, "none"]])
-    reference = lines(draw(rows).axes[0])["map of x: no self-supervision"]
+    reference = lines(draw(rows).axes[0])["no self-supervision"]
     assert len(reference) == len(GRID) and np.ptp(reference[:, 1]) == 0
-
-
-def test_every_arm_has_its_own_rows():
-    figure = draw(table(GRID, view=["plain", "disc"]))
-    labels = [axes.get_ylabel() for axes in figure.axes[:: len(METRICS)]]
-    assert len(labels) == 2 * ROWS
-    assert ["disc" in text for text in labels] == [True] * ROWS + [False] * ROWS
 
 
 def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
@@ -208,21 +286,34 @@ def test_files_are_the_same_bytes_each_time_and_say_what_made_them(tmp_path):
         assert json.loads(picture.info["Description"]) == made_by
 
 
+def test_text_stays_text_and_is_laid_out_once(tmp_path):
+    """In SVG: words are to be found; in both files at the same places."""
+    figure = draw(table(GRID))
+    save(figure, [tmp_path / "a.svg"], {})
+    text = "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    for words in (*METRICS.values(), "Pretrained encoder", "brains", "own cut"):
+        assert words in text
+    before = [axes.get_position().bounds for axes in figure.axes]
+    figure.suptitle("\n" * 9)
+    save(figure, [tmp_path / "a.png"], {})
+    assert [axes.get_position().bounds for axes in figure.axes] == before
+
+
 @pytest.mark.parametrize(
     ("cell_sd", "half"), [(0.04, 1.96 * 0.02), (0.1, 1.96 * 0.05), (np.nan, None), (0, None)]
 )
 def test_the_noise_floor_is_that_of_a_point(cell_sd, half):
     rows = table(GRID)
-    floors = noise(rows, cell_sd)
-    figure = curves.oscillation_figure(rows, floors, reliability(), 0.95)
-    floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
-    if half is None:
-        assert not floors
-        return
-    curve = lines(figure.axes[0])[INPUTS["original"]][:, 1]
-    floor = next(p for p in floors if p.get_label() == f"{INPUTS['original']}: noise floor")
-    assert floor.get_height() == pytest.approx(2 * half, rel=1e-4)
-    assert floor.get_y() + floor.get_height() / 2 == pytest.approx(curve.mean())
+    for input_ in INPUTS:
+        axes = panels(draw(rows, floors=noise(rows, cell_sd)))["pretrained", input_]["dice_area"]
+        if half is None:
+            assert not axes.patches
+            continue
+        (floor,) = axes.patches
+        curve = lines(axes)[INPUTS[input_]][:, 1]
+        assert floor.get_height() == pytest.approx(2 * half, rel=1e-4)
+        assert floor.get_y() + floor.get_height() / 2 == pytest.approx(curve.mean())
+        assert "noise floor" in floor.get_label()
 
 
 def test_the_noise_floor_is_that_of_the_sweep_that_is_shown():
@@ -233,51 +324,26 @@ def test_the_noise_floor_is_that_of_the_sweep_that_is_shown():
     ):
         rows = table(angles)
         known = noise(rows)  # 0.3 but on the diagonal
-        figure = curves.oscillation_figure(rows, known, reliability(), 0.5)
         assert len(of(known, **place)) == len(rows) / len(GRID)
-        floors = [p for p in figure.axes[0].patches if "noise floor" in p.get_label()]
-        heights = [floor.get_height() for floor in floors]
-        assert heights == pytest.approx([2 * 0.6745 * 0.3 / 2] * 2, rel=1e-4)
+        (floor,) = draw(rows, floors=known, confidence=0.5).axes[0].patches
+        assert floor.get_height() == pytest.approx(2 * 0.6745 * 0.3 / 2, rel=1e-4)
 
 
-def test_round_the_circle_the_line_closes():
-    rows = table(GRID).sample(frac=1, random_state=0)
-    figure = curves.polar_figure(rows, noise(rows), 0.95)
-    assert [axes.name for axes in figure.axes] == ["polar"] * 4
-    chosen = rows.query(
-        "model == 'finetuned' and input == 'rotated' and attribution == 'smoothgrad'"
-        " and metric == 'auroc'"
-    ).sort_values("angle")
-    panel = lines(figure.axes[3])
-    (line,) = [ln for ln in figure.axes[3].get_lines() if ln.get_label() == INPUTS["rotated"]]
-    marked = line.get_xydata()[line.get_markevery()]
-    assert np.rad2deg(marked[:, 0]) == pytest.approx([*range(0, 361, 45)])
-    assert marked[:, 1].tolist() == [*chosen["value"], chosen["value"].iloc[0]]
-    # between them it goes from one to the next, and what is constant is a circle
-    angles = np.rad2deg(line.get_xdata())
-    expected = np.interp(angles, np.rad2deg(marked[:, 0]), marked[:, 1])
-    assert len(angles) > 300 and line.get_ydata() == pytest.approx(expected)
-    at = np.searchsorted(angles.round(6), [*GRID, 360])
-    for label, column in (f"{INPUTS['rotated']}: chance", "chance"), (OWN_CUT, "own_cut"):
-        closed = [*chosen[column], chosen[column].iloc[0]]
-        assert panel[label][at, 1] == pytest.approx(closed)
-    floor = panel[f"{INPUTS['rotated']}: noise floor"][:, 1]
-    assert floor == pytest.approx(chosen["value"].mean() + 1.96 * 0.02, rel=1e-4)
-
-
-def test_an_arc_that_was_not_swept_is_not_drawn():
-    figure = curves.polar_figure(table(GRID[:4]), noise(table(GRID))[:0], 0.95)
-    angles = np.rad2deg(lines(figure.axes[0])["map of x"][:, 0])
-    assert angles.min() == 0 and angles.max() == pytest.approx(135)
+def spectrum(cycles):
+    """Rows of `periodogram.csv` of the curves of `table`, all that is drawn, and their keys."""
+    keys = table([0])
+    places = pd.DataFrame({"cycles": cycles, "period": np.round(360 / np.array(cycles), 4)})
+    rows = keys.merge(places, how="cross").drop(columns=["training"])
+    thresholds = dict(zip(MODELS, (0.7, 0.8), strict=True))
+    asked = {"original": "excess", "rotated": "turning"}
+    rows["power"] = np.random.default_rng(0).random(len(rows))
+    rows["threshold"] = rows["model"].map(thresholds) + (rows["input"] == "rotated") / 10
+    return keys, rows.assign(series=rows["input"].map(asked))
 
 
 def test_the_periodogram_stands_beside_its_threshold():
     """Of what is asked of each input, of the sweep that is shown; all else has other powers."""
-    keys = table([0])
-    rows = keys.merge(pd.DataFrame({"cycles": range(1, 5)}), how="cross").drop(columns=["training"])
-    power, threshold = np.random.default_rng(0).random((2, len(rows)))
-    asked = {"original": "excess", "rotated": "turning"}
-    rows = rows.assign(power=power, threshold=threshold, series=rows["input"].map(asked))
+    keys, rows = spectrum(range(1, 5))
     mine = rows.assign(**DIAGONAL)
     others = [
         mine.assign(series="value"),
@@ -286,39 +352,75 @@ def test_the_periodogram_stands_beside_its_threshold():
         rows.assign(training="random", sweep="diagonal", held_angle=np.nan),
     ]
     others = [other.assign(power=2.0, threshold=3.0) for other in others]
-    figure = periods.periodogram_figure(pd.concat([*others, mine]), keys, 0.8)
-    panel = figure.axes[len(METRICS) + list(METRICS).index("auroc")]
-    bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
-    chosen = of(mine, model="finetuned", attribution="smoothgrad", metric="auroc")
-    for (input_, name), line in zip(INPUTS.items(), panel.get_lines(), strict=True):
-        of_input = of(chosen, input=input_).sort_values("cycles")
-        assert bars[name] == of_input["power"].tolist()
-        assert line.get_ydata().tolist() == of_input["threshold"].tolist()
-        assert line.get_label() == "what noise exceeds in 20 % of curves"
+    every = pd.concat([*others, mine])
+    figure = periods.periodogram_figure(every, keys, [360, 180, 120, 90], 0.8)
+    assert len(figure.axes) == 4
+    for panel, (model, metric) in zip(figure.axes, product(MODELS, METRICS), strict=True):
+        bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
+        chosen = of(mine, model=model, attribution="smoothgrad", metric=metric)
+        for (input_, name), line in zip(INPUTS.items(), panel.get_lines(), strict=True):
+            of_input = of(chosen, input=input_).sort_values("cycles")
+            assert bars[name] == of_input["power"].tolist()
+            assert set(line.get_ydata()) == set(of_input["threshold"])
+            assert "noise reaches this in 20 % of curves" in line.get_label()
+        assert bars.keys() == set(INPUTS.values())
 
 
-def test_training_has_a_line_per_angle_and_their_mean():
+def test_the_periodogram_says_which_periods_were_declared():
+    """360 / 7 is written with a few digits; 100 is no period of the grid."""
+    for count, ticks in (
+        (7, ["360°", "180°", "120°", "90°", "72°", "60°", "51.43°"]),
+        (
+            12,
+            ["180°", "51.43°"],
+        ),
+    ):
+        keys, rows = spectrum(range(1, count + 1))
+        declared = [180, 100, 360 / 7]
+        figure = periods.periodogram_figure(rows.assign(**DIAGONAL), keys, declared, 0.8)
+        figure.draw_without_rendering()
+        assert [text.get_text() for text in figure.axes[-1].get_xticklabels()] == ticks
+        for panel in figure.axes:
+            bars = {b.get_label(): b for b in panel.containers}
+            for name, side in zip(INPUTS.values(), (-1, 1), strict=True):
+                full, pale = bars[name], bars[f"{name}: period not declared"]
+                at = [bar.get_x() + bar.get_width() / 2 - side * 0.2 for bar in full]
+                assert at == pytest.approx([2, 7]) and len(pale) == count - 2
+                assert full[0].get_alpha() == 1 and pale[0].get_alpha() < 0.5
+
+
+def test_training_shows_mean_and_range_over_angles_and_apart_what_is_not_turned():
+    """0 and 360 are no turn; `random` and `none` have no angle. One run stops early."""
     keys = pd.DataFrame({"dataset": ["brains"], "view": "plain", "encoder": "e", "method": "moco"})
     words = pd.DataFrame({"training": ["none", "random"], "angle": np.nan})
-    trained = pd.concat([pd.DataFrame({"training": "fixed", "angle": GRID}), words])
+    trained = pd.concat([pd.DataFrame({"training": "fixed", "angle": [*GRID, 360]}), words])
     rows = keys.merge(trained, how="cross")
     each = {"seed": [0, 1], "stage": ["pretrain", "finetune"], "epoch": [1, 2, 3]}
     for column, values in each.items():
         rows = rows.merge(pd.DataFrame({column: values}), how="cross")
     columns = ["loss", "top1", "spread", "validation_dice"]
     rows[columns] = np.random.default_rng(0).random((len(rows), 4))
+    rows = rows[(rows["angle"] != 45) | (rows["epoch"] < 3)]
     figure = training.training_figure(rows)
     for axes, (stage, column) in zip(figure.axes, training.CURVES, strict=False):
-        drawn = axes.get_lines()
         of_stage = of(rows, stage=stage)
-        runs = [{"angle": angle} for angle in GRID] + [{"training": w} for w in ("none", "random")]
-        for line, run in zip(drawn[:-1], runs, strict=True):
-            expected = of(of_stage, **run).groupby("epoch")[column].mean()
-            np.testing.assert_allclose(line.get_ydata(), expected)
-        expected = of_stage.groupby("epoch")[column].mean()
-        np.testing.assert_allclose(drawn[-1].get_ydata(), expected)
-        assert [line.get_label() for line in drawn[-3:]] == ["θ: none", "θ: random", "mean of all"]
-    assert f"{2 * (len(GRID) + 2)} training runs" in figure.get_suptitle()
+        kinds = {
+            "other θ: mean": of_stage[of_stage["angle"] % 360 > 0],
+            "θ = 0: both pictures are the same": of_stage[of_stage["angle"] % 360 == 0],
+            "θ: none": of(of_stage, training="none"),
+            "θ: random": of(of_stage, training="random"),
+        }
+        drawn = lines(axes)
+        assert drawn.keys() == kinds.keys()
+        for name, runs in kinds.items():
+            means = runs.groupby(["angle", "epoch"], dropna=False)[column].mean().reset_index()
+            expected = means.groupby("epoch")[column].agg(["mean", "min", "max"])
+            np.testing.assert_allclose(drawn[name][:, 1], expected["mean"])
+            if name == "other θ: mean":
+                np.testing.assert_allclose(band(axes, 0), expected[["min", "max"]])
+    assert f"{2 * (len(GRID) + 3)} training runs" in figure.get_suptitle()
+    alone = training.training_figure(of(rows, angle=0))
+    assert lines(alone.axes[0]).keys() == {"θ = 0: both pictures are the same"}
 
 
 def test_samples_show_every_image_above_its_mask():
@@ -332,6 +434,12 @@ def test_samples_show_every_image_above_its_mask():
         shown = np.asarray(grid[0, 1].images[0].get_array())
         expected = images[1].transpose(1, 2, 0) if channels == 3 else images[1, 0]
         np.testing.assert_array_equal(shown, expected)
+        mask = grid[1, 1].images[0]
+        colours = {tuple(colour) for colour in mask.to_rgba(mask.get_array()).reshape(-1, 4)}
+        assert {matplotlib.colors.to_hex(colour) for colour in colours} == {
+            "#000000",
+            OUTLINE.lower(),
+        }
 
 
 def test_pairs_show_each_item_above_its_turned_self():
@@ -351,41 +459,110 @@ def test_pairs_show_each_item_above_its_turned_self():
     assert maps["finetuned.rotated"][1][marked].min() > maps["finetuned.rotated"][1][~marked].max()
 
 
-RELIABLE = {f"{m}.{i}": 0.1 for m in MODELS for i in INPUTS}
+def mapped(items=4, channels=1, seed=0):
+    """What there is to show of one θ; scores are numbers of their own."""
+    rng = np.random.default_rng(seed)
+    masks = {"original": np.stack([square_mask(16, (4, 9), (4, 9), label=2)] * items)}
+    masks["rotated"] = np.rot90(masks["original"], axes=(1, 2))
+    of_maps = list(product(MODELS, INPUTS))
+    scores = pd.DataFrame(
+        [(f"i{i}", *of_map) for of_map in of_maps for i in range(items)],
+        columns=["item", "model", "input"],
+    )
+    scores[["value", "chance"]] = rng.uniform(0, 1, (len(scores), 2)).round(3)
+    return pictures.Mapped(
+        pictures={i: rng.random((items, channels, 16, 16)) for i in INPUTS},
+        masks=masks,
+        maps={f"{m}.{i}": rng.uniform(1, 2, (items, 16, 16)) for m, i in of_maps},
+        scores=scores,
+    )
 
 
-def test_saliency_figure(tmp_path):
-    rng = np.random.default_rng(0)
-    mask = square_mask(16, (4, 9), (4, 9), label=2)
-    valid = {f"valid.{i}": np.ones((16, 16), bool) for i in INPUTS}
-    maps = {
-        angle: valid | {f"{m}.{i}": rng.random((16, 16)) for m in MODELS for i in INPUTS}
-        for angle in (0.0, 45.0)
-    }
+def figure_of(of_angle):
+    halves = reliability(model=list(MODELS))
+    return pictures.saliency_figure(of_angle, halves, "brains", "Trained at θ")
+
+
+def test_the_pictures_of_a_saliency_figure_have_one_size(tmp_path):
     sizes = []
-    for channels, name in product((1, 3, 4), ("one.png", "two.png")):
-        (image,) = noise_images(1, channels)
-        figure = pictures.saliency_figure(image, mask, maps, RELIABLE, "brains: item 3")
-        save(figure, [tmp_path / name], {})
-        sizes.append(imread(tmp_path / name).shape[:2])
-    assert len(set(sizes)) == 1
+    for channels in (1, 3, 4):
+        figure = figure_of({0.0: mapped(channels=channels), 45.0: mapped(channels=channels)})
+        save(figure, [tmp_path / "one.png"], {})
+        sizes.append(imread(tmp_path / "one.png").shape[:2])
+    assert len(set(sizes)) == 1 and sizes[0][1] == 7 * 150
 
 
-def test_saliency_figure_tells_dice_and_reliability_of_its_maps():
-    mask = square_mask(16, (4, 8), (4, 8))
-    off = np.roll(mask, 2, axis=0)
-    arrays = {f"valid.{i}": np.ones((16, 16), bool) for i in INPUTS}
-    for model in MODELS:
-        arrays |= {f"{model}.original": mask, f"{model}.rotated": off}
-    image = np.zeros((3, 16, 16), np.uint8)
-    reliable = {f"{m}.{i}": 0.2 + 0.15 * k for k, (m, i) in enumerate(product(MODELS, INPUTS))}
-    figure = pictures.saliency_figure(image, mask, {45.0: arrays}, reliable, "brains")
-    grid = np.array(figure.axes).reshape(4, 3)
-    assert [axes.get_xlabel() for axes in grid[:, 2]] == ["Dice 1.00", "Dice 0.50"] * 2
-    assert (grid[1, 2].get_images()[0].get_array() == off).all()
-    assert grid[0, 1].get_title() == "θ = 45°: map"
-    said = [axes.get_ylabel().split("\n")[-1] for axes in grid[:, 0]]
-    assert said == [f"reliability {r}" for r in ("0.20", "0.35", "0.50", "0.65")]
+def test_saliency_shows_pictures_and_maps_of_best_and_worst_item_and_mean_maps():
+    of_angle = {0.0: mapped(seed=1), 45.0: mapped(seed=2), 90.0: mapped(seed=3)}
+    figure = figure_of(of_angle)
+    grid = np.array(figure.axes[:-1]).reshape(8, 6)
+    columns = list(product(of_angle, INPUTS))
+    over = pd.concat([one.scores for one in of_angle.values()])
+    over = (over["value"] - over["chance"]).groupby(over["item"]).mean()
+    best, worst = (int(name[1:]) for name in (over.idxmax(), over.idxmin()))
+    assert best != worst
+    rows = [(i, model) for i in (best, worst) for model in ("", *MODELS)]
+    rows += [(None, model) for model in MODELS]
+    for (item, model), axes in zip(rows, grid, strict=True):
+        for (theta, input_), panel in zip(columns, axes, strict=True):
+            of, drawn = of_angle[theta], np.asarray(panel.images[0].get_array())
+            outlined = [line.get_edgecolor() for line in panel.collections]
+            if not model:
+                np.testing.assert_array_equal(drawn, of.pictures[input_][item][0])
+                (paths,) = [line.get_paths() for line in panel.collections]
+                inside = np.argwhere(of.masks[input_][item] > 0)[:, ::-1]
+                assert all(any(path.contains_point(at) for path in paths) for at in inside)
+                assert panel.get_xlabel() == ""
+                continue
+            maps = of.maps[f"{model}.{input_}"]
+            maps = maps / np.quantile(maps, 0.99, axis=(1, 2), keepdims=True)
+            expected = maps.mean(axis=0) if item is None else maps[item]
+            np.testing.assert_allclose(drawn, expected / np.quantile(expected, 0.99))
+            assert panel.images[0].get_clim() == (0, 1)
+            chosen = of.scores.query("model == @model and input == @input_")
+            chosen = chosen if item is None else chosen.iloc[[item]]
+            numbers = chosen["value"].mean(), chosen["chance"].mean()
+            assert panel.get_xlabel() == "{:.2f} ({:.2f})".format(*numbers)
+            assert bool(outlined) == (item is not None)  # masks of items differ
+            assert all(matplotlib.colors.same_color(colour, OUTLINE) for colour in outlined)
+    labels = [axes.get_ylabel().split("\n")[-1] for axes in grid[:, 0]]
+    assert labels == ["best item"] * 3 + ["worst item"] * 3 + ["mean of 4"] * 2
+    assert grid[0, 2].get_title() == "θ = 45°\nx" and grid[0, 3].get_title().endswith("R_θ x$")
+    assert "99th percentile" in figure.axes[-1].get_xlabel()  # of the colour bar
+
+
+def test_saliency_tells_the_reliability_of_its_maps():
+    halves = reliability(model=list(MODELS))
+    said = figure_of({45.0: mapped()}).get_suptitle().replace("\n", " ")
+    for model, name in MODELS.items():
+        own = of(halves, model=model).set_index("input")["reliability"]
+        assert f"{name.lower()} {own['original']:.2f}, {own['rotated']:.2f}" in said
+
+
+def test_best_and_worst_are_among_items_with_a_score():
+    """Over all maps; the first that is left where there is a tie, and one alone is shown once."""
+    rows = pd.DataFrame({"item": list("abcd") * 2, "chance": [0.1, 0.2, 0.5, np.nan] * 2})
+    rows["value"] = [0.4, 0.5, 0.9, np.nan, 0.4, 0.8, 0.4, np.nan]
+    assert pictures.extremes(rows) == [1, 2]  # over chance: 0.3, 0.45, 0.15
+    assert pictures.extremes(rows.query("item in ('d', 'a')").iloc[::-1]) == [1, 1]
+    assert pictures.extremes(of(rows, item="d")) == [0, 0]
+    alone = mapped(items=1)
+    grid = np.array(figure_of({0.0: alone}).axes[:-1]).reshape(5, 2)
+    assert [axes.get_ylabel() for axes in grid[:2, 0]] == ["item", "pretrained\nitem"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_a_score_or_a_mask_the_figure_says_so():
+    none = mapped()
+    none.scores[["value", "chance"]] = np.nan
+    for masks in none.masks.values():
+        masks[:] = 0
+    none.maps["pretrained.original"][:] = 0
+    figure = figure_of({0.0: none})
+    figure.draw_without_rendering()
+    grid = np.array(figure.axes[:-1])
+    assert {axes.get_xlabel() for axes in grid} == {"", "no score"}
+    assert not any(axes.collections for axes in grid)
 
 
 def test_the_picture_that_is_shown_is_the_one_that_was_mapped():
@@ -411,14 +588,6 @@ def test_marked_pixels_lie_where_the_view_shows_something_and_are_scored_there()
     highest = np.sort(rank[shown])[-12:]
     assert marked.tolist() == (shown & np.isin(rank, highest)).tolist() and marked.sum() == 12
     assert score == pytest.approx(2 * (marked & mask).sum() / 24)
-    whole = {f"{m}.{i}": rank for m in MODELS for i in INPUTS}
-    whole |= {f"{m}.rotated": saliency for m in MODELS}
-    whole |= {"valid.original": np.ones_like(shown), "valid.rotated": shown}
-    image = np.zeros((1, 16, 16), np.uint8)
-    figure = pictures.saliency_figure(image, mask, {45.0: whole}, RELIABLE, "brains")
-    grid = np.array(figure.axes).reshape(4, 3)
-    drawn = [grid[row, 2].get_images()[0].get_array() for row in (0, 1)]
-    assert (drawn[1] == marked).all() and drawn[0].sum() == 16
 
 
 def test_the_factorial_shows_every_combination_and_its_means():
@@ -461,17 +630,19 @@ def test_orientations_are_drawn_beside_what_they_tell():
     shares = of(histogram, histogram="hog")["value"].tolist()
     assert first[:, 1].tolist() == shares * 2 + shares[:1]  # both ways round, and closed
     assert np.rad2deg(first[:, 0]) % 360 == pytest.approx([*range(0, 360, 45), 0])
-    assert lines(correlation).keys() == {f"histogram: {kind}" for kind in kinds}
-    assert lines(accuracy).keys() == {*(f"hog_cell: {cell}" for cell in cells), "chance"}
-    drawn = lines(accuracy)["hog_cell: 80"]
+    assert lines(correlation).keys() == {"HoG", "structure tensor"}
+    assert lines(accuracy).keys() == {*(f"HoG, cells of {cell} px" for cell in cells), "chance"}
+    looks = [(line.get_color(), line.get_linestyle()) for line in accuracy.get_lines()]
+    assert len(set(looks[:4])) == 4  # as many as there are colours
+    drawn = lines(accuracy)["HoG, cells of 80 px"]
     assert drawn.tolist() == of(svm, hog_cell=80)[["theta", "accuracy"]].to_numpy().tolist()
-    drawn = lines(correlation)["histogram: hog"]
+    drawn = lines(correlation)["HoG"]
     assert drawn.tolist() == of(likeness, histogram="hog")[["theta", "value"]].to_numpy().tolist()
 
 
 def test_without_a_period_the_figure_says_so():
     """As with one angle: the table has its columns and no row."""
     empty = periodogram_table(arrange([score_rows([0], 0.5)]), analysis().tests, 0.95)
-    figure = periods.periodogram_figure(empty, table([0]), 0.95)
+    figure = periods.periodogram_figure(empty, table([0]), [90], 0.95)
     assert not figure.axes and "brains" in figure.get_suptitle()
     assert any("resolve no period" in text.get_text() for text in figure.texts)

@@ -50,6 +50,19 @@ def finding(row: pd.Series) -> str:
     return " ".join(_sentences(row))
 
 
+def answer(row: pd.Series) -> str:
+    """Say in a few words whether there is a wave, for a row of `verdict.verdict_table`."""
+    if row["verdict"] == UNTESTED:
+        return "not testable"
+    if row["verdict"] == NO_WAVE:
+        return f"no wave above {row['amplitude_bound']:.3f}"
+    if row["verdict"] == OPEN:
+        return f"open: up to {row['amplitude_bound']:.3f}"
+    maker = {CANVAS: " that the canvas makes", RESAMPLING: " that resampling makes"}
+    of_whom = maker.get(row["verdict"], "")
+    return f"wave of {row['period']:g}°{of_whom}, amplitude {row['amplitude']:.2f}"
+
+
 def _sentences(row: pd.Series) -> Iterator[str]:
     """Yield the level, the verdict, what stands beside it, and whether the maps can carry it."""
     level = (
@@ -120,7 +133,7 @@ def page(verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: A
     verdicts : DataFrame
         Of `verdict.verdict_table`.
     tables : mapping of str to DataFrame
-        `contrasts`, `phases`, `datasets`, `questions`.
+        `contrasts`, `phases`, `pooled`, `questions`.
     analysis : Analysis
         The configuration's section.
     """

@@ -21,7 +21,7 @@ PLACE = [*KEY, "period"]
 OF_SETS = [name for name in KEY if name != "dataset"]
 OF_METRICS = [name for name in KEY if name != "metric"]
 MEAN = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "amplitude_bound", "phase_deg"]
-DATASETS = ["question", *OF_SETS, "period", *MEAN, "p", "n_datasets"]
+POOLED = ["question", *OF_SETS, "period", *MEAN, "p", "n_datasets"]
 METRICS = ["question", *OF_METRICS, "period", "amplitude_median", "n_small_p", "p", "n_metrics"]
 QUESTIONS = ["question", "p_any_curve", "n_curves", "n_tests"]
 
@@ -50,7 +50,7 @@ def _declared(
                 yield question, curve, periods
 
 
-def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def pooled_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
     """Mean wave of all data sets, which are taken for a draw from all that there could be.
 
     The mean of their coefficients has an amplitude only where the sets have their crests at like
@@ -89,7 +89,7 @@ def datasets_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
             bound = amplitude_bound(amplitude, error, analysis.confidence)
             numbers = (amplitude, *ends, bound, phase, wave_p(amplitude, error))
             rows.append([*place, *(float(one[0]) for one in numbers), n])
-    return pd.DataFrame(rows, columns=DATASETS)
+    return pd.DataFrame(rows, columns=POOLED)
 
 
 def _tested(curve: Curve, periods: Sequence[float], analysis: Analysis) -> dict[float, Array]:
@@ -112,7 +112,7 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
     Parameters
     ----------
     scores, analysis
-        As for `datasets_table`.
+        As for `pooled_table`.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
     Parameters
     ----------
     scores, analysis
-        As for `datasets_table`; all metrics count, whichever a question names.
+        As for `pooled_table`; all metrics count, whichever a question names.
 
     Returns
     -------

@@ -44,8 +44,9 @@ def extracted(
     Raises
     ------
     UserError
-        The archive is damaged or no zip, exceeds a limit, cannot be read or written, or a member is
-        encrypted, a link, a device or the like, or its name leads out, is there twice or too long.
+        From the block, with the archive's name for the folder's; or the archive is damaged or no
+        zip, exceeds a limit, cannot be read or written, or a member is encrypted, a link, a device
+        or the like, or its name leads out, is there twice or too long.
     """
     with tempfile.TemporaryDirectory(dir=Path(archive).parent, prefix=".extracted-") as folder:
         try:
@@ -61,7 +62,13 @@ def extracted(
         except Exception as error:  # damage shows in a dozen ways in zipfile and what it uses
             problem = str(error) or repr(error)
             raise UserError(f"{archive}: cannot be extracted ({problem}); {UNPACK}") from error
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except UserError as error:
+            if folder not in str(error):
+                raise
+            said = str(error).replace(folder, str(archive))  # nobody knows the temporary one
+            raise UserError(f"{said}; or extract it by hand and set `path`") from error
 
 
 def _check(members: list[zipfile.ZipInfo], limit_bytes: int, limit_files: int) -> None:

@@ -46,7 +46,8 @@ def prepare(
         How cases are divided.
     images_path, masks_path, manifest_path : path
         Written atomically: uint8 [N, C, S, S], uint8 [N, S, S], and one row per item with `id`,
-        `case`, `split`, `source`, `sha256` (of the stored image and mask).
+        `case`, `split`, `source`, `sha256` (of the stored image and mask), `width` and `height`
+        (pixels, before), `foreground` (share of the stored mask).
     record : mapping
         What made them, for the manifest.
 
@@ -60,14 +61,17 @@ def prepare(
 
     images: list[Image] = []
     masks: list[Image] = []
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     for item in items:
         _check(item, images, {row["id"] for row in rows})
         image, mask = resize(item.image, image_size), resize(item.mask, image_size, labels=True)
         digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
         images.append(image)
         masks.append(mask)
-        rows.append({"id": item.id, "case": item.case, "source": item.source, "sha256": digest})
+        height, width = item.mask.shape
+        of_item = {"id": item.id, "case": item.case, "source": item.source, "sha256": digest}
+        of_item |= {"width": width, "height": height, "foreground": (mask > 0).mean()}
+        rows.append(of_item)
     if not rows:
         raise UserError("the data set holds no items; check its path and options in `datasets`")
     empty = [row["source"] for row, mask in zip(rows, masks, strict=True) if not mask.any()]
@@ -97,7 +101,8 @@ def prepare(
                 np.lib.format.write_array_header_1_0(file, header)
                 file.writelines(array.tobytes() for array in arrays)
             digests[Path(path).name] = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    write_csv(manifest, manifest_path, {**record, "arrays": digests})
+    others = {name: list(getattr(items, name, [])) for name in ("left_out", "unused")}
+    write_csv(manifest, manifest_path, {**record, "arrays": digests, **others})
 
 
 def read_array(path: str | Path) -> NDArray[np.uint8]:

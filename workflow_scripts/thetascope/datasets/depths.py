@@ -18,6 +18,17 @@ DEPTHS = (8, 10, 12, 14, 16)  # bit: of sensors, whatever a file has room for
 FULL = 16
 
 
+def check(value_range: Sequence[float] | None) -> None:
+    """Raise a `UserError` if these are not the values of black and white."""
+    if value_range is None:
+        return
+    if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        raise UserError(
+            f"value_range: {list(value_range)}: must be two values, the one that is black and a "
+            "higher one that is white"
+        )
+
+
 def scale_of(paths: Sequence[Path], value_range: Sequence[float] | None) -> pictures.Scale:
     """Find the values that are black and white in all pictures of a set.
 
@@ -30,20 +41,15 @@ def scale_of(paths: Sequence[Path], value_range: Sequence[float] | None) -> pict
     paths : sequence of Path
         The images; what cannot be read is left to `read_image`.
     value_range : sequence of float or None
-        The user's two values; they hold for every file.
+        The user's two values, see `check`; they hold for every file.
 
     Raises
     ------
     UserError
-        If the range is none, or there is none and the values do not tell it: integers below 0 or
-        of more than 16 bits, fractions outside 0–1, or pictures of fewer bits beside others.
+        If there is none and the values do not tell it: integers below 0 or of more than 16 bits,
+        fractions outside 0–1, or pictures of fewer bits beside others.
     """
     if value_range is not None:
-        if len(value_range) != 2 or not value_range[0] < value_range[1]:
-            raise UserError(
-                f"value_range: {list(value_range)}: must be two values, the one that is black and "
-                "a higher one that is white"
-            )
         return dict.fromkeys(("bytes", "integers", "fractions"), tuple(value_range))  # type: ignore[arg-type]
     seen = _survey(paths)
     scale = dict(pictures.BYTES)

@@ -2,19 +2,20 @@
 
 An adapter is a module of `thetascope.datasets.adapters` with a function `load(**options)` that
 yields an `Item` per picture. It imports what it needs to read files inside that function, so that
-its options can be checked at no cost. It is imported by name, so that editing one adapter leaves
-the other sets alone.
+its options can be checked at no cost. If it returns a `Listed`, the names of its files are checked
+at start-up too. It is imported by name, so that editing one adapter leaves the other sets alone.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from thetascope.datasets.items import Item
+from thetascope.datasets.listing import Listed
 from thetascope.errors import UserError
 
 
@@ -70,10 +71,22 @@ def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
     return None if "path" in options else getattr(_adapter(adapter), "ARCHIVE", None)
 
 
-def load_items(adapter: str, options: Mapping[str, Any]) -> Iterator[Item]:
+def load_items(adapter: str, options: Mapping[str, Any]) -> Iterable[Item]:
     """Items of a data set, one at a time, at their own resolution."""
-    items: Iterator[Item] = _adapter(adapter).load(**options)
+    items: Iterable[Item] = _adapter(adapter).load(**options)
     return items
+
+
+def list_files(adapter: str, options: Mapping[str, Any]) -> Listed | None:
+    """Find a data set's files by their names; None for an adapter that reads none of the user's.
+
+    Raises
+    ------
+    UserError
+        If a folder, a file, a partner or a case is missing.
+    """
+    load = _adapter(adapter).load
+    return load(**options) if get_type_hints(load)["return"] is Listed else None
 
 
 def _adapter(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from thetascope.errors import UserError
@@ -25,6 +25,21 @@ class Split:
     validation: float
     test: float
     seed: int
+
+
+def check(cases: Collection[str]) -> None:
+    """Refuse cases that cannot be divided.
+
+    Raises
+    ------
+    UserError
+        If there are fewer than three.
+    """
+    if len(cases) < 3:
+        raise UserError(
+            f"{len(cases)} cases ({', '.join(cases)}) cannot make three parts; "
+            "train, validation and test need at least one each"
+        )
 
 
 def assign(cases: Iterable[str], split: Split) -> dict[str, str]:
@@ -51,11 +66,7 @@ def assign(cases: Iterable[str], split: Split) -> dict[str, str]:
         If there are fewer than three cases.
     """
     order = sorted(cases, key=lambda case: hashlib.sha256(f"{split.seed}/{case}".encode()).digest())
-    if len(order) < 3:
-        raise UserError(
-            f"{len(order)} cases ({', '.join(order)}) cannot make three parts; "
-            "train, validation and test need at least one each"
-        )
+    check(order)
     n_test = max(1, round(split.test * len(order)))
     n_validation = max(1, round(split.validation * len(order)))
     n_test = min(n_test, len(order) - 2)

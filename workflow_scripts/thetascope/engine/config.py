@@ -18,6 +18,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from thetascope.datasets.listing import user_path
 from thetascope.engine import config_checks
 from thetascope.errors import UserError
 
@@ -98,13 +99,10 @@ def check_files(paths: Iterable[str | Path]) -> None:
                 )
 
 
-def overlaid(config: Mapping[str, Any]) -> Config:
-    """Lay settings over those of `config.yaml`, as Snakemake does with `--configfile`."""
-    from snakemake.utils import update_config
-
-    merged: Config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
-    update_config(merged, config)
-    return merged
+def default() -> Config:
+    """Read the workflow's own `config.yaml`."""
+    config: Config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    return config
 
 
 def resolve(config: Mapping[str, Any]) -> Config:
@@ -137,6 +135,8 @@ def resolve(config: Mapping[str, Any]) -> Config:
     problems += _not_finite(resolved)
     if not problems:  # cross-field checks may rely on types
         resolved["views"] = {name: VIEW | view for name, view in resolved["views"].items()}
+        if weights := resolved["pretrain"]["weights"]:
+            resolved["pretrain"]["weights"] = str(user_path(weights))
         problems = [line for check in config_checks.CHECKS for line in check(resolved)]
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))

@@ -58,7 +58,7 @@ def configuration_files(workflow: Any) -> tuple[str | Path, ...]:
 
 @comfort("the default for settings that `config:` of a module leaves out", instead=False)
 def is_module_with_config(workflow: Any) -> bool:
-    """Tell if `config:` of a `module:` took the place of `config.yaml`; no upstream issue found."""
+    """Tell if `config:` of a `module:` took the place of `config.yaml`. No upstream issue found."""
     return workflow.modifier.skip_configfile
 
 
@@ -66,6 +66,12 @@ def is_module_with_config(workflow: Any) -> bool:
 def snakefile_name(workflow: Any) -> str:
     """Name the file of `--snakefile`. No upstream issue found; see `Workflow.main_snakefile`."""
     return Path(workflow.main_snakefile).name
+
+
+@comfort("the check of image sets at start-up in the main process alone", instead=True)
+def is_main_process(workflow: Any) -> bool:
+    """Tell Snakemake itself from the processes of its jobs, which read the Snakefile too (#896)."""
+    return workflow.is_main_process
 
 
 @comfort("the limit of torch jobs to the cores and GPUs that there are", instead=None)
@@ -100,6 +106,41 @@ def lift_rate_limit(workflow: Any) -> None:
     lifted = scheduler.job_rate_limiter  # if it is gone, this fails, and setting it would not
     scheduler.job_rate_limiter = None
     log.debug(f"no limit to the rate of jobs instead of {lifted}")
+
+
+@comfort("results that stay when an image set is prepared again to what it was", instead=None)
+def look_again(
+    workflow: Any,
+    rule: str,
+    as_before: Callable[[list[str], list[str]], bool],
+    to_do: Counter[str],
+) -> None:
+    """Plan anew after a job of this rule whose outputs are as before, and count down what is to do.
+
+    Snakemake plans all that follows a job before it knows what comes of it (#280); only after a
+    checkpoint does it look again, and so does this.
+    """
+    dag = workflow.dag
+    finish, plan, reasons, running = dag.finish, dag.postprocess, dag._reason, dag._running
+
+    async def finish_and_look_again(job: Any, *args: Any, **kwargs: Any) -> bool:
+        ready = await finish(job, *args, **kwargs)
+        if job.is_group() or job.rule.name != rule:
+            return ready
+        if not as_before([*map(str, job.output)], [*map(str, job.input)]):
+            return ready
+        planned = {job for job in dag.needrun_jobs() if job not in running}
+        for waiting in planned:
+            if not dag.finished(waiting):
+                reasons.pop(waiting, None)
+        await plan()
+        spared = planned - {*dag.needrun_jobs()}
+        to_do.subtract(job.rule.name for job in spared)
+        folder = Path(job.output[0]).parent
+        log.info(f"{folder} is as it was before: {len(spared)} jobs need not run.")
+        return True
+
+    dag.finish = finish_and_look_again
 
 
 @comfort("lines of progress, and the quick start of torch jobs", instead=Counter())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 
 class Progress:
@@ -12,8 +12,9 @@ class Progress:
 
     Parameters
     ----------
-    jobs : mapping of str to int
-        How many jobs of each rule there are to do.
+    jobs : Counter of str
+        How many jobs of each rule there are to do. It is counted down, and who finds that some need
+        not be done takes them out.
     clock : callable
         Seconds.
 
@@ -24,11 +25,9 @@ class Progress:
     at a time so far.
     """
 
-    def __init__(
-        self, jobs: Mapping[str, int], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, jobs: Counter[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._total, self._left = sum(jobs.values()), Counter(jobs)
+        self._done, self._left = 0, jobs
         self._under_way: dict[int, tuple[str, float]] = {}
         self._took: dict[str, list[float]] = defaultdict(list)
         self._began = clock()
@@ -47,6 +46,7 @@ class Progress:
             rule, begun = self._under_way.pop(job)
             self._took[rule].append(self._clock() - begun)
             self._left[rule] -= 1
+            self._done += 1
 
     def seconds_to_go(self) -> float:
         """Estimate from the jobs that are done, at least one."""
@@ -61,7 +61,7 @@ class Progress:
     def __str__(self) -> str:
         """One line for a person who waits."""
         left = self._left.total()
-        line = f"{self._total - left} of {self._total} jobs done"
+        line = f"{self._done} of {self._done + left} jobs done"
         if self._under_way:
             rules = Counter(rule for rule, _ in self._under_way.values())
             line += f", under way: {', '.join(f'{n} {rule}' for rule, n in rules.items())}"

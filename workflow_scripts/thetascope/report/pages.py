@@ -32,6 +32,7 @@ PAGE = """<!doctype html>
 
 # file in results/tables → what it answers
 TITLES = {
+    "datasets": "The image sets as they were read",
     "oscillation": "How much of each curve is a wave of a given period?",
     "contrasts": "Do curves differ in shape?",
     "segmentation": "How well do the fine-tuned models segment?",

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from thetascope.datasets.adapters import folder
-from thetascope.datasets.items import Item
+from thetascope.datasets.listing import Listed
 
 # without a `path`, the entry of the configuration's `downloads` and the folder in that archive
 ARCHIVE = ("kvasir_seg", "Kvasir-SEG")
 
 
-def load(path: str, on_error: str = "stop") -> Iterator[Item]:
-    """Yield the pairs of the folder that holds `images` and `masks`; every picture is a case."""
-    yield from folder.load(path, "images/*.jpg", "masks/*.jpg", on_error=on_error)
+def load(
+    path: str, cases: str | None = None, case_key: str | None = None, on_error: str = "stop"
+) -> Listed:
+    """Find the pairs of the folder that holds `images` and `masks`.
+
+    Every picture is a case unless `cases` or `case_key` tells, see `folder.load`.
+    """
+    return folder.load(
+        path, "images/*.jpg", "masks/*.jpg", cases=cases, case_key=case_key, on_error=on_error
+    )

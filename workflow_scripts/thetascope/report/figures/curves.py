@@ -1,18 +1,18 @@
-"""Curves over θ: a metric beside chance, on a line and round the circle."""
+"""Curves over θ: a metric beside chance, own cut, noise and maps that need no network."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import NormalDist
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from thetascope.analysis.statements import answer
 from thetascope.analysis.sweeps import Sweep
-from thetascope.analysis.waves import resolved
 from thetascope.angles import NONE
 from thetascope.report.figures.panels import (
     arms_of,
@@ -26,28 +26,34 @@ from thetascope.report.figures.panels import (
 from thetascope.report.figures.style import (
     ATTRIBUTION,
     COLOURS,
+    GREY,
     IN_SET,
     INPUTS,
     METRICS,
     MODELS,
+    SUPPLEMENT,
+    WIDTH,
+    headline,
     in_style,
     legend,
 )
 
-POLAR = ["dice_area", "auroc"]
-CURVES = {(model, ATTRIBUTION): name for model, name in MODELS.items()} | {
-    ("baseline", "sobel"): "No network: Sobel",
-    ("baseline", "hog"): "No network: HoG",
-    ("baseline", "centre"): "No network: centre",
-    ("baseline", "random"): "No network: random",
-}
+LINE_FROM = 3  # angles; through two points goes a line, whatever they are
+TITLES = 84  # characters that fit above the panels of a row
 # told apart without colour too, and where one lies upon the other
 LOOKS = {
-    "original": {"c": COLOURS["original"], "marker": "o", "lw": 2.2, "ms": 4},
-    "rotated": {"c": COLOURS["rotated"], "marker": "s", "lw": 1.2, "ms": 2.5},
-    "pair": {"c": COLOURS["pair"], "marker": "D", "lw": 2.2, "ms": 4},
+    "original": {"c": COLOURS["original"], "marker": "o", "lw": 1.8, "ms": 3.5},
+    "rotated": {"c": COLOURS["rotated"], "marker": "s", "lw": 1.4, "ms": 3},
+    "pair": {"c": COLOURS["pair"], "marker": "D", "lw": 1.8, "ms": 3.5},
 }
 DASHES = {"original": (0, (4, 4)), "rotated": (4, (4, 4)), "pair": (0, (4, 4))}
+FLOOR, GROUND = "noise floor: noise alone keeps most points here", {"fc": "0.93", "zorder": 0}
+# maps that need no network: name, colour, and mark where there is no line
+BASELINES = {
+    "sobel": ("no network: edges (Sobel)", "#009E73", "^"),
+    "hog": ("no network: energy of gradients (HoG)", "#CC79A7", "v"),
+    "centre": ("no network: Gaussian about the centre", "#8C6D1F", "d"),
+}
 
 
 def _floors(
@@ -63,13 +69,15 @@ def _floors(
     )
 
 
-def draw_curves(
-    axes: Axes,
-    curves: pd.DataFrame,
-    untrained: pd.DataFrame | None = None,
-    floors: pd.DataFrame | None = None,
-) -> None:
-    """Draw one metric of one model over θ, for each input.
+def _line(axes: Axes, rows: pd.DataFrame, column: str, mark: str, **look: object) -> None:
+    """Draw a column over θ as a line, or as marks where there are too few for one."""
+    if rows["theta"].nunique() < LINE_FROM:
+        look |= {"ls": "none", "marker": mark, "ms": 10 if mark == "_" else 5}
+    axes.plot("theta", column, data=rows, **look)
+
+
+def draw_curves(axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame | None = None) -> None:
+    """Draw one metric of one model over θ, for each input: value, interval, chance, own cut.
 
     Parameters
     ----------
@@ -78,158 +86,125 @@ def draw_curves(
     curves, untrained : DataFrame
         Rows of `dice.csv` with their `theta`: of the curve, and of the encoder that was not trained
         by itself.
-    floors : DataFrame or None
-        `half` of the noise floor's width.
     """
-    none = curves.iloc[:0].assign(half=0.0)
-    untrained, floors = (none if rows is None else rows for rows in (untrained, floors))
+    untrained = curves[:0] if untrained is None else untrained
+    several = curves["input"].nunique() > 1
     for input_ in [name for name in LOOKS if (curves["input"] == name).any()]:
-        colour, look, name = COLOURS[input_], LOOKS[input_], INPUTS.get(input_, "both pictures")
+        name = INPUTS.get(input_, "both pictures")
         curve, reference = (
             rows_of(rows, input=input_).sort_values("theta") for rows in (curves, untrained)
         )
-        for half in rows_of(floors, input=input_)["half"]:
-            middle, label = curve["value"].mean(), f"{name}: noise floor"
-            edge = {"fc": "none", "ec": colour, "lw": 0.6, "ls": ":"}
-            axes.axhspan(middle - half, middle + half, label=label, **edge)
-        # the edge shows the interval of an angle that has no neighbour
-        axes.fill_between("theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8)
-        axes.plot("theta", "value", data=curve, label=name, **look)
-        _draw_references(axes, curve, input_, name)
+        of, colour = (f"{name}: ", COLOURS[input_]) if several else ("", GREY)
+        look = {"c": colour, "lw": 1}
+        _line(axes, curve, "chance", "_", label=f"{of}chance", ls=DASHES[input_], **look)
+        if curve["own_cut"].notna().any():
+            label = "own cut: map of x, cut to the same pixels"
+            _line(axes, curve, "own_cut", "x", label=label, ls=(0, (6, 2, 1, 2)), **look)
         if len(reference):
-            axes.fill_between("theta", "ci_low", "ci_high", data=reference, fc="0.5", alpha=0.15)
-            without = f"{name}: no self-supervision"
-            axes.plot("theta", "value", ":", data=reference, c=colour, label=without)
-
-
-def _draw_references(axes: Axes, curve: pd.DataFrame, input_: str, name: str) -> None:
-    """Draw what chance gives, and the own cut where there is one."""
-    look = {"c": COLOURS[input_], "lw": 1}
-    axes.plot("theta", "chance", data=curve, label=f"{name}: chance", ls=DASHES[input_], **look)
-    if curve["own_cut"].notna().any():
-        label = "map of x, cut to the same pixels"
-        axes.plot("theta", "own_cut", data=curve, label=label, ls=(0, (6, 2, 1, 2)), **look)
+            _line(axes, reference, "value", "+", label=f"{of}no self-supervision", ls=":", **look)
+        if curve["theta"].nunique() < LINE_FROM:
+            look = {"color": COLOURS[input_], "alpha": 0.5, "label": "_"}  # "_": not in the legend
+            axes.vlines("theta", "ci_low", "ci_high", data=curve, **look)
+        else:  # the edge shows the interval of an angle that has no neighbour
+            band = {"color": COLOURS[input_], "alpha": 0.2, "lw": 0.8}
+            axes.fill_between("theta", "ci_low", "ci_high", data=curve, **band)
+        looks = LOOKS[input_]
+        _line(axes, curve, "value", str(looks["marker"]), label=name, **looks)
 
 
 @in_style
 def oscillation_figure(
-    table: pd.DataFrame, noise: pd.DataFrame, reliability: pd.DataFrame, confidence: float
+    tables: Mapping[str, pd.DataFrame], confidence: float, metrics: Mapping[str, str] = METRICS
 ) -> Figure:
-    """Draw the metrics of one data set over θ, each beside chance, own cut and noise floor.
+    """Draw metrics of one data set over θ, each curve beside all that it has to be held against.
 
-    Small multiples: a column for each of `METRICS`, on one scale; a row for each model and baseline
-    map, in every arm (view, encoder, method) of the experiment. Bands are the intervals of the
-    table. Where seeds or replicates tell the noise, of a curve that is noise alone a share
-    `confidence` of the points lies between the dotted lines.
+    Columns: the metrics, each on one scale. Rows: both models in every arm (view, encoder, method)
+    of the experiment, the map of x above that of R_θ x. Bands are the intervals of the table. Where
+    seeds or replicates tell the noise, of a curve that is noise alone a share `confidence` of the
+    points lies on the grey ground. Over each panel stands the verdict.
 
     Parameters
     ----------
-    table : DataFrame
-        Rows of `dice.csv` (see `tables.dice_table`), of one data set.
-    noise : DataFrame
-        Rows of `noise.csv` (see `planner.noise_table`), of the same data set.
-    reliability : DataFrame
-        Rows of `reliability.csv` (see `reliability.reliability_table`), likewise.
+    tables : mapping of str to DataFrame
+        Rows of one data set of `dice` (see `tables.dice_table`), `noise` (`planner.noise_table`),
+        `reliability` (`reliability.reliability_table`) and `verdict` (`verdict.verdict_table`).
     confidence : float
         Of the intervals in the table, for example 0.95.
+    metrics : mapping
+        Name in the tables → title.
     """
-    maps = [name for _, name in CURVES]
-    table = table[table["metric"].isin(list(METRICS)) & table["attribution"].isin(maps)]
+    table = tables["dice"]
+    table = table[table["metric"].isin(list(metrics)) & table["input"].isin(list(INPUTS))]
+    table = table[table["attribution"].isin([ATTRIBUTION, *BASELINES])]
     curves, swept = sweep(table)
-    floors = _floors(noise, curves, swept, confidence)
+    floors = _floors(tables["noise"], curves, swept, confidence)
+    verdicts = rows_of(tables["verdict"], attribution=ATTRIBUTION, **key_of(swept))
+    verdicts = verdicts[verdicts["metric"].isin(list(metrics))]
     # what the untrained encoder gives at the angle at which each point was evaluated
     untrained = table[(table["training"] == NONE) & (swept.training != NONE)].merge(
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
     )
     arms = arms_of(curves)
-    rows = [(arm, curve) for arm in arms for curve in CURVES]
-    figure = Figure((11, 1.2 + 2.3 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey="col", squeeze=False)
-    for row, (arm, (model, name)) in zip(grid, rows, strict=True):
-        for axes, metric in zip(row, METRICS, strict=True):
-            key = dict(zip(IN_SET, arm, strict=True), model=model, attribution=name, metric=metric)
-            draw_curves(axes, *(rows_of(part, **key) for part in (curves, untrained, floors)))
-        del key["metric"]
-        label = CURVES[model, name] + _reliabilities(rows_of(reliability, **key))
+    rows = [(arm, model, input_) for arm in arms for model in MODELS for input_ in INPUTS]
+    figure = Figure((WIDTH, 1.5 + 1.55 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(metrics), sharex=True, sharey="col", squeeze=False)
+    for row, (arm, model, input_) in zip(grid, rows, strict=True):
+        here = dict(zip(IN_SET, arm, strict=True)) | {"input": input_}
+        baselines = rows_of(curves, model="baseline", **here)
+        here |= {"model": model, "attribution": ATTRIBUTION}
+        of_row = [rows_of(part, **here) for part in (curves, untrained, floors, verdicts)]
+        label = _reliability(rows_of(tables["reliability"], **here))
+        label = f"{MODELS[model]}\n{INPUTS[input_]}{label}"
         row[0].set_ylabel(row_label(label, arm, arms))
-    for axes, title in zip(grid[0], METRICS.values(), strict=True):
-        axes.set_title(title)
+        for axes, metric in zip(row, metrics, strict=True):
+            curve, reference, floor, found = (rows_of(part, metric=metric) for part in of_row)
+            draw_curves(axes, curve, reference)
+            for half in floor["half"]:
+                middle = curve["value"].mean()
+                axes.axhspan(middle - half, middle + half, label=FLOOR, **GROUND)
+            for name, (text, colour, mark) in BASELINES.items():
+                thin = rows_of(baselines, attribution=name, metric=metric).sort_values("theta")
+                look = {"c": colour, "lw": 0.8, "zorder": 1.8, "label": text}
+                _line(axes, thin, "value", mark, **look)
+            lines = [metrics[metric], ""] if axes in grid[0] else [""]
+            if len(verdicts):
+                lines[-1] = _answers(found)
+            lines = [fill(line, TITLES // len(metrics)) for line in lines if line]
+            axes.set_title("\n".join(lines), loc="left")
     for axes in grid[-1]:
         axes.set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
-    figure.suptitle(
-        f"{title_of(table, arms)}: do saliency maps find the foreground?\n"
-        f"{swept.meaning}. {counts_of(curves, confidence)}"
+    of_all = ", by other metrics" if metrics is SUPPLEMENT else ""
+    headline(
+        figure,
+        f"{title_of(table, arms)}: do saliency maps find the foreground{of_all}?",
+        f"{swept.meaning}. {counts_of(curves, confidence)}.",
+        _what_is_above(curves, verdicts),
     )
     legend(figure)
     return figure
 
 
-def _reliabilities(rows: pd.DataFrame) -> str:
-    """Say how reliable the maps of x and of R_θ x are, on a line of its own; nothing if unknown."""
-    of_input = rows.set_index("input")["reliability"].reindex(list(INPUTS)).dropna()
-    found = ", ".join(f"{value:.2f}" for value in of_input)
-    return f"\nreliability {found}" if found else ""
-
-
-def _round_the_circle(curve: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.integer]]:
-    """Go from angle to angle in small steps, and on to the first one: `theta` in radians.
-
-    A straight line in polar axes would cut the corner, and make a polygon of what is constant. The
-    line closes unless half of the circle or more is left out. Also the places of the given angles.
-    """
-    curve = curve.sort_values("theta")
-    first, last = curve["theta"].iloc[[0, -1]]
-    if resolved(curve["theta"].to_numpy(), [360])[0] and last < first + 360:
-        curve = pd.concat([curve, curve[:1].assign(theta=first + 360)])
-    theta = curve["theta"].to_numpy()
-    steps = np.union1d(np.arange(first, theta[-1]), theta)
-    columns = ("value", "ci_low", "ci_high", "chance", "own_cut")
-    fine = pd.DataFrame({name: np.interp(steps, theta, curve[name]) for name in columns})
-    return fine.assign(theta=np.deg2rad(steps)), np.searchsorted(steps, theta)
-
-
-@in_style
-def polar_figure(table: pd.DataFrame, noise: pd.DataFrame, confidence: float) -> Figure:
-    """Draw Dice and AUROC of one data set round the circle, beside chance, own cut, noise floor.
-
-    Parameters
-    ----------
-    table, noise, confidence
-        As for `oscillation_figure`.
-    """
-    table = table[table["metric"].isin(POLAR) & (table["attribution"] == ATTRIBUTION)]
-    curves, swept = sweep(table)
-    floors = rows_of(_floors(noise, curves, swept, confidence), attribution=ATTRIBUTION)
-    arms = arms_of(curves)
-    rows = [(arm, model) for arm in arms for model in MODELS]
-    figure = Figure((8, 1 + 3.6 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(POLAR), squeeze=False, subplot_kw={"projection": "polar"})
-    circle = np.linspace(0, 2 * np.pi, 361)
-    for row, (arm, model) in zip(grid, rows, strict=True):
-        for axes, metric in zip(row, POLAR, strict=True):
-            key = dict(
-                zip(IN_SET, arm, strict=True), model=model, attribution=ATTRIBUTION, metric=metric
-            )
-            for input_, name in INPUTS.items():
-                colour, look = COLOURS[input_], LOOKS[input_]
-                panel = rows_of(curves, input=input_, **key)
-                curve, marks = _round_the_circle(panel)
-                for half in rows_of(floors, input=input_, **key)["half"]:
-                    label = f"{name}: noise floor"
-                    for radius in panel["value"].mean() + np.array([-half, half]):
-                        axes.plot(circle, 0 * circle + radius, ":", c=colour, lw=0.8, label=label)
-                axes.fill_between(
-                    "theta", "ci_low", "ci_high", data=curve, color=colour, alpha=0.2, lw=0.8
-                )
-                axes.plot("theta", "value", data=curve, label=name, markevery=marks, **look)
-                _draw_references(axes, curve, input_, name)
-            axes.set_ylim(0)
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-            for text in axes.get_yticklabels():
-                text.set(bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5})
-            axes.set_title(row_label(f"{MODELS[model]}: {METRICS[metric]}", arm, arms))
-    figure.suptitle(
-        f"{title_of(table, arms)}: {swept.meaning.lower()}\n{counts_of(curves, confidence)}"
+def _what_is_above(curves: pd.DataFrame, verdicts: pd.DataFrame) -> str:
+    """Explain the titles of the panels, or why they say nothing."""
+    count = curves["theta"].nunique()
+    if count < LINE_FROM:
+        angles = "one angle" if count == 1 else f"{count} angles"
+        return f"With {angles} there is no curve over θ: marks are scores, lines their intervals."
+    if verdicts.empty:
+        return "No question was declared about these curves: they are there to look at."
+    return (
+        "Above each panel: the verdict on its score over chance, or over own cut if there is one."
     )
-    legend(figure)
-    return figure
+
+
+def _answers(verdicts: pd.DataFrame) -> str:
+    """Say what each question found of a curve."""
+    answers = {row["question"]: answer(row) for _, row in verdicts.iterrows()}
+    if len(answers) > 1:
+        return "; ".join(f"{question}: {said}" for question, said in answers.items())
+    return "".join(answers.values()) or "no question was declared"
+
+
+def _reliability(rows: pd.DataFrame) -> str:
+    """Say how reliable maps are, on a line of its own; nothing if unknown."""
+    return "".join(f"\nreliability {value:.2f}" for value in rows["reliability"].dropna())

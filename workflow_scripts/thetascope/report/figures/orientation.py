@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from thetascope.report.figures.style import PALETTE, in_style
+from thetascope.report.figures.style import PALETTE, WIDTH, headline, in_style
+
+HISTOGRAMS = {"hog": "HoG", "structure_tensor": "structure tensor"}
+DASHES = ("-", "--", "-.", (0, (6, 2, 1, 2)))  # where one lies upon the other
 
 
 @in_style
@@ -29,9 +32,9 @@ def orientation_figure(
     dataset : str
         For the title.
     """
-    figure = Figure((11, 3.6), layout="constrained")
+    figure = Figure((WIDTH, 3), layout="constrained")
     polar = figure.add_subplot(1, 3, 1, projection="polar")
-    polar.set_title("Gradient orientation, share of all")
+    polar.set_title("Directions of gradients:\nshare of all")
     polar.set_yticklabels([])
     for (_, rows), colour in zip(histogram.groupby("histogram"), cycle(PALETTE), strict=False):
         # an orientation points both ways, and the line closes
@@ -41,19 +44,24 @@ def orientation_figure(
         polar.plot(radians, around["value"], c=colour)
     polar.set_ylim(0)
     likeness, accuracy = figure.add_subplot(1, 3, 2), figure.add_subplot(1, 3, 3)
-    for axes, table, by, column in (
-        (likeness, autocorrelation, "histogram", "value"),
-        (accuracy, svm, "hog_cell", "accuracy"),
+    for axes, table, by, column, name in (
+        (likeness, autocorrelation, "histogram", "value", HISTOGRAMS.get),
+        (accuracy, svm, "hog_cell", "accuracy", "HoG, cells of {} px".format),
     ):
-        for (name, rows), colour in zip(table.groupby(by), cycle(PALETTE), strict=False):
+        for i, (value, rows) in enumerate(table.groupby(by)):
+            colour, dashes = PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)]
             axes.fill_between("theta", "ci_low", "ci_high", data=rows, fc=colour, alpha=0.2)
-            axes.plot("theta", column, "o-", data=rows, c=colour, label=f"{by}: {name}")
-    accuracy.axhline(0.5, c="0.4", ls="--", lw=1, label="chance")
-    likeness.set_title("Correlation with itself turned by θ")
-    accuracy.set_title(r"HoG + SVM: accuracy of x against $R_θ x$")
+            look = {"c": colour, "ls": dashes, "marker": "o", "label": name(value)}
+            axes.plot("theta", column, data=rows, **look)
+    accuracy.axhline(0.5, c="0.4", ls=":", lw=1, label="chance")
+    likeness.set_title("Correlation of the histogram\nwith itself turned by θ")
+    accuracy.set_title("Support vector machine:\naccuracy of x against $R_θ x$")
     for axes in likeness, accuracy:
         axes.set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
-    count = svm["n_items"].max()
-    figure.suptitle(f"{dataset}: gradient orientation\nMeans and intervals over {count} images")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3))
+    headline(
+        figure,
+        f"{dataset}: what the directions of gradients tell, without a network",
+        f"Means and intervals over {svm['n_items'].max()} images.",
+    )
     return figure

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thetascope.datasets.arrays import central_crop
-from thetascope.report.figures.style import INPUTS, MODELS, OUTLINE, in_style
+from thetascope.report.figures.style import (
+    INPUTS,
+    MASK,
+    MODELS,
+    OUTLINE,
+    WIDTH,
+    headline,
+    in_style,
+)
 from thetascope.saliency.metrics import binarise_area, dice
+
+PICTURES = {"original": "x", "rotated": "$R_θ x$"}
+SHORT = {"pretrained": "pretrained", "finetuned": "fine-tuned"}
 
 
 def _frame(axes: Axes) -> None:
@@ -46,14 +61,14 @@ def samples_figure(
     title : str
         Of the figure.
     """
-    figure = Figure((1.6 * len(images) + 0.4, 4), layout="constrained")
+    figure = Figure((WIDTH, 0.9 + 1.85 * WIDTH / max(len(images), 4)), layout="constrained")
     grid = figure.subplots(2, len(images), squeeze=False)
     for (above, below), image, mask, name in zip(grid.T, images, masks, names, strict=True):
         _frame(above)
         _frame(below)
         above.imshow(_picture(image), "gray", vmin=0, vmax=255)
-        below.imshow(mask, "viridis", vmin=0, vmax=masks.max())
-        above.set_title(fill(name, 22), fontsize=7)
+        below.imshow(mask, MASK, vmin=0, vmax=max(masks.max(), 1))
+        above.set_title(fill(name, 100 // max(len(images), 4)), fontsize=7)
         below.set_xlabel(f"{100 * (mask > 0).mean():.0f} % foreground")
     grid[0, 0].set_ylabel("image")
     grid[1, 0].set_ylabel("mask")
@@ -85,21 +100,22 @@ def pairs_figure(
         Of the figure.
     """
     count = len(images["original"])
-    figure = Figure((8.2, 1 + 1.45 * 2 * count), layout="constrained")
+    figure = Figure((WIDTH, 0.8 + 1.1 * 2 * count), layout="constrained")
     grid = figure.subplots(2 * count, 2 + 2 * len(MODELS))
     for (i, input_), row in zip(product(range(count), INPUTS), grid, strict=True):
         for axes in row:
             _frame(axes)
         foreground = masks[input_][i] > 0
         row[0].imshow(_picture(images[input_][i]), "gray", vmin=0, vmax=1)
-        row[1].imshow(foreground, "gray", vmin=0, vmax=1)
-        row[0].set_ylabel("x" if input_ == "original" else r"$R_θ x$")
+        row[1].imshow(foreground, MASK, vmin=0, vmax=1)
+        row[0].set_ylabel(PICTURES[input_])
         for j, model in enumerate(MODELS):
             saliency = maps[f"{model}.{input_}"][i]
             shown, marked = row[2 + 2 * j : 4 + 2 * j]
             shown.imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
             marked.imshow(binarise_area(saliency, int(foreground.sum())), "gray", vmin=0, vmax=1)
-    titles = ["image", "mask", *(t for name in MODELS.values() for t in (name, "marked pixels"))]
+    names = (name.replace(" ", "\n") for name in MODELS.values())
+    titles = ["image", "mask", *(t for name in names for t in (name, "marked\npixels"))]
     for axes, text in zip(grid[0], titles, strict=True):
         axes.set_title(text)
     figure.suptitle(title)
@@ -163,55 +179,143 @@ def example(
     return shown, central_crop(image) if canvas == "crop" else image, masks[shown]
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """What the models made of n items at one θ.
+
+    Attributes
+    ----------
+    pictures : mapping
+        Input → float [n, C, S, S] in [0, 1], as the models saw them.
+    masks : mapping
+        Input → labels [n, S, S], foreground > 0, turned like the pictures.
+    maps : mapping
+        {model}.{input} → float [n, S, S] ≥ 0, those of R_θ x turned back.
+    scores : DataFrame
+        One row per item, model and input, items in the order of the maps: `item`, `model`, `input`,
+        `value` and `chance`, NaN where there is no score.
+    """
+
+    pictures: Mapping[str, NDArray[np.floating]]
+    masks: Mapping[str, NDArray[np.integer]]
+    maps: Mapping[str, NDArray[np.floating]]
+    scores: pd.DataFrame
+
+
+def extremes(scores: pd.DataFrame) -> list[int]:
+    """Places of the items with the highest and the lowest score over chance, among all.
+
+    Scores as in `Mapped`, of all θ together; items without any score come last, and a single item
+    with a score is both.
+    """
+    over = (scores["value"] - scores["chance"]).groupby(scores["item"], sort=False).mean()
+    order = np.argsort(-over.to_numpy(), kind="stable")  # NaN last
+    return [int(order[0]), int(order[max(over.count() - 1, 0)])]
+
+
+def _bright(saliency: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Maps [..., S, S] over their 99th percentiles."""
+    most = np.quantile(saliency, 0.99, axis=(-2, -1), keepdims=True)
+    return saliency / np.where(most > 0, most, 1)
+
+
 @in_style
 def saliency_figure(
-    image: NDArray[np.uint8],
-    mask: NDArray[np.integer],
-    maps: Mapping[float, Mapping[str, NDArray[Any]]],
-    reliability: Mapping[str, float],
-    title: str,
+    shown: Mapping[float, Mapped], reliability: pd.DataFrame, title: str, meaning: str
 ) -> Figure:
-    """Show one item's maps at a few angles: what the models look at, and what is scored.
+    """Show what the models look at, at a few angles: best item, worst item, and mean over items.
 
-    Rows: the models, the map of x above that of R_θ x. Columns: the image with the outline of its
-    mask, then for each angle the map (black at 0, brightest from its 99th percentile) and the
-    pixels that it marks, as many as the mask has, with their Dice.
+    Columns: x and R_θ x for each angle. Rows: of either item the pictures with the outline of its
+    mask and both models' maps, with Dice and chance; then the mean maps of all items. Every map is
+    black at 0 and brightest from its 99th percentile on.
 
     Parameters
     ----------
-    image : ndarray
-        uint8 [C, S, S]; three channels are shown in colour, of others the first in grey.
-    mask : ndarray
-        Labels [S, S], foreground > 0; neither empty nor full.
-    maps : mapping
-        θ in degrees → {model}.{input} → float [S, S] ≥ 0, and valid.{input} → bool [S, S].
-    reliability : mapping
-        {model}.{input} → reliability of these maps.
-    title : str
-        Of the figure: what is shown.
+    shown : mapping
+        θ in degrees → what there is to show.
+    reliability : DataFrame
+        Rows of `reliability.csv` (see `reliability.reliability_table`), of these maps.
+    title, meaning : str
+        What is shown, and what θ is.
     """
-    foreground = mask > 0
-    rows = [(model, input_) for model in MODELS for input_ in INPUTS]
-    columns = 1 + 2 * len(maps)
-    figure = Figure((1.2 * columns + 0.2, 1.6 * len(rows) + 0.5), layout="constrained")
-    grid = figure.subplots(len(rows), columns)
-    for axes in grid.flat:
-        _frame(axes)
-    for (model, input_), row in zip(rows, grid, strict=True):
-        row[0].imshow(_picture(image), "gray", vmin=0, vmax=255)
-        label = f"{MODELS[model]}\n{INPUTS[input_]}"
-        row[0].set_ylabel(f"{label}\nreliability {reliability[f'{model}.{input_}']:.2f}")
-        for i, of_angle in enumerate(maps.values()):
-            saliency = of_angle[f"{model}.{input_}"]
-            marked, score = marked_pixels(saliency, foreground, of_angle[f"valid.{input_}"])
-            row[2 * i + 1].imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
-            row[2 * i + 2].imshow(marked, "gray", vmin=0, vmax=1.5)
-            row[2 * i + 2].set_xlabel(f"Dice {score:.2f}", labelpad=2)
-        for axes in row[::2]:
-            axes.contour(foreground, [0.5], colors=OUTLINE, linewidths=1)
-    grid[0, 0].set_title("image and mask")
-    for i, theta in enumerate(maps):
-        grid[0, 2 * i + 1].set_title(f"θ = {theta:g}°: map")
-        grid[0, 2 * i + 2].set_title("marked pixels")
-    figure.suptitle(title)
+    places = extremes(pd.concat([one.scores for one in shown.values()]))
+    items = dict(zip(("best item", "worst item"), places, strict=True))
+    count, first = len(next(iter(shown.values())).masks["original"]), items["best item"]
+    if first == items["worst item"]:
+        items = {"item": first}
+    rows = [(name, model) for name in items for model in ("", *MODELS)]
+    rows += [(f"mean of {count}", model) for model in MODELS]
+    columns = [(theta, input_) for theta in shown for input_ in INPUTS]
+    figure, grid, bar = _grid_of_panels(len(rows), len(columns))
+    for (name, model), row in zip(rows, grid, strict=True):
+        row[0].set_ylabel(f"{SHORT[model]}\n{name}" if model else name)
+        for (theta, input_), axes in zip(columns, row, strict=True):
+            _frame(axes)
+            _panel(axes, shown[theta], items.get(name), model, input_)
+    for (theta, input_), axes in zip(columns, grid[0], strict=True):
+        axes.set_title(f"θ = {theta:g}°\n{PICTURES[input_]}")
+    shade = ScalarMappable(Normalize(0, 1), "magma")
+    figure.colorbar(
+        shade, bar, orientation="horizontal", label="saliency map over its 99th percentile"
+    )
+    headline(
+        figure,
+        title,
+        f"{meaning}; maps of $R_θ x$ are turned back. Below each map: Dice (chance).",
+        "Best and worst item: by Dice over chance, mean of these maps.",
+        _reliability(reliability),
+    )
     return figure
+
+
+def _grid_of_panels(rows: int, columns: int) -> tuple[Figure, NDArray[Any], Axes]:
+    """Make square panels in places that are known, and one for the colour bar.
+
+    Where all is of one size, to find its places out would take as long as to draw it.
+    """
+    left, above, below, gap, text = 0.42, 1.3, 0.75, 0.08, 0.2  # inches
+    side = min((WIDTH - left) / columns - gap, 1.5)
+    height = above + rows * (side + text) + below
+    places = {
+        "left": left / WIDTH,
+        "right": (left + columns * (side + gap) - gap) / WIDTH,
+        "top": 1 - above / height,
+        "bottom": (below + text) / height,
+        "wspace": gap / side,
+        "hspace": text / side,
+    }
+    figure = Figure((WIDTH, height))
+    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=places)
+    return figure, grid, figure.add_axes((0.25, 0.45 / height, 0.5, 0.1 / height))
+
+
+def _reliability(rows: pd.DataFrame) -> str:
+    """Say how reliable the maps of each model are."""
+    of_models = []
+    for model, name in MODELS.items():
+        known = rows[rows["model"] == model].set_index("input")["reliability"].reindex(INPUTS)
+        of_models.append(f"{name.lower()} {', '.join(f'{value:.2f}' for value in known.dropna())}")
+    return f"Reliability of maps of x, $R_θ x$: {'; '.join(of_models)}."
+
+
+def _panel(axes: Axes, of: Mapped, item: int | None, model: str, input_: str) -> None:
+    """Show a picture, where there is no model, or a map and its score; the mean if no item."""
+    if not model and item is not None:
+        axes.imshow(_picture(of.pictures[input_][item]), "gray", vmin=0, vmax=1)
+        _outline(axes, of.masks[input_][item])
+        return
+    maps = _bright(of.maps[f"{model}.{input_}"])
+    scores = of.scores[(of.scores["model"] == model) & (of.scores["input"] == input_)]
+    if item is not None:
+        maps, scores = maps[item : item + 1], scores.iloc[item : item + 1]
+        _outline(axes, of.masks["original"][item])
+    axes.imshow(_bright(maps.mean(axis=0)), "magma", vmin=0, vmax=1)
+    value, chance = scores["value"].mean(), scores["chance"].mean()
+    text = "no score" if np.isnan(value) else f"{value:.2f} ({chance:.2f})"
+    axes.set_xlabel(text, labelpad=1.5)
+
+
+def _outline(axes: Axes, mask: NDArray[np.integer]) -> None:
+    """Draw where a mask ends, unless it is empty or full."""
+    if (mask > 0).any() and (mask == 0).any():
+        axes.contour(mask > 0, [0.5], colors=OUTLINE, linewidths=1)

@@ -10,28 +10,34 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
+from textwrap import fill
 from typing import Any, ParamSpec
 
 import matplotlib.style
 from matplotlib.artist import Artist
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from thetascope.files import atomic
 from thetascope.vocabulary import ARM
 
 P = ParamSpec("P")
+WIDTH = 7.0  # inches, of every figure: a page's
+LINE = 95  # characters that fit
 GREY = "#444444"
 STYLE = {
     "svg.hashsalt": "thetascope",  # the same ids, so the same bytes, for the same data
+    "svg.fonttype": "none",  # text stays text: to search, to copy, to edit
     "image.interpolation": "none",  # pixels as they are; SVG holds them at their own resolution
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "savefig.facecolor": "white",
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "figure.titlesize": 11,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 7.5,
+    "figure.titlesize": 9,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -44,23 +50,25 @@ STYLE = {
     "ytick.major.width": 0.6,
     "xtick.color": GREY,
     "ytick.color": GREY,
-    "legend.fontsize": 8,
+    "legend.fontsize": 7.5,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "lines.markersize": 3,
 }
 ATTRIBUTION = "smoothgrad"
-METRICS = {
-    "dice_area": "Dice, binarised to the mask's area",
+METRICS = {"dice_area": "Dice, binarised to the mask's area", "auroc": "AUROC"}
+SUPPLEMENT = {
     "dice_otsu": "Dice, binarised by Otsu",
     "dice_quantile": "Dice, binarised at a quantile",
-    "auroc": "AUROC",
+    "auprc": "Average precision (AUPRC)",
+    "relevance_mass": "Share of the map in the mask",
 }
 MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
 INPUTS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
 COLOURS = {"original": "#0072B2", "rotated": "#D55E00", "pair": GREY}
-OUTLINE = "#56B4E9"
+OUTLINE = "#56B4E9"  # of masks, in every picture
+MASK = LinearSegmentedColormap.from_list("mask", ["black", OUTLINE])
 IN_SET = ARM[1:]  # what tells the arms of one image set apart
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
@@ -81,8 +89,13 @@ def legend(figure: Figure, columns: int = 2) -> None:
     entries: dict[str, Artist] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
-        entries = dict(zip(labels, handles, strict=True)) | entries
+        entries = entries | dict(zip(labels, handles, strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+
+
+def headline(figure: Figure, title: str, *sentences: str) -> None:
+    """Put a title over the figure and below it what has to be known, in lines that fit."""
+    figure.suptitle("\n".join([title, *(fill(said, LINE) for said in sentences)]))
 
 
 def save(figure: Figure, paths: Iterable[str | Path], made_by: Mapping[str, Any]) -> None:
@@ -99,6 +112,9 @@ def save(figure: Figure, paths: Iterable[str | Path], made_by: Mapping[str, Any]
     """
     metadata = {"Description": json.dumps(made_by, sort_keys=True)}
     with matplotlib.style.context(STYLE):
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)
+            figure.set_layout_engine("none")  # once, not again for every file
         for path in paths:
             undated = {"Date": None} if Path(path).suffix == ".svg" else {}
             with atomic(path) as temporary:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from thetascope.angles import FIXED
-from thetascope.report.figures.style import IN_SET, in_style, legend
+from thetascope.report.figures.panels import arms_of, row_label, rows_of, title_of
+from thetascope.report.figures.style import IN_SET, PALETTE, WIDTH, headline, in_style, legend
 
 # stage and column of the table → what it is
 CURVES = {
@@ -21,13 +20,13 @@ CURVES = {
     ("finetune", "loss"): "Fine-tuning\nsoft Dice loss",
     ("finetune", "validation_dice"): "Fine-tuning\nDice of validation items",
 }
-# as a circle has no ends, neither have the colours; darker, since the lightest is lost on white
-CIRCLE = ListedColormap(0.8 * colormaps["twilight"](np.linspace(0, 1, 256))[:, :3])
+COLUMNS = 3
+NO_TURN = "θ = 0: both pictures are the same"
 
 
 @in_style
 def training_figure(table: pd.DataFrame) -> Figure:
-    """Draw every quantity of training over epochs, a line per θ, the mean over θ in black.
+    """Draw every quantity of training over epochs: mean and range over θ, and θ = 0 apart.
 
     Parameters
     ----------
@@ -35,28 +34,42 @@ def training_figure(table: pd.DataFrame) -> Figure:
         Rows of `training.parquet` (see `tables.training_table`), of one data set; lines are means
         over seeds.
     """
-    arms = list(table.groupby(IN_SET))
-    figure = Figure((11, 1.2 + 2.4 * len(arms)), layout="constrained")
-    grid = figure.subplots(len(arms), len(CURVES), squeeze=False)
-    shade = ScalarMappable(Normalize(0, 360), CIRCLE)
-    for row, (arm, rows) in zip(grid, arms, strict=True):
-        for axes, ((stage, column), title) in zip(row, CURVES.items(), strict=True):
-            of_stage = rows[rows["stage"] == stage]
-            lines = []
-            for _, runs in of_stage.groupby(["training", "angle"], dropna=False, observed=True):
-                lines.append(runs.groupby("epoch")[column].mean())
-                training, angle = runs[["training", "angle"]].iloc[0]
-                if training == FIXED:
-                    axes.plot(lines[-1], ".-", c=shade.to_rgba(angle), lw=0.8)
-                else:
-                    axes.plot(lines[-1], ".:", c="0.3", lw=0.8, label=f"θ: {training}")
-            mean = pd.concat(lines).groupby(level="epoch").mean()
-            axes.plot(mean, c="k", lw=1.6, label="mean of all")
-            axes.set(title=title, xlabel="epoch")
+    arms = arms_of(table)
+    rows = -(-len(CURVES) // COLUMNS)
+    figure = Figure((WIDTH, 1 + 1.7 * rows * len(arms)), layout="constrained")
+    grid = figure.subplots(rows * len(arms), COLUMNS, squeeze=False)
+    for of_arm, arm in zip(grid.reshape(len(arms), -1), arms, strict=True):
+        runs = rows_of(table, **dict(zip(IN_SET, arm, strict=True)))
+        for axes, ((stage, column), title) in zip(of_arm, CURVES.items(), strict=False):
+            _draw(axes, runs[runs["stage"] == stage], column)
+            axes.set_title(title, loc="left")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-        row[0].set_ylabel("\n".join(arm))
-    figure.colorbar(shade, ax=grid, label="θ (degrees)", ticks=range(0, 361, 90), aspect=40)
-    legend(figure, columns=3)
+        for axes in of_arm[len(CURVES) :]:
+            axes.set_visible(False)
+        of_arm[0].set_ylabel(row_label("", arm, arms))
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    legend(figure)
     runs = table[[*IN_SET, "training", "angle", "seed"]].drop_duplicates()
-    figure.suptitle(f"{table['dataset'].iloc[0]}: {len(runs)} training runs")
+    headline(
+        figure,
+        f"{title_of(table, arms)}: {len(runs)} training runs",
+        "Fine-tuning may stop early: means are over the runs that still go on.",
+    )
     return figure
+
+
+def _draw(axes: Axes, runs: pd.DataFrame, column: str) -> None:
+    """Draw a quantity: other angles together, by mean and range, and each other kind apart."""
+    angle = np.where(runs["training"] == FIXED, runs["angle"] % 360, np.nan)
+    turned = runs[angle > 0]
+    if len(turned):
+        per_angle = turned.pivot_table(column, "epoch", "angle", dropna=False)
+        low, high = per_angle.min(axis=1), per_angle.max(axis=1)
+        axes.fill_between(per_angle.index, low, high, fc="0.8", label="other θ: range")
+        axes.plot(per_angle.mean(axis=1), ".-", c="k", label="other θ: mean")
+    apart = {NO_TURN: runs[angle == 0]}
+    apart |= {f"θ: {how}": rows for how, rows in runs[np.isnan(angle)].groupby("training")}
+    for (name, rows), colour in zip(apart.items(), PALETTE, strict=False):
+        if len(rows):
+            axes.plot(rows.groupby("epoch")[column].mean(), ".-", c=colour, label=name)
