@@ -55,9 +55,11 @@ def palette(indices, *colours):
     "colour",
     [RED, GREEN, (0, 0, 255), (64, 0, 0), (1, 1, 1), (0, 0, 3), (255, 255, 255), (128, 64, 0)],
 )
-def test_any_colour_on_black_is_foreground(folder, colour):
+def test_any_colour_on_black_is_foreground(folder, colour, caplog):
     save(folder, painted(colour), painted(colour, RED))
-    one, two = masks(folder)
+    with caplog.at_level("INFO"):
+        one, two = masks(folder)
+    assert "masks are in colour: all colours are one class" in caplog.text
     np.testing.assert_array_equal(one, DISC)
     np.testing.assert_array_equal(two, BOTH)
 

@@ -46,6 +46,7 @@ class MaskReader:
     def __init__(self, labels: Labels) -> None:
         self._any, self._values, self._colours = labels == "any", *_parse(labels)
         self._files = self._full = self._marked = self._dim = 0
+        self._in_colour = 0  # files
         self._classes: set[int] = set()
         self._other: Counter[str] = Counter()  # pixels of values that no label names
         self._example: tuple[Path, Stored] | None = None  # the first that is not all 0
@@ -69,6 +70,7 @@ class MaskReader:
         if self._example is None and stored.values.any():
             self._example = path, stored
         self._files += 1
+        self._in_colour += shown.ndim == 3
         self._full += bool(mask.all())
         self._marked += int(np.count_nonzero(mask))
         self._classes |= set(_distinct(mask).tolist())
@@ -90,6 +92,11 @@ class MaskReader:
             if wrong and self._example:
                 path, stored = self._example
                 raise UserError(f"{path}: no mask has any {what}; {_advice(stored)}")
+        if self._in_colour and not wanted:
+            log.info(
+                "%d masks are in colour: all colours are one class, unless `labels` names some",
+                self._in_colour,
+            )
         lost = [str(label) for index, label in enumerate(wanted, 1) if index not in self._classes]
         if self._files and lost:
             log.warning("no mask holds the labels %s", ", ".join(lost))
