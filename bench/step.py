@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from thetascope.datasets import options
-from thetascope.datasets.adapters.folder import read_image
 from thetascope.datasets.arrays import resize
+from thetascope.datasets.pictures import read_image
 from thetascope.learning import runtime
 from thetascope.learning.contrastive import Learner, Pretrain
 from thetascope.learning.encoders import Encoder, memory_format

@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from thetascope.datasets import depths, pictures
 from thetascope.datasets.adapters import brats, folder
 from thetascope.datasets.archives import extracted
+from thetascope.datasets.masks import MaskReader
 from thetascope.errors import UserError
 from thetascope.learning import checkpoints
 from thetascope.learning.encoders import build_network
@@ -83,7 +85,10 @@ def test_pictures(tmp_path, kind, mode):
     def check(image):
         assert image.dtype == np.uint8 and image.ndim == 3 and len(image) == 3
 
-    _, refused = outcomes(path, picture(kind, mode), lambda: folder.read_image(path, "rgb"), check)
+    def read():
+        return pictures.read_image(path, "rgb", depths.scale_of([path], None))
+
+    _, refused = outcomes(path, picture(kind, mode), read, check)
     assert refused > TIMES / 5
 
 
@@ -94,7 +99,8 @@ def test_masks(tmp_path):
     def check(mask):
         assert mask.dtype == np.uint8 and mask.ndim == 2 and mask.max() <= 2
 
-    outcomes(path, picture("PNG", "L"), lambda: folder.read_mask(path, [7, 9]), check)
+    outcomes(path, picture("PNG", "L"), lambda: MaskReader([7, 9]).read(path), check)
+    outcomes(path, picture("PNG", "P"), lambda: MaskReader(None).read(path), check)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

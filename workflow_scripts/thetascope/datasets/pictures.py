@@ -86,6 +86,8 @@ def read_image(path: Path, colour: str, scale: Scale = BYTES) -> Pixels:
     stored = read(path, MODES[colour])
     values, kind = without_alpha(stored.values), stored.kind
     finite(values, path)
+    if kind not in scale:
+        raise UserError(f"{path}: holds {kind}, where bytes were expected; say `value_range`")
     low, high = scale[kind]
     if kind != "bytes" and values.ndim == 3 and values.shape[2] == 3 and colour == "grey":
         values = values @ np.array(GREY)
@@ -222,16 +224,20 @@ def _by_scikit_image(path: Path) -> NDArray:
                 f"{path}: deep and compressed ({error}); save it uncompressed"
             ) from error
         raise
-    if values.ndim > 3 or (values.ndim == 3 and values.shape[2] > 4):
+    if not values.size or values.ndim > 3 or (values.ndim == 3 and values.shape[2] > 4):
         raise UserError(
             f"{path}: is an array of {' × '.join(map(str, values.shape))}; save pictures of one to "
             "four channels, each as a file of its own"
         )
-    return values
+    if values.dtype.kind not in "buif":
+        raise UserError(f"{path}: holds {values.dtype} numbers; save their real part or magnitude")
+    return values.astype(np.uint8) * np.uint8(255) if values.dtype == np.bool_ else values
 
 
 def _by_torchvision(path: Path) -> NDArray:
     from torchvision.io import decode_image  # takes seconds
 
-    values: NDArray = decode_image(str(path), mode="UNCHANGED").numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # our version of it is pinned
+        values: NDArray = decode_image(str(path), mode="UNCHANGED").numpy()
     return np.moveaxis(values, 0, -1)
