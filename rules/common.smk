@@ -28,7 +28,8 @@ try:
         changes, config = config, configuration.default()
         update_config(config, changes)
     config = configuration.resolve(config)
-    if hooks.is_main_process(workflow):
+    # what a study costs may be asked before its images are there
+    if hooks.is_main_process(workflow) and hooks.targets(workflow) != {"estimate"}:
         own_files.check(config["datasets"])
 except UserError as error:
     raise WorkflowError(str(error)) from None

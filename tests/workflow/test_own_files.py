@@ -146,3 +146,11 @@ def test_a_set_whose_files_are_gone_is_used_as_it_was_prepared(project):
     shutil.rmtree(project.folder / "results/data/mine")
     done = project.snakemake("--dry-run", *TARGETS, configfile="own.yaml", check=False)
     assert "datasets.mine: path: 'sets/mine': no such folder" in done.stdout + done.stderr
+
+
+def test_what_a_study_costs_may_be_asked_before_its_images_are_there(project):
+    (project.folder / "sets").rename(project.folder / "elsewhere")
+    shutil.rmtree(project.folder / "results/data")  # else a set is used as it was prepared
+    refused = project.snakemake("--dry-run", configfile="own.yaml", check=False)
+    assert refused.returncode and "sets/mine" in refused.stdout + refused.stderr
+    assert "pretrain" in project.snakemake("estimate", configfile="own.yaml").stdout

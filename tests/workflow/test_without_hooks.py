@@ -46,6 +46,8 @@ builtins.__import__ = imports
 GONE = [
     "is_main_process",
     "configfiles",
+    "modifier",
+    "dag_settings",
     "main_snakefile",
     "global_resources",
     "register_resource",

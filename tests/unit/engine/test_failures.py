@@ -25,13 +25,16 @@ def fails(log):
 
     def fail(error):
         root = logging.getLogger()
-        before = root.handlers[:]
+        before, level = root.handlers[:], root.level
         root.handlers[:] = []
         try:
             with pytest.raises(SystemExit), job(as_given(log)):
                 raise error
         finally:
+            for handler in root.handlers:
+                handler.close()
             root.handlers[:] = before
+            root.setLevel(level)
 
     return fail
 

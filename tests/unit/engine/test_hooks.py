@@ -182,6 +182,12 @@ def test_look_again(run, tmp_path, same):
     assert f"{4 if same else 5} of {4 if same else 5} jobs done" in said
 
 
+def test_targets(run):
+    lines = 'print("told", *sorted(hooks.targets(workflow)))'
+    assert told(run(lines, "--dry-run", "0.txt", "1.txt")) == ["0.txt 1.txt"]
+    assert told(run(lines, "--dry-run")) == [""]
+
+
 def test_cores(run):
     assert told(run('print("told", hooks.cores(workflow))', "--dry-run")) == ["3"]
 

@@ -462,7 +462,8 @@ def test_pairs_show_each_item_above_its_turned_self():
 def mapped(items=4, channels=1, seed=0):
     """What there is to show of one θ; scores are numbers of their own."""
     rng = np.random.default_rng(seed)
-    masks = {"original": np.stack([square_mask(16, (4, 9), (4, 9), label=2)] * items)}
+    squares = [square_mask(16, (1 + i, 6 + i), (4, 12), label=2) for i in range(items)]
+    masks = {"original": np.stack(squares)}
     masks["rotated"] = np.rot90(masks["original"], axes=(1, 2))
     of_maps = list(product(MODELS, INPUTS))
     scores = pd.DataFrame(
@@ -476,6 +477,13 @@ def mapped(items=4, channels=1, seed=0):
         maps={f"{m}.{i}": rng.uniform(1, 2, (items, 16, 16)) for m, i in of_maps},
         scores=scores,
     )
+
+
+def enclosed(panel):
+    """Which pixels the outline in a panel goes round, bool [16, 16]."""
+    (paths,) = [line.get_paths() for line in panel.collections]
+    pixels = [(x, y) for y in range(16) for x in range(16)]
+    return np.any([path.contains_points(pixels) for path in paths], axis=0).reshape(16, 16)
 
 
 def figure_of(of_angle):
@@ -509,9 +517,7 @@ def test_saliency_shows_pictures_and_maps_of_best_and_worst_item_and_mean_maps()
             outlined = [line.get_edgecolor() for line in panel.collections]
             if not model:
                 np.testing.assert_array_equal(drawn, of.pictures[input_][item][0])
-                (paths,) = [line.get_paths() for line in panel.collections]
-                inside = np.argwhere(of.masks[input_][item] > 0)[:, ::-1]
-                assert all(any(path.contains_point(at) for path in paths) for at in inside)
+                assert (enclosed(panel) == (of.masks[input_][item] > 0)).all()
                 assert panel.get_xlabel() == ""
                 continue
             maps = of.maps[f"{model}.{input_}"]
@@ -523,6 +529,8 @@ def test_saliency_shows_pictures_and_maps_of_best_and_worst_item_and_mean_maps()
             chosen = chosen if item is None else chosen.iloc[[item]]
             numbers = chosen["value"].mean(), chosen["chance"].mean()
             assert panel.get_xlabel() == "{:.2f} ({:.2f})".format(*numbers)
+            if item is not None:
+                assert (enclosed(panel) == (of.masks["original"][item] > 0)).all()
             assert bool(outlined) == (item is not None)  # masks of items differ
             assert all(matplotlib.colors.same_color(colour, OUTLINE) for colour in outlined)
     labels = [axes.get_ylabel().split("\n")[-1] for axes in grid[:, 0]]
