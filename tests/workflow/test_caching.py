@@ -82,6 +82,7 @@ def test_a_staggered_seed_leaves_the_first_as_it_is(project, stagger, angles):
         ("pretrain={temperature: 0.3}", {"pretrain", "finetune", "saliency", "score"}),
         ("analysis={bootstrap: 60}", set()),
         ("analysis={questions: {turning: {metric: [auroc]}}}", {}),
+        ("precision=bfloat16", {"pretrain", "finetune", "saliency", "score"}),
         ("device=cpu", None),
     ],
 )
