@@ -5,11 +5,11 @@ from snakemake.utils import min_version
 
 min_version("9.27.1")
 
-# beside this file; `workflow.basedir` is another folder where this is a module of another workflow
-SETTINGS_FILE = workflow.source_path("config.yaml")
-sys.path.insert(0, f"{os.path.dirname(SETTINGS_FILE)}/workflow_scripts")
-if os.path.exists("config.yaml"):
-    SETTINGS_FILE = "config.yaml"  # of the folder that `--directory` names
+# not `workflow.basedir`, which is another folder where this is a module of another workflow
+HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
+sys.path.insert(0, f"{HERE}/workflow_scripts")
+# that of the folder that `--directory` names comes first
+SETTINGS_FILE = "config.yaml" if os.path.exists("config.yaml") else f"{HERE}/config.yaml"
 
 
 configfile: SETTINGS_FILE

@@ -29,7 +29,7 @@ try:
         update_config(config, changes)
     config = configuration.resolve(config)
     # what a study costs may be asked before its images are there
-    if hooks.is_main_process(workflow) and hooks.targets(workflow) != {"estimate"}:
+    if hooks.is_main_process(workflow) and "estimate" not in sys.argv:
         own_files.check(config["datasets"])
 except UserError as error:
     raise WorkflowError(str(error)) from None

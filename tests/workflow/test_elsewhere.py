@@ -37,6 +37,20 @@ def test_from_another_folder(run, project, tmp_path):
     assert "40" in (tmp_path / "results/data/ihc/manifest.csv").read_text().splitlines()[0]
 
 
+@pytest.mark.parametrize("module", [False, True])
+def test_it_is_its_own_library_that_runs(run, project, tmp_path, module):
+    """Not one that happens to be installed."""
+    rules = project.folder / "rules/archive.smk"
+    before = rules.read_text()
+    rules.write_text(before + '\nimport thetascope\nprint("library:", thetascope.__file__)\n')
+    try:
+        other = ["--snakefile", str(project.folder / "Snakefile")]
+        said = run("--dry-run", *([] if module else other), lines=MODULE if module else "")
+    finally:
+        rules.write_text(before)
+    assert f"library: {project.folder}/workflow_scripts/thetascope/__init__.py" in said
+
+
 def test_settings_of_another_folder(run, project, tmp_path):
     """They are those of that folder, whole; a part of them goes to `--configfile`."""
     settings = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))

@@ -47,7 +47,6 @@ GONE = [
     "is_main_process",
     "configfiles",
     "modifier",
-    "dag_settings",
     "main_snakefile",
     "global_resources",
     "register_resource",

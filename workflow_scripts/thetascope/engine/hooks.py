@@ -74,12 +74,6 @@ def is_main_process(workflow: Any) -> bool:
     return workflow.is_main_process
 
 
-@comfort("`snakemake estimate` where an image set is not there yet", instead=frozenset())
-def targets(workflow: Any) -> frozenset[str]:
-    """Name what was asked for: none for all. No upstream issue found; see `DAGSettings`."""
-    return frozenset(workflow.dag_settings.targets)
-
-
 @comfort("the limit of torch jobs to the cores and GPUs that there are", instead=None)
 def cores(workflow: Any) -> int | None:
     """Give `--cores`, or None where a cluster schedules: `workflow.cores` raises there (#896)."""
