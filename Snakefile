@@ -9,7 +9,9 @@ min_version("9.27.1")
 HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
 sys.path.insert(0, f"{HERE}/workflow_scripts")
 # that of the folder that `--directory` names comes first
-SETTINGS_FILE = "config.yaml" if os.path.exists("config.yaml") else f"{HERE}/config.yaml"
+SETTINGS_FILE = (
+    "config.yaml" if os.path.exists("config.yaml") else f"{HERE}/config.yaml"
+)
 
 
 configfile: SETTINGS_FILE
