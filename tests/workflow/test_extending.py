@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from snakemake_runs import ROOT
 
 from thetascope.files import read_csv
@@ -42,7 +43,8 @@ def test_an_image_set(fresh):
     np.savez(fresh.folder / "cells.npz", images=images, masks=masks)
     fresh.snakemake(*apply(fresh, "An image set"), configfile=None)
     made = fresh.folder / "results/data/cells"
-    assert np.load(made / "images.npy").shape == (11, 1, 64, 64)
+    size = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))["image_size"]
+    assert np.load(made / "images.npy").shape == (11, 1, size, size)
     assert read_csv(made / "manifest.csv")["id"].tolist() == [f"{i:04}" for i in range(1, 12)]
 
 

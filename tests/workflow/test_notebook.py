@@ -86,7 +86,7 @@ def test_a_curve_shows_value_interval_chance_and_own_cut(curve):
         assert lines[name].get_xdata().tolist() == [0, 90, 180, 270]
         assert lines[name].get_ydata().tolist() == rows["value"].tolist()
         assert lines[f"{name}: chance"].get_ydata().tolist() == rows["chance"].tolist()
-    cut = lines["map of x, cut to the same pixels"].get_ydata()
+    cut = lines["own cut: map of x, cut to the same pixels"].get_ydata()
     assert cut.tolist() == rows["own_cut"].tolist()  # of R_θ x, the last
     assert axes.get_ylabel() == "AUROC"
     plt.close(axes.figure)

@@ -7,6 +7,7 @@ import pytest
 from thetascope.engine.fingerprint import LIBRARY, fingerprint
 
 PICTURES = {"plot_samples.py", "plot_pairs.py", "plot_saliency.py"}
+TURNED = {"plot_pairs.py", "plot_saliency.py"}
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def library(tmp_path):
         ("saliency/metrics.py", {"score.py", "explorer.py", *PICTURES}),
         ("learning/contrastive.py", {"pretrain.py"}),
         ("saliency/sanity.py", {"saliency.py"}),
-        ("learning/rotation.py", {"pretrain.py", "finetune.py", "saliency.py", "plot_pairs.py"}),
+        ("learning/rotation.py", {"pretrain.py", "finetune.py", "saliency.py", *TURNED}),
         ("datasets/adapters/retina.py", set()),  # adapters are named by their rule, one by one
         ("engine/job.py", set()),
     ],

@@ -28,7 +28,7 @@ from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz
 from thetascope.report.figures.panels import key_of, rows_of, sweep
 from thetascope.report.figures.pictures import example, marked_pixels
-from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE
+from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE, SUPPLEMENT
 from thetascope.vocabulary import ARM
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
@@ -48,9 +48,8 @@ NAMES = {
         "probe": "Linear probe, no map",
     },
     "metric": METRICS
+    | SUPPLEMENT
     | {
-        "auprc": "Average precision (AUPRC)",
-        "relevance_mass": "Share of the map in the mask",
         "pointing_game": "Highest pixel in the mask",
         "equivariance": "Agreement of the two maps",
         "probe_accuracy": "Accuracy of telling pairs apart",

@@ -13,7 +13,7 @@ from thetascope import files
 from thetascope.errors import UserError
 from thetascope.report.figures.curves import draw_curves
 from thetascope.report.figures.panels import sweep
-from thetascope.report.figures.style import METRICS
+from thetascope.report.figures.style import METRICS, SUPPLEMENT
 from thetascope.vocabulary import ARM
 
 SHOWN = 8  # values that an error message lists
@@ -108,7 +108,7 @@ def plot_curve(table: pd.DataFrame, axes: Axes | None = None) -> Axes:
     axes.set(
         title=f"{first['dataset']}: {first['model']}, {first['attribution']}",
         xlabel=f"θ (degrees). {swept.meaning}",
-        ylabel=METRICS.get(first["metric"], first["metric"]),
+        ylabel=(METRICS | SUPPLEMENT).get(first["metric"], first["metric"]),
         xticks=range(0, 361, 90),
         xlim=(-5, 365),
     )
