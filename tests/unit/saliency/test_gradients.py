@@ -12,7 +12,7 @@ from thetascope.errors import UserError
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import UNet
-from thetascope.saliency.gradients import folded, guided, smoothgrad
+from thetascope.saliency.gradients import TOGETHER, folded, guided, smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 
@@ -20,9 +20,27 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def whole(*args, **options):
+def of_rows(scalar):
+    """Make an objective of a scalar of pictures [M, C, S, S], and of what is given with each."""
+
+    def objective(*batches):
+        copies = [b for b in batches if b.ndim == 5]
+        given = [b.repeat_interleave(copies[0].shape[1], 0) for b in batches if b.ndim < 5]
+        rows = scalar(*(c.flatten(0, 1) for c in copies), *given)
+        return rows.unflatten(0, copies[0].shape[:2]).mean(1)
+
+    return objective
+
+
+def whole(scalar, *args, **options):
     """Maps of all samples, without those of the halves."""
-    return tuple(maps[0] for maps in smoothgrad(*args, **options))
+    return tuple(maps[0] for maps in smoothgrad(of_rows(scalar), *args, **options))
+
+
+def mirrored(count, shape, noise):
+    """Noise as it is documented: ε, −ε, the next ε, and so on."""
+    drawn = torch.randn((count + 1) // 2, *shape, generator=noise)
+    return torch.stack([sign * e for e in drawn for sign in (1, -1)])[:count]
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +80,21 @@ def test_on_a_gpu_the_noise_is_drawn_there_and_is_the_same_for_any_chunk_size(im
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 8, 20, 100])
-def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size):
-    (reference,) = whole(network, (images,), 8, 0.15, 24, generator())
-    (maps,) = whole(network, (images,), 8, 0.15, chunk_size, generator())
+@pytest.mark.parametrize("samples", [8, 2 * TOGETHER + 6])
+def test_the_chunk_size_does_not_change_the_result(network, images, chunk_size, samples):
+    (reference,) = whole(network, (images,), samples, 0.15, 24, generator())
+    (maps,) = whole(network, (images,), samples, 0.15, chunk_size, generator())
     torch.testing.assert_close(maps, reference, rtol=1e-5, atol=1e-7)
 
 
 def test_against_captum_with_the_same_noise(network, images):
-    samples, level = 6, 0.15
+    samples, level = 12, 0.15
     (ours,) = whole(network, (images,), samples, level, 4, generator(3))
     noise, saliency = generator(3), captum.attr.Saliency(network)
     for image, map_ in zip(images, ours, strict=True):
         sigma = level * (image.max() - image.min())
-        noisy = image + sigma * torch.randn(samples, *image.shape, generator=noise)
+        halves = [mirrored(samples // 2, image.shape, noise) for _ in range(2)]
+        noisy = image + sigma * torch.cat(halves)
         theirs = saliency.attribute(noisy, abs=False).mean(dim=0).abs().amax(dim=0)
         torch.testing.assert_close(map_, theirs, rtol=1e-4, atol=1e-7)
 
@@ -145,17 +165,34 @@ def test_guided_is_refused_without_relus(name):
         pass
 
 
-def pair(x, y):
-    return (x * y).sum((1, 2, 3)) ** 2 + (x**3).sum((1, 2, 3))
-
-
 @pytest.mark.parametrize("chunk_size", [1, 3, 8, 100])
-def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size):
+@pytest.mark.parametrize("samples", [5, 2 * TOGETHER + 6])
+def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size, samples):
     inputs = images, images.flip(0)
-    reference = whole(pair, inputs, 5, 0.15, 15, generator())
-    maps = whole(pair, inputs, 5, 0.15, chunk_size, generator())
+    cosine = pair_cosine(lambda x: (x**2).flatten(1))  # where copies meet those of the other
+    reference = smoothgrad(cosine, inputs, samples, 0.15, 15, generator())
+    maps = smoothgrad(cosine, inputs, samples, 0.15, chunk_size, generator())
     for ours, theirs in zip(maps, reference, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_antithetic_noise_takes_the_linear_part_of_the_error(images):
+    """The gradient of x² is 2 (x + ε): what is left of ε is 0 for pairs, for any noise."""
+    (pairs,) = smoothgrad(
+        of_rows(lambda x: (x**2).sum((1, 2, 3))), (images,), 4, 0.5, 8, generator()
+    )
+    for map_ in pairs:  # the whole and both halves
+        torch.testing.assert_close(map_, 2 * images.amax(1))
+
+
+def test_the_halves_have_noise_of_their_own(images):
+    """Else their correlation would say nothing: for x³ each half leaves 3 ε², its own."""
+    ((_, first, second),) = smoothgrad(
+        of_rows(lambda x: (x**3).sum((1, 2, 3))), (0 * images + images[:, :, :1],), 4, 0.5, 8,
+        generator(),
+    )  # fmt: skip
+    left = [m - 3 * images[:, :, :1].pow(2).amax(1) for m in (first, second)]
+    assert abs(np.corrcoef(left[0].flatten(), left[1].flatten())[0, 1]) < 0.15
 
 
 def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
@@ -164,19 +201,20 @@ def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
     def distance(x, y):
         return ((x - y) ** 2).sum((1, 2, 3))
 
-    maps = whole(distance, (images, images), 2, 0.15, 4, generator())
+    maps = whole(distance, (images, images), 1, 0.15, 4, generator())
     assert all(m.mean() > 0.05 for m in maps)
     torch.testing.assert_close(*maps)
 
 
 @pytest.mark.parametrize(("samples", "chunk_size"), [(6, 4), (7, 5), (2, 1)])
 def test_each_half_is_the_map_of_its_own_samples(network, images, samples, chunk_size):
-    (maps,) = smoothgrad(network, (images,), samples, 0.15, chunk_size, generator(3))
+    (maps,) = smoothgrad(of_rows(network), (images,), samples, 0.15, chunk_size, generator(3))
     noise, saliency = generator(3), captum.attr.Saliency(network)
     first = samples - samples // 2
     for image, of_image in zip(images, maps.transpose(0, 1), strict=True):
         sigma = 0.15 * (image.max() - image.min())
-        noisy = image + sigma * torch.randn(samples, *image.shape, generator=noise)
+        drawn = [mirrored(n, image.shape, noise) for n in (first, samples - first)]
+        noisy = image + sigma * torch.cat(drawn)
         gradients = saliency.attribute(noisy, abs=False)
         for part, map_ in zip(
             (gradients, gradients[:first], gradients[first:]), of_image, strict=True
@@ -186,7 +224,7 @@ def test_each_half_is_the_map_of_its_own_samples(network, images, samples, chunk
 
 
 def test_one_sample_has_no_halves(network, images):
-    (maps,) = smoothgrad(network, (images,), 1, 0.15, 8, generator())
+    (maps,) = smoothgrad(of_rows(network), (images,), 1, 0.15, 8, generator())
     assert maps[0].isfinite().all() and maps[2].isnan().all()
     assert torch.equal(maps[0], maps[1])
 
@@ -288,11 +326,11 @@ def test_folding_changes_neither_function_nor_gradient(name):
         left = [n for n, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
         assert set(left) <= {"encoder.network.bn2"}  # which the U-Net on EfficientNet does not use
         assert torch.allclose(fast(x), model(x), rtol=1e-9, atol=1e-12)
-        ours = whole(objective(fast), inputs, 1, 0.0, 4, generator())
-        copies = tuple(i.clone() for i in inputs)
+        ours = smoothgrad(objective(fast), inputs, 1, 0.0, 4, generator())
+        copies = tuple(i[:, None].clone() for i in inputs)
         theirs = captum.attr.Saliency(objective(model)).attribute(copies, abs=True)
         for one, other in zip(ours, theirs, strict=True):
-            other = other.amax(dim=1)
+            one, other = one[0], other[:, 0].amax(dim=1)
             assert (one - other).abs().max() < 1e-7 * other.max()
 
 

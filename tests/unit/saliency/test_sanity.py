@@ -87,14 +87,14 @@ def test_maps_of_a_linear_model_do_not_survive_its_weights():
     model = nn.Sequential(nn.Flatten(), nn.Linear(2 * 12 * 12, 1), nn.Flatten(0))
     images = torch.rand(3, 2, 12, 12, generator=generator())
     shuffled = randomised(model, 100, images, generator())
-    (maps,) = smoothgrad(shuffled, (images,), 1, 0.0, 3, generator())
+    (maps,) = smoothgrad(lambda x: shuffled(x[:, 0]), (images,), 1, 0.0, 3, generator())
     weights = shuffled[1].weight.view(2, 12, 12).detach()
     torch.testing.assert_close(maps[0], weights.abs().amax(0).expand(3, -1, -1))
     assert not torch.equal(weights.flatten(), model[1].weight[0])
 
 
 def linear(weights):
-    return lambda x: (x * weights).sum((1, 2, 3))
+    return lambda x: (x * weights).sum((2, 3, 4)).mean(1)
 
 
 @pytest.mark.parametrize("steps", [1, 7, 144])
@@ -129,7 +129,8 @@ def test_the_true_contributions_are_deleted_faster_than_any_other_order(images):
         guess = torch.rand(3, 12, 12, generator=generator(seed))
         area = deletion_insertion(linear(weights), (images,), guess, *options)["deletion"]
         assert (best < area).all() and (area < worst).all()
-    ends = linear(weights)(images), linear(weights)(images.mean((2, 3), True).expand_as(images))
+    mean = images.mean((2, 3), True).expand_as(images)
+    ends = (linear(weights)(pictures[:, None]) for pictures in (images, mean))
     # an order and its reverse are mirror images about the middle of the two ends
     torch.testing.assert_close(best + worst, sum(ends), rtol=1e-4, atol=1e-3)
 
@@ -138,8 +139,8 @@ def test_only_the_first_of_a_pair_is_changed_and_chunks_do_not_matter(images):
     seen, other = [], images.flip(0)
 
     def objective(x, y):
-        seen.extend(zip(x, y, strict=True))
-        return (x * y).sum((1, 2, 3))
+        seen.extend(zip(x[:, 0], y[:, 0], strict=True))
+        return (x * y).sum((1, 2, 3, 4))
 
     maps = torch.rand(3, 12, 12, generator=generator(2))
     found = [

@@ -19,8 +19,11 @@ from thetascope.errors import UserError
 from thetascope.learning import runtime
 from thetascope.learning.encoders import memory_format
 
+# batches of copies [N, K, C, S, S], then what is given with each item [N, ...] → their mean [N]
 Objective = Callable[..., Tensor]
 Model = TypeVar("Model", bound=nn.Module)
+
+TOGETHER = 10  # noisy copies of an item that an objective sees at once
 
 
 def smoothgrad(
@@ -37,13 +40,16 @@ def smoothgrad(
     """SmoothGrad maps of an objective, one for each of its inputs, from one backward pass for all.
 
     Each half of the samples makes a map of its own too: how well the two agree tells how much of
-    the whole map is noise (see `reliability`).
+    the whole map is noise (see `reliability`). Within a half noise comes in pairs, ε and −ε
+    (antithetic sampling, Hammersley and Morton 1956), whose linear parts cancel: the mean gradient
+    has the same expectation and less noise.
 
     Parameters
     ----------
     objective : callable
-        Takes batches shaped like `inputs`, then like `given`, and returns one scalar per row, [N];
-        the model behind it must be in evaluation mode, so that rows do not depend on each other.
+        Takes up to `TOGETHER` copies of each item of every input, [N, K, C, S, S], then rows of
+        `given`, and returns the mean scalar of these copies, [N]; the model behind it must be in
+        evaluation mode, so that rows do not depend on each other.
     inputs : tuple of Tensor
         Float, each [N, C, S, S].
     samples : int
@@ -51,7 +57,7 @@ def smoothgrad(
     noise_level : float
         Standard deviation of the noise over the item's range, σ / (max − min); 0 adds none.
     chunk_size : int
-        Rows per pass; bounds the memory and changes nothing else.
+        Copies per pass, `TOGETHER` at least; bounds the memory and changes nothing else.
     generator : Generator
         Draws the noise item by item, independently for each input. A GPU has a generator of its
         own, seeded from this one, so that its noise is another than the CPU's.
@@ -79,11 +85,10 @@ def smoothgrad(
     halves = torch.arange(samples).tensor_split(2)
     sizes = [len(half) for half in halves]
     maps: list[list[Tensor]] = [[] for _ in inputs]
-    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // sizes[0])):
+    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // min(TOGETHER, sizes[0]))):
         # drawn item by item, so that the grouping of rows does not change the noise of any
         noise = [
-            [torch.randn(samples, *x.shape[1:], generator=drawn, device=device) for x in inputs]
-            for _ in rows
+            [torch.cat([mirrored(n, x[0], drawn) for n in sizes]) for x in inputs] for _ in rows
         ]
         noisy = [
             x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows]
@@ -91,17 +96,25 @@ def smoothgrad(
         ]
         sums = [torch.zeros_like(x[rows]).expand(2, -1, -1, -1, -1).clone() for x in inputs]
         for half, columns in enumerate(halves):
-            for part in columns.split(chunk_size) if len(columns) else ():
-                copies = tuple(n[:, part].flatten(0, 1).requires_grad_() for n in noisy)
-                same = (g[rows].repeat_interleave(len(part), dim=0) for g in given)
-                gradients = torch.autograd.grad(objective(*copies, *same).sum(), copies)
-                for total, gradient in zip(sums, gradients, strict=True):
-                    total[half] += gradient.unflatten(0, (len(rows), len(part))).sum(dim=1)
+            for part in columns.split(TOGETHER) if len(columns) else ():
+                copies = tuple(n[:, part].requires_grad_() for n in noisy)
+                mean = objective(*copies, *(g[rows] for g in given))
+                for total, gradient in zip(
+                    sums, torch.autograd.grad(mean.sum(), copies), strict=True
+                ):
+                    total[half] += len(part) * gradient.sum(dim=1)
         for found, total, x in zip(maps, sums, inputs, strict=True):
             means = [total.sum(dim=0) / samples, *(total[i] / sizes[i] for i in (0, 1))]
             relevance = torch.stack(means) * (x[rows] if times_input else 1)
             found.append(relevance.abs().amax(dim=2))
     return tuple(torch.cat(found, dim=1) for found in maps)
+
+
+def mirrored(count: int, like: Tensor, generator: Generator) -> Tensor:
+    """Draw standard normal noise, float32 [count, *like.shape]: ε, −ε, the next ε, and so on."""
+    shape = (count + 1) // 2, *like.shape
+    drawn = torch.randn(shape, generator=generator, device=generator.device)
+    return torch.stack([drawn, -drawn], dim=1).flatten(0, 1)[:count]
 
 
 def folded(model: Model, images: Tensor) -> Model:

@@ -190,8 +190,8 @@ def saliency_maps(
 
     if settings.deletion:
         objectives = {
-            "pretrained": (pair_cosine(encoder), (x, y)),
-            "finetuned": (foreground_logit(unet), (x, pixels_x)),
+            "pretrained": (pair_cosine(encoder), (x, y), ()),
+            "finetuned": (foreground_logit(unet), (x,), (pixels_x,)),
         }
         order = runtime.generator(generator.initial_seed(), "deletion")
         arrays |= _areas(objectives, arrays, settings, order)
@@ -236,14 +236,14 @@ def _network_maps(
 
 
 def _areas(
-    objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...]]],
+    objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...], tuple[Tensor, ...]]],
     arrays: Mapping[str, Tensor],
     settings: Saliency,
     generator: Generator,
 ) -> dict[str, Tensor]:
     """Deletion and insertion by every map of these models, with that in random order: [2, N]."""
     areas = {}
-    for model, (objective, inputs) in objectives.items():
+    for model, (objective, inputs, given) in objectives.items():
         for input_ in ("original", "rotated"):
             key = f"{model}.{input_}.smoothgrad"
             # all shown pixels are equal in it, and equals go in random order
@@ -256,6 +256,7 @@ def _areas(
                     settings.deletion,
                     settings.chunk_size,
                     generator.clone_state(),
+                    given,
                 )
                 for maps in (arrays[key], footprint)
             )

@@ -55,6 +55,7 @@ def deletion_insertion(
     steps: int,
     chunk_size: int,
     generator: Generator,
+    given: tuple[Tensor, ...] = (),
 ) -> dict[str, Tensor]:
     """Areas under the objective's curve while pixels of the first input go, or come, by their map.
 
@@ -65,11 +66,10 @@ def deletion_insertion(
 
     Parameters
     ----------
-    objective : callable
+    objective, given
         As for `smoothgrad`.
     inputs : tuple of Tensor
-        What the objective takes, [N, ...] each; only the first, the pictures float [N, C, S, S], is
-        changed.
+        Float, each [N, C, S, S]; only the first is changed.
     maps : Tensor
         Float [N, S, S].
     steps : int
@@ -100,7 +100,11 @@ def deletion_insertion(
         for i in range(len(x)):
             pictures = torch.where(rank[i] < done, end[i], start[i])
             parts = [
-                objective(part, *(o[i].expand(len(part), *o[i].shape) for o in others))
+                objective(
+                    part[:, None],
+                    *(o[i].expand(len(part), 1, *o[i].shape) for o in others),
+                    *(g[i].expand(len(part), *g[i].shape) for g in given),
+                )
                 for part in pictures.split(chunk_size)
             ]
             curves.append(torch.cat(parts))
