@@ -30,8 +30,8 @@ from thetascope.saliency.maps import choose_items, correlation
 from thetascope.saliency.metrics import auroc
 from thetascope.saliency.objectives import foreground_logit, pair_cosine, scalar_pixels
 
-SAMPLES = (8, 16, 32, 64)
-LEVELS = (0.05, 0.1, 0.15)
+SAMPLES = (20, 40, 80)
+LEVELS = (0.04, 0.07, 0.1)
 BLURS = (0.0, 1 / 45)
 
 config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
@@ -46,14 +46,18 @@ def measured(dataset, angle, count):
     items = choose_items(read_csv(data / "manifest.csv"), count)
     images = runtime.to_images(read_array(data / "images.npy")[items], device)
     masks = read_array(data / "masks.npy")[items] > 0
-    kind = name, images.shape[1]
+    size = images.shape[-1]
+    precision = runtime.set_precision(config["precision"], device, name, size)
     x, y = view.original(images), view.rotated(images, angles.degrees(angle))
-    encoder = folded(checkpoints.load_encoder(*kind, run / "pretrained.pt"), x)
-    unet = folded(load_unet(*kind, run / "finetuned.pt"), x)
+    models = [
+        load(name, images.shape[1], str(run / f"{stage}.pt"), precision)
+        for load, stage in ((checkpoints.load_encoder, "pretrained"), (load_unet, "finetuned"))
+    ]
+    encoder, unet = (folded(model.to(device), x) for model in models)
     over = [scalar_pixels(predict(unet, z, len(z)) > 0, "predicted") for z in (x, y)]
     cosine, logit = pair_cosine(encoder), foreground_logit(unet)
     for level, samples in product(LEVELS, SAMPLES):
-        noise = samples, level, 48
+        noise = samples, level, config["saliency"]["chunk_size"]
         generator = runtime.generator(dataset, angle, "bench")
         for model in ("pretrained", "finetuned"):
             start = process_time()
@@ -66,10 +70,10 @@ def measured(dataset, angle, count):
                 ]
             took = (process_time() - start) / len(items)
             for width in BLURS:
-                smooth = [blur(m.flatten(0, 1), width * x.shape[-1]).view_as(m) for m in maps]
+                smooth = [blur(m.flatten(0, 1), width * size).view_as(m) for m in maps]
                 r = np.mean([correlation(*m[1:].flatten(2)).mean().item() for m in smooth])
                 area = np.mean(
-                    [auroc(*both) for both in zip(smooth[0][0].numpy(), masks, strict=True)]
+                    [auroc(*both) for both in zip(smooth[0][0].cpu().numpy(), masks, strict=True)]
                 )
                 yield model, level, samples, round(width, 4), r, area, took
 

@@ -10,6 +10,8 @@ gratings2
     are 180 and its overtones 90, 60 and 45; 360 and 120 are not.
 gratings3
     Foreground of three plane waves 60° apart: repeats under 60°. Allowed are 60 and its overtones.
+gratings4
+    Foreground of two crossed plane waves: repeats under 90°. Allowed are 90 and 45.
 isotropic
     Foreground of noise that is coarser than the background and as isotropic: no period.
 
@@ -22,7 +24,8 @@ disc
 Three things are no texture:
 
 - the instrument: square canvas, pixels and resampling repeat under 90°, so 90 and 45 are allowed in
-  every set, and only 180 (gratings2) and 60 (gratings3) tell texture from instrument;
+  every set, and only 180 (gratings2) and 60 (gratings3) tell texture from instrument. For gratings4
+  that takes a view in which no angle is special: a disc, both pictures resampled, no θ of 90°;
 - likeness of x and R_θ x pixel by pixel: they coincide at θ = 0 and come apart within about 10°
   (`disc` never does), so a curve may have a peak there, and a peak has all periods;
 - the place of the region, which a rotation about the centre moves: period 360 and any overtone.
@@ -57,7 +60,7 @@ def load(
 
     Parameters
     ----------
-    pattern : {"gratings2", "gratings3", "isotropic", "disc"}
+    pattern : {"gratings2", "gratings3", "gratings4", "isotropic", "disc"}
         See the module's notes.
     items : int
         Number of pictures; the first are the same however many there are.
@@ -150,6 +153,7 @@ def _disc(rng: Generator, size: int, turn: float) -> tuple[Array, NDArray[np.boo
 PATTERNS = {
     "gratings2": _gratings(1),
     "gratings3": _gratings(3),
+    "gratings4": _gratings(2),
     "isotropic": _textured(
         lambda rng, size, turn: _noise(rng, size, CYCLES / 2),
         lambda rng, size, turn: _noise(rng, size, CYCLES),
