@@ -72,12 +72,22 @@ def test_a_second_run_submits_nothing(finished, start):
 # -- faults ----------------------------------------------------------------------------------------
 
 
-def without_runs(finished, folder):
+def without_runs(finished, folder, keep="all"):
     """A copy of the finished project, of whose results only data and backbone are left."""
     shutil.copytree(finished.folder, folder, symlinks=True)
     shutil.rmtree(folder / "results/runs")
     shutil.rmtree(folder / "logs")
+    settings = folder / "config.yaml"
+    settings.write_text(settings.read_text().replace("keep: all", f"keep: {keep}"))
     return folder
+
+
+def checkpoints_are_gone(folder, *arguments, start, **options):
+    """They go with the last job that needs them, and nobody asks for them again."""
+    again = start(folder, *arguments, **options).wait()
+    return not [*folder.glob("results/runs/**/*.pt")] and (
+        "Nothing to be done" in again.said.read_text()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -160,19 +170,21 @@ def test_faults_leave_no_trace_in_the_results(finished, troubled):
 
 
 def test_a_killed_snakemake_goes_on_where_it_was(finished, start, tmp_path):
-    folder = without_runs(finished, tmp_path / "project")
+    folder = without_runs(finished, tmp_path / "project", keep="results")
     run = start(folder, MAPS)
     run.running("finetune", "000")
     run.process.kill()
     run.process.wait()
     slurm("scancel", "--name", run.name)
     done = state_of(files_in(folder / "results"))
+    del done[folder / FIRST_PRETRAINED]  # which goes when it has been used
 
     start(folder, "--unlock").wait()
     again = start(folder, MAPS).wait()
     assert again.jobs()["Rule"].tolist() == ["finetune", "saliency"]
     assert state_of(done) == done
     assert (folder / MAPS).read_bytes() == (finished.folder / MAPS).read_bytes()
+    assert checkpoints_are_gone(folder, MAPS, start=start)
 
 
 def test_a_full_disk_leaves_no_half_written_result(finished, start, tmp_path):
@@ -211,7 +223,8 @@ PACKED = (
 @pytest.fixture(scope="module")
 def packed(finished, start, tmp_path_factory):
     """Two runs in one SLURM job, of which one cannot save the state of its fine-tuning."""
-    folder = without_runs(finished, tmp_path_factory.mktemp("packed") / "project")
+    folder = tmp_path_factory.mktemp("packed") / "project"
+    without_runs(finished, folder, keep="results")
     uncomment(folder / "slurm/config.yaml", *PACKED)
     (folder / STATE).mkdir(parents=True)
     run = start(folder, "--retries", "0", SCORES, OTHER_SCORES, angles="[0, 90]")
@@ -237,26 +250,12 @@ def test_what_a_job_made_before_it_failed_stays(finished, packed):
     assert made.read_bytes() == expected.read_bytes()
 
 
-def test_only_what_is_missing_of_a_packed_job_is_computed_again(packed, start):
+def test_only_what_is_missing_of_a_packed_job_is_computed_again(finished, packed, start):
     (packed.folder / STATE).rmdir()
-    done = state_of(files_in(packed.folder / RUNS))
-    start(packed.folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
-    assert (packed.folder / SCORES).exists()
+    stay = [path for path in files_in(packed.folder / RUNS) if path.suffix != ".pt"]
+    done, job = state_of(stay), (packed.folder, SCORES, OTHER_SCORES)
+    start(*job, angles="[0, 90]").wait()
+    assert (packed.folder / SCORES).read_bytes() == (finished.folder / SCORES).read_bytes()
     assert (packed.folder / OTHER_SCORES).exists()
     assert state_of(done) == done
-
-
-# -- disk ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("packing", [(), PACKED], ids=["alone", "packed"])
-def test_checkpoints_go_when_their_last_job_is_done(finished, start, tmp_path, packing):
-    folder = without_runs(finished, tmp_path / "project")
-    uncomment(folder / "slurm/config.yaml", *packing)
-    settings = folder / "config.yaml"
-    settings.write_text(settings.read_text().replace("keep: all", "keep: results"))
-    start(folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
-    assert (folder / SCORES).read_bytes() == (finished.folder / SCORES).read_bytes()
-    assert not list(folder.glob("results/runs/**/*.pt"))
-    again = start(folder, SCORES, OTHER_SCORES, angles="[0, 90]").wait()
-    assert "Nothing to be done" in again.said.read_text()
+    assert checkpoints_are_gone(*job, start=start, angles="[0, 90]")

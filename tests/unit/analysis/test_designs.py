@@ -29,29 +29,44 @@ def benchmarks():
 
 
 @pytest.mark.parametrize(("run", "item"), [(0.03, 0.05), (0.02, 0.05), (0.05, 0.0)])
-def test_the_noise_of_runs_and_items_is_told_apart(run, item):
+def test_the_noise_of_runs_and_cases_is_told_apart(run, item):
     found = []
     for seed in range(30):
         curve = next(
             c for c in curves(arrange([pilot(run, item, seed=seed)])) if c.key["series"] == "value"
         )
         one = components(curve, PERIODS)
-        found.append([one.run**2, one.item**2])
-    assert np.mean(found, axis=0) == pytest.approx([run**2, item**2], rel=0.1, abs=2e-5)
-    assert one.cell(4) == pytest.approx(np.sqrt(one.run**2 + one.item**2 / 4))
+        found.append([one.run**2, one.case**2])
+    assert np.mean(found, axis=0) == pytest.approx([run**2, item**2 / 2], rel=0.1, abs=2e-5)
+    assert one.cell(4) == pytest.approx(np.sqrt(one.run**2 + one.case**2 / 4))
+
+
+def test_items_of_a_case_that_move_together_count_once():
+    """Two items of each of six cases, alike but for a little: six cases, not twelve."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(30):
+        case = 0.06 * rng.normal(size=(len(THETA), 3, 6))
+        value = 0.6 + case[..., np.arange(12) // 2]
+        rows = score_rows(THETA, value, seeds=3, items=12)  # two items of a case
+        curve = next(c for c in curves(arrange([rows])) if c.key["series"] == "value")
+        found.append(components(curve, PERIODS))
+    assert {one.cases for one in found} == {6}
+    assert np.mean([one.case**2 for one in found]) == pytest.approx(0.06**2, rel=0.1)
+    assert np.mean([one.run**2 for one in found]) < 0.1 * 0.06**2 / 6
 
 
 def test_the_design_finds_the_wave_four_times_in_five():
     section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95, permutations=499)
     rows = pilot(0.03, 0.06)
-    table = design_table(arrange([rows]), benchmarks(), section).set_index(["angles", "items"])
-    angles, items = 24, 12
+    table = design_table(arrange([rows]), benchmarks(), section).set_index(["angles", "cases"])
+    angles, cases = 24, 6
     seeds, n_tests = (
-        int(table.loc[(angles, items), "seeds_all"]),
-        table.loc[(angles, items), "n_tests"],
+        int(table.loc[(angles, cases), "seeds_all"]),
+        table.loc[(angles, cases), "n_tests"],
     )
     (curve,) = (c for c in curves(arrange([rows])) if c.key["series"] == "value")
-    noise = components(curve, PERIODS).cell(items)
+    noise = components(curve, PERIODS).cell(cases)
     theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
     asked = [360, 180, 120, 90]
     rng = np.random.default_rng(1)
@@ -63,17 +78,17 @@ def test_the_design_finds_the_wave_four_times_in_five():
     assert 0.7 < np.mean(hits) < 0.97  # the least number of seeds that reaches 0.8
 
 
-def test_more_angles_and_items_take_fewer_seeds_and_runs_have_their_hours():
+def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():
     section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95)
     rows = [pilot(0.03, 0.06), pilot(0.05, 0.06, seed=1, dataset="e")]
     table = design_table(arrange(rows), benchmarks(), section)
     for _, of_angles in table.groupby("angles"):
         assert of_angles["seeds_all"].is_monotonic_decreasing
-    for _, of_items in table.groupby("items"):
-        assert of_items["seeds_all"].is_monotonic_decreasing
+    for _, of_cases in table.groupby("cases"):
+        assert of_cases["seeds_all"].is_monotonic_decreasing
     assert (table["seeds_half"] <= table["seeds_all"]).all()
     assert (table["runs"] == table["angles"] * table["seeds_all"]).all()
-    of_run = 60 + 100 + table["items"] / 6 * 40
+    of_run = 60 + 100 + table["cases"] / 3 * 40
     assert table["hours"].tolist() == pytest.approx((table["runs"] * of_run / 3600).tolist())
     words = report(table, 0.02)
     assert "a wave of 0.02 with probability 0.8" in words and "main, corrected for" in words

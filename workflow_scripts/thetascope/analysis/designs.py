@@ -18,9 +18,9 @@ from thetascope.analysis.settings import Analysis
 from thetascope.analysis.waves import fit, known_periods
 
 ANGLES = (12, 24, 36, 72)
-MORE_ITEMS = (1, 2, 4)  # times as many test items as the pilot has
+MORE_CASES = (1, 2, 4)  # times as many test cases as the pilot has
 OF_RUN, OF_MAPS = ("pretrain", "finetune"), ("saliency", "score")
-COLUMNS = ["question", "angles", "items", "seeds_half", "seeds_all", "runs", "hours", "n_tests"]
+COLUMNS = ["question", "angles", "cases", "seeds_half", "seeds_all", "runs", "hours", "n_tests"]
 
 
 @dataclass(frozen=True)
@@ -30,32 +30,32 @@ class Components:
     Attributes
     ----------
     run : float
-        Of a training run: all its items move together.
-    item : float
-        Of one item in one run, beyond the run and the item's own level.
-    items : int
-        Number of test items.
+        Of a training run: all its cases move together.
+    case : float
+        Of one case (the mean of its items) in one run, beyond the run and the case's own level.
+    cases : int
+        Number of test cases.
     """
 
     run: float
-    item: float
-    items: int
+    case: float
+    cases: int
 
-    def cell(self, items: int) -> float:
-        """Of a run's mean over so many items."""
-        return float(np.sqrt(self.run**2 + self.item**2 / items))
+    def cell(self, cases: int) -> float:
+        """Of a run's mean over so many cases."""
+        return float(np.sqrt(self.run**2 + self.case**2 / cases))
 
 
 def components(curve: Curve, periods: list[float]) -> Components:
-    """Tell the noise of runs from that of items, by the analysis of variance of all scores."""
-    values = curve.values
-    items = values.shape[2]
-    cells = values.size / items
-    noise = float(fit(curve, periods).level_runs.variance) * cells
+    """Tell the noise of runs from that of cases, by the analysis of variance of all scores."""
+    values = curve.of_cases
+    cases = values.shape[2]
+    runs = values.size / cases
+    noise = float(fit(curve, periods).level_runs.variance) * runs
     rest = values - values.mean(axis=2, keepdims=True)
     rest = rest - rest.mean(axis=(0, 1))
-    own = (rest**2).sum() / ((cells - 1) * (items - 1)) if items > 1 else 0.0
-    return Components(np.sqrt(max(0.0, noise - own / items)), np.sqrt(own), items)
+    own = (rest**2).sum() / ((runs - 1) * (cases - 1)) if cases > 1 else 0.0
+    return Components(np.sqrt(max(0.0, noise - own / cases)), np.sqrt(own), cases)
 
 
 def design_table(
@@ -75,7 +75,7 @@ def design_table(
     Returns
     -------
     DataFrame
-        One row per question, number of angles round the circle and number of test items: seeds with
+        One row per question, number of angles round the circle and number of test cases: seeds with
         which half of the question's curves would show such a wave at whatever period, and all of
         them (NaN if it takes too many), after a correction for all tests of the question; `runs` of
         one arm and the `hours` that these take one after the other, for all curves.
@@ -101,7 +101,7 @@ def _designs(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of one question, whose curves have these components."""
     wanted = analysis.questions[question].get("period", analysis.periods)
-    for angles, more in product(ANGLES, MORE_ITEMS):
+    for angles, more in product(ANGLES, MORE_CASES):
         theta = np.arange(angles)[:, None] * 360 / angles
         asked = [period for period in known_periods(theta, analysis.periods)[1] if period in wanted]
         n_tests = len(found) * len(asked)
@@ -109,7 +109,7 @@ def _designs(
         seeds = np.array(
             [
                 seeds_needed(
-                    angles, asked, one.cell(more * one.items), analysis.smallest_effect, level
+                    angles, asked, one.cell(more * one.cases), analysis.smallest_effect, level
                 )
                 for one in found
             ]
@@ -121,7 +121,7 @@ def _designs(
         numbers = [
             x if np.isfinite(x) else np.nan for x in (half, every, runs, runs * of_run / 3600)
         ]
-        yield question, angles, more * found[0].items, *numbers, n_tests
+        yield question, angles, more * found[0].cases, *numbers, n_tests
 
 
 def report(designs: pd.DataFrame, amplitude: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import logging
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -133,17 +134,21 @@ def seeds_needed(
     float
         NaN where it takes more than `MANY`, or cannot be known.
     """
-    theta = np.arange(angles)[:, None] * 360 / angles
-    _, asked = known_periods(theta, periods)
 
     def reached(seeds: int) -> bool:
-        design = np.repeat(theta, seeds, axis=1)
-        smallest = detectable_amplitude(design, asked, noise, level=level)
-        return bool((smallest <= amplitude).all())  # NaN is not
+        return noise * _reach(angles, seeds, tuple(periods), level) <= amplitude  # NaN is not
 
-    if not asked or not reached(MANY):
+    if not reached(MANY):
         return np.nan
     return 1 + bisect.bisect_left(range(1, MANY + 1), True, key=reached)
+
+
+@cache  # curves ask for the same designs again and again
+def _reach(angles: int, seeds: int, periods: tuple[float, ...], level: float) -> float:
+    """Find the largest `detectable_amplitude` of the periods, over the noise of one cell."""
+    theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
+    _, asked = known_periods(theta, periods)
+    return float(detectable_amplitude(theta, asked, 1.0, level=level).max()) if asked else np.nan
 
 
 def noise_table(scores: Iterable[Scores], periods: Sequence[float]) -> pd.DataFrame:
