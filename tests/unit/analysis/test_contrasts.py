@@ -283,3 +283,46 @@ def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
     assert (found["p"] < 0.01).tolist() == [True, False, True]
     assert table["q"].tolist() == pytest.approx(stats.false_discovery_control(table["p"]))
     assert phases_of({"a": 80, "b": 5}, amplitude=0).empty
+
+
+# -- one model seen from all angles ----------------------------------------------------------------
+
+
+def seen_from_all_angles(rng, canvas, cases=10, content=0.1):
+    """Curves of one model in two views: each case's own wave in both, a common one in the first."""
+    theta = FINE[FINE < 360]
+    of_case = [wave(theta, content, 90, rng.uniform(0, 90)) for _ in range(cases)]
+    shared = np.repeat(np.transpose(of_case), 2, axis=1)[:, None]  # two items of a case
+    rows = []
+    for view, amplitude in (("plain", canvas), ("disc", 0)):
+        own = 0.02 * rng.normal(size=(len(theta), 1, cases))
+        value = 0.5 + shared + np.repeat(own, 2, axis=2) + wave(theta, amplitude, 90)[:, None, None]
+        seen = [(0, angle) for angle in theta]
+        rows.append(score_rows(seen, value, items=2 * cases, view=view, input="rotated"))
+    return rows
+
+
+def contrast_of_views(rows):
+    question = {"sweep": ["eval"], "series": ["turning"], "input": ["rotated"]}
+    table = contrast_table(arrange(rows), analysis(questions={"main": question}))
+    return of(table, factor="view", period=90, held_angle=0)
+
+
+def test_views_of_one_model_differ_where_cases_share_the_difference():
+    (row,) = contrast_of_views(seen_from_all_angles(np.random.default_rng(0), 0.06)).itertuples()
+    assert row.p < 1e-4 and row.levels == "disc − plain"
+    assert row.amplitude == pytest.approx(0.06, abs=0.01)
+    # the case that one of the views lacks is left out of both
+    plain, disc = seen_from_all_angles(np.random.default_rng(0), 0.06)
+    lacking = disc[disc["case"] != "c3"]
+    (fewer,) = contrast_of_views([plain, lacking]).itertuples()
+    assert row.p < fewer.p < 1e-3
+
+
+def test_views_of_one_model_that_do_not_differ_are_called_so_at_the_nominal_rate():
+    """Whatever wave the cases have themselves: it is the same picture in both views."""
+    p = [
+        contrast_of_views(seen_from_all_angles(np.random.default_rng(i), 0.0))["p"].item()
+        for i in range(120)
+    ]
+    assert at_nominal_rate(p)

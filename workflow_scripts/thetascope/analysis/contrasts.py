@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,8 +12,16 @@ import pandas as pd
 from scipy import stats
 
 from thetascope.analysis.bounds import Error
+from thetascope.analysis.cases import case_tests
 from thetascope.analysis.curves import KEY, Curve, by_place, curve_table, curves, place
-from thetascope.analysis.inference import TEST, asked_for, corrected, test_rows
+from thetascope.analysis.inference import (
+    OF_ONE_MODEL,
+    TEST,
+    asked_for,
+    corrected,
+    test_rows,
+    with_p,
+)
 from thetascope.analysis.oscillation import RAW, fit_rows, with_bounds
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis
@@ -34,7 +42,9 @@ def about_common(cells: Array) -> Array:
 
 def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, str, list[Curve]]]:
     """Yield question, factor, and curves that differ in that factor alone, over the same angles."""
-    found = [curve.of_means for curve in curves(scores)]
+    found = [
+        curve if curve.key["sweep"] in OF_ONE_MODEL else curve.of_means for curve in curves(scores)
+    ]
     keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
     for name in analysis.questions:
         for factor in FACTORS:
@@ -59,7 +69,9 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
     noise must be the same at all angles; between levels noise, level and items may differ. A curve
     of the same shape but another amplitude counts as different.
 
-    Data sets, encoders and methods are tested all at once; views and inputs pair by pair.
+    Data sets, encoders and methods are tested all at once; views and inputs pair by pair. Curves of
+    one model seen from all angles can be told apart in such pairs alone, by `cases.case_tests` of
+    the difference: whether cases like these share it.
 
     Parameters
     ----------
@@ -83,7 +95,7 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
         sets = combinations(group, 2) if factor in CONTROLS else [group]
         for several in sets:
             first = several[0]
-            cells = np.concatenate([curve.values for curve in several], axis=2)
+            cells = np.stack([curve.cells for curve in several], axis=2)
             levels = [str(curve.key[factor]) for curve in several]
             pair = len(several) == 2
             of_group = first.key | {"question": question, "factor": factor}
@@ -93,13 +105,23 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
             wanted = analysis.questions[question].get("period", analysis.periods)
             found = test_rows(of_group, first.theta, apart, analysis.periods, analysis.tests)
             if pair:
-                difference = replace(first, values=-np.diff(cells))
+                if first.key["sweep"] in OF_ONE_MODEL:
+                    found = with_p(found, _case_p(first, several[1], analysis.periods))
+                difference = replace(first.of_means, values=-np.diff(cells))
                 sizes = fit_rows(difference, analysis.periods)
                 found = [{**size, **row} for row, size in zip(found, sizes, strict=True)]
             rows += [row | {factor: None} for row in found if row["period"] in wanted]
     names = ["question", "factor", "levels", *KEY, *TEST, *RAW[2:], "n_angles", "n_seeds"]
     table = curve_table(rows, names)
     return corrected(with_bounds(table, analysis.confidence))[CONTRAST]
+
+
+def _case_p(first: Curve, second: Curve, periods: Sequence[float]) -> Array:
+    """P of every period of the difference of two curves of one model, over the cases of both."""
+    of_first, of_second = (np.unique(curve.cases) for curve in (first, second))
+    _, *places = np.intersect1d(of_first, of_second, return_indices=True)
+    a, b = (curve.of_cases[..., at] for curve, at in zip((first, second), places, strict=True))
+    return case_tests(first.angles, (a - b).mean(axis=1), periods)
 
 
 def phase_difference_p(first: complex, second: complex, errors: tuple[Error, Error]) -> float:

@@ -84,7 +84,7 @@ class Curve:
 
     @property
     def of_cases(self) -> Array:
-        """Means over the items of every case: float [angles, seeds, cases]."""
+        """Means over the items of every case, in their order: float [angles, seeds, cases]."""
         names, place = np.unique(self.cases, return_inverse=True)
         share = (place == np.arange(len(names))[:, None]) / np.bincount(place)[:, None]
         return self.values @ share.T

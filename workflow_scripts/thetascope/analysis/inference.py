@@ -44,6 +44,7 @@ from thetascope.analysis.waves import known_periods
 log = logging.getLogger(__name__)
 
 EXPLORATORY = "exploratory"  # rows that no declared question asks for
+OF_ONE_MODEL = ("eval", "eval_margin")  # sweeps whose angles all come from one run
 SMALL = 0.05  # a p above which nobody asks whether it rests on θ = 0
 TEST = ["period", "resolved", "p", "p_max", "p_without_0", "p_any", "permutations"]
 
@@ -71,6 +72,14 @@ def test_rows(
     return [
         {**key, **dict(zip(TEST, (*row, p_any, permutations.draws), strict=True))}
         for row in columns
+    ]
+
+
+def with_p(rows: Iterable[dict[str, Any]], p: Array) -> list[dict[str, Any]]:
+    """Give `test_rows` another p [periods], and Bonferroni's `p_max` over the periods."""
+    p_max = np.minimum(1, p * np.isfinite(p).sum())
+    return [
+        row | {"p": one, "p_max": largest} for row, one, largest in zip(rows, p, p_max, strict=True)
     ]
 
 
@@ -110,13 +119,8 @@ def period_tests(
     for curve in curves(scores):
         key = curve.key | curve.counts
         found = test_rows(key, curve.theta, curve.cells[..., None], periods, permutations)
-        if curve.key["sweep"] in ("eval", "eval_margin"):
-            p = _tests_of_cases(curve, periods, permutations, discs)
-            p_max = np.minimum(1, p * np.isfinite(p).sum())
-            found = [
-                row | {"p": one, "p_max": largest}
-                for row, one, largest in zip(found, p, p_max, strict=True)
-            ]
+        if curve.key["sweep"] in OF_ONE_MODEL:
+            found = with_p(found, _tests_of_cases(curve, periods, permutations, discs))
         rows += found
     return curve_table(rows, [*KEY, *TEST, *COUNTS])
 
