@@ -148,10 +148,12 @@ def run_script(folder, rule):
         "evaluations": evaluations,
         "views": config["views"],
     }
+    files = {name: find(file) for name, file in given.items()}
+    files["similarities"] = params["arms"] = []  # of arms and not of runs: left out
     snakemake = SimpleNamespace(
         rule=rule,
         wildcards={},
-        input=Files({name: find(file) for name, file in given.items()}),
+        input=Files(files),
         output=Files({name: [str(results / f) for f in files] for name, files in made.items()}),
         params=type("Params", (dict,), {"__getattr__": dict.__getitem__})(params),
         log=[str(results / f"{rule}.log")],

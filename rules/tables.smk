@@ -10,6 +10,9 @@ rule dice_per_item:
         maps=per_evaluation("dice.csv"),
         probes=per_evaluation("probe.csv"),
         segmentations=per_run("segmentation.csv"),
+        similarities=[
+            f"results/{ARM_NAME}/similarity.csv".format(**arm) for arm in ARMS
+        ],
     output:
         "results/tables/dice_per_item.parquet",
     log:
@@ -22,6 +25,7 @@ rule dice_per_item:
     params:
         evaluations=EVALUATIONS,
         runs=RUNS,
+        arms=ARMS,
         code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"
