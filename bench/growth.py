@@ -60,7 +60,10 @@ RULES = {
     ),
     "comparison_tables": (
         {"scores": PER_ITEM, "oscillation": "oscillation.csv"},
-        {n: table(n) for n in ("contrasts", "phases", "pooled", "metrics", "questions")},
+        {
+            n: table(n)
+            for n in ("contrasts", "phases", "pooled", "metrics", "questions", "signatures")
+        },
     ),
     "periodicity_tables": (
         {"": PER_ITEM},

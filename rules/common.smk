@@ -191,6 +191,7 @@ PLAIN_TABLES = [
     "pooled",
     "metrics",
     "questions",
+    "signatures",
     "noise",
     "reliability",
     "periodogram",

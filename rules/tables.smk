@@ -85,6 +85,7 @@ rule comparison_tables:
         pooled=table("pooled"),
         metrics=table("metrics"),
         questions=table("questions"),
+        signatures=table("signatures"),
     log:
         "logs/tables/comparison.log",
     conda:
