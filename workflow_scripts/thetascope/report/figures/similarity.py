@@ -20,8 +20,8 @@ from thetascope.report.figures.style import (
 
 MARKS = dict(zip(SIMILAR_TO, "os^x", strict=True))  # told apart without colour too
 HELD = (
-    "If what is learnt does not depend on θ, the first two curves are flat but for noise, and the "
-    "others lie no higher than runs of the same θ agree. θ = 0 is not held against itself."
+    "If what is learnt did not depend on θ, curves would be flat but for noise, and encoders no more "
+    "like another run of their own θ than like those of other angles."
 )
 
 
