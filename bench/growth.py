@@ -150,6 +150,7 @@ def run_script(folder, rule):
         "intervals": asdict(Analysis(**analysis).intervals),
         "evaluations": evaluations,
         "views": config["views"],
+        "datasets": {run["dataset"]: {} for run in RUNS},
     }
     files = {name: find(file) for name, file in given.items()}
     files["similarities"] = params["arms"] = []  # of arms and not of runs: left out

@@ -95,6 +95,7 @@ rule comparison_tables:
         runtime=growing(30),
     params:
         analysis=config["analysis"],
+        datasets=config["datasets"],
         code=fingerprint("comparison_tables.py"),
     script:
         "../workflow_scripts/comparison_tables.py"

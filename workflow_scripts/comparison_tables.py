@@ -15,7 +15,7 @@ with job(snakemake):
     scores, tests = read_scores(given.scores), read_table(given.oscillation)
     tables = {
         "contrasts": contrasts.contrast_table(scores, analysis),
-        "phases": contrasts.phase_table(scores, tests, analysis),
+        "phases": contrasts.phase_table(scores, tests, analysis, snakemake.params.datasets),
         "pooled": together.pooled_table(scores, analysis),
         "metrics": together.metrics_table(scores, analysis),
         "questions": together.questions_table(scores, analysis),

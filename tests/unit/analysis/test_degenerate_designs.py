@@ -93,7 +93,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         "oscillation": fits.merge(tested, validate="1:1"),
         "levels": oscillation.levels_table(per_item, periods, confidence),
         "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
-        "phases": contrasts.phase_table(per_item, tested, ANALYSIS),
+        "phases": contrasts.phase_table(per_item, tested, ANALYSIS, {}),
         "pooled": together.pooled_table(per_item, ANALYSIS),
         "questions": together.questions_table(per_item, ANALYSIS),
     }

@@ -20,8 +20,8 @@ from thetascope.report.figures.style import (
 
 MARKS = dict(zip(SIMILAR_TO, "os^x", strict=True))  # told apart without colour too
 HELD = (
-    "If what is learnt did not depend on θ, curves would be flat but for noise, and encoders no more "
-    "like another run of their own θ than like those of other angles."
+    "If what is learnt did not depend on θ, curves would be flat but for noise, and encoders no "
+    "more like another run of their own θ than like those of other angles."
 )
 
 
