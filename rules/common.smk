@@ -114,8 +114,11 @@ def per_evaluation(name):
 
 def fixed_runs(wildcards):
     """The runs of an arm that were trained at an angle in degrees."""
-    of_arm = [run for run in RUNS if all(run[k] == wildcards[k] for k in ARM)]
-    return [run for run in of_arm if angles.is_fixed(run["angle"])]
+    return [
+        {**{column: wildcards[column] for column in ARM}, "angle": angle, "seed": seed}
+        for angle, seed in angles_and_seeds(config)
+        if angles.is_fixed(angle)
+    ]
 
 
 def checkpoint_of_run(name):

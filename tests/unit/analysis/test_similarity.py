@@ -10,10 +10,10 @@ from scipy.stats import ortho_group
 
 from thetascope.analysis import inference
 from thetascope.analysis.oscillation import oscillation_table
-from thetascope.analysis.scores import arrange
+from thetascope.analysis.scores import arrange, merge
 from thetascope.analysis.similarity import COLUMNS, Features, cka, cosine, references
 from thetascope.analysis.similarity import similarity_scores as scores_of
-from thetascope.files import write_npz
+from thetascope.files import write_csv, write_npz
 
 
 def draw(seed, items=7, width=5):
@@ -188,8 +188,25 @@ def test_several_runs_of_an_angle_count_by_their_mean(tmp_path):
     assert of(found, metric="cka")["value"].mean() == pytest.approx(np.mean(expected))
 
 
-def test_an_arm_without_a_run_at_an_angle_has_no_rows():
-    assert list(scores_of({}, MANIFEST)) == COLUMNS
+def test_an_arm_without_a_run_at_an_angle_has_no_rows(tmp_path):
+    found = scores_of({}, MANIFEST)
+    assert list(found) == COLUMNS
+    write_csv(found, tmp_path / "similarity.csv", {})
+    (part,) = merge([tmp_path / "similarity.csv"], [ARM])
+    assert len(part) == 0 and part.column_names == [*ARM, *COLUMNS]
+
+
+def test_rows_of_several_arms_are_merged_as_they_are(tmp_path):
+    encoders = {(90.0, seed): draw(seed, 12) for seed in range(2)}
+    scores = study(tmp_path, encoders, draw(5, 12))
+    write_csv(scores, tmp_path / "similarity.csv", {})
+    arms = [ARM | {"view": view} for view in ("plain", "disc")]
+    merged = pd.concat(p.to_pandas() for p in merge([tmp_path / "similarity.csv"] * 2, arms))
+    assert len(merged) == 2 * len(scores) and set(merged["view"]) == {"plain", "disc"}
+    row = of(merged, view="disc", seed=1, attribution="similarity_backbone", metric="cka")
+    expected = likeness(encoders[90.0, 1], draw(5, 12))
+    assert row["value"].mean() == pytest.approx(expected, rel=1e-4)
+    assert (row[["angle", "eval_angle"]] == 90).all(axis=None)
 
 
 def test_what_is_learnt_anew_every_90_degrees_is_found_without_a_map(tmp_path):
