@@ -60,7 +60,10 @@ RULES = {
     ),
     "comparison_tables": (
         {"scores": PER_ITEM, "oscillation": "oscillation.csv"},
-        {n: table(n) for n in ("contrasts", "phases", "pooled", "metrics", "questions")},
+        {
+            n: table(n)
+            for n in ("contrasts", "phases", "pooled", "metrics", "questions", "signatures")
+        },
     ),
     "periodicity_tables": (
         {"": PER_ITEM},
@@ -147,11 +150,14 @@ def run_script(folder, rule):
         "intervals": asdict(Analysis(**analysis).intervals),
         "evaluations": evaluations,
         "views": config["views"],
+        "datasets": {run["dataset"]: {} for run in RUNS},
     }
+    files = {name: find(file) for name, file in given.items()}
+    files["similarities"] = params["arms"] = []  # of arms and not of runs: left out
     snakemake = SimpleNamespace(
         rule=rule,
         wildcards={},
-        input=Files({name: find(file) for name, file in given.items()}),
+        input=Files(files),
         output=Files({name: [str(results / f) for f in files] for name, files in made.items()}),
         params=type("Params", (dict,), {"__getattr__": dict.__getitem__})(params),
         log=[str(results / f"{rule}.log")],

@@ -64,14 +64,19 @@ wildcard_constraints:
 # -- paths ------------------------------------------------------------------------------------------
 
 # a run is one (data set, view, encoder, method, θ, seed); logs/ and benchmarks/ mirror its place
-RUN_NAME = "runs/{dataset}/{view}/{encoder}/{method}/angle-{angle}/seed-{seed}"
+ARM_NAME = "runs/{dataset}/{view}/{encoder}/{method}"
+RUN_NAME = f"{ARM_NAME}/angle-{{angle}}/seed-{{seed}}"
 RUN = f"results/{RUN_NAME}"
 
-RUNS = [
-    dict(zip(RUN_WILDCARDS, (*arm, *angle_and_seed)))
-    for arm in product(
+ARMS = [
+    dict(zip(ARM, names))
+    for names in product(
         config["datasets"], config["views"], config["encoders"], config["methods"]
     )
+]
+RUNS = [
+    dict(zip(RUN_WILDCARDS, (*arm.values(), *angle_and_seed)))
+    for arm in ARMS
     for angle_and_seed in angles_and_seeds(config)
 ]
 EVALUATIONS = [
@@ -85,7 +90,12 @@ EVALUATION = f"results/{EVALUATION_NAME}"
 
 # what costs most: rule, where its results and benchmarks lie, its results, its wildcards
 STAGES = [
-    ("pretrain", RUN_NAME, ["pretrain.csv", "pretrained.pt"], RUNS),
+    (
+        "pretrain",
+        RUN_NAME,
+        ["pretrain.csv", "pretrained.pt", "features.npz"],
+        RUNS,
+    ),
     ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], RUNS),
     ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
     ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], EVALUATIONS),
@@ -100,6 +110,15 @@ def per_run(name):
 def per_evaluation(name):
     """The file of this name in every evaluation of every run."""
     return [f"{EVALUATION}/{name}".format(**e) for e in EVALUATIONS]
+
+
+def fixed_runs(wildcards):
+    """The runs of an arm that were trained at an angle in degrees."""
+    return [
+        {**{column: wildcards[column] for column in ARM}, "angle": angle, "seed": seed}
+        for angle, seed in angles_and_seeds(config)
+        if angles.is_fixed(angle)
+    ]
 
 
 def checkpoint_of_run(name):
@@ -175,6 +194,7 @@ PLAIN_TABLES = [
     "pooled",
     "metrics",
     "questions",
+    "signatures",
     "noise",
     "reliability",
     "periodogram",
@@ -197,6 +217,7 @@ KINDS = [
     "oscillation",
     "supplement",
     "periodogram",
+    "similarity",
     "saliency",
     "orientation",
 ]

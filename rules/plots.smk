@@ -10,6 +10,7 @@ localrules:
     plot_training,
     plot_oscillation,
     plot_periodogram,
+    plot_similarity,
     plot_factorial,
     plot_saliency,
     plot_pairs,
@@ -109,6 +110,27 @@ rule plot_periodogram:
         code=fingerprint("plot_periodogram.py"),
     script:
         "../workflow_scripts/plot_periodogram.py"
+
+
+rule plot_similarity:
+    """Draw how alike encoders are over the angle of training, without any map."""
+    input:
+        "results/tables/dice.csv",
+    output:
+        shown("results/plots/similarity-{dataset}.svg", CURVES, "similarity"),
+        "results/plots/similarity-{dataset}.png",
+    log:
+        "logs/plots/similarity-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_similarity.py"),
+    script:
+        "../workflow_scripts/plot_similarity.py"
 
 
 rule plot_factorial:

@@ -1,7 +1,8 @@
-# Self-supervised pre-training at one θ.
+# Self-supervised pre-training at one θ, and how alike the encoders are that it gives.
 #
 # inputs   a data set's images and manifest, a backbone
-# outputs  {RUN}/pretrained.pt, pretrain.csv (one row per epoch)
+# outputs  {RUN}/pretrained.pt, pretrain.csv (one row per epoch), features.npz (of the test items);
+#          similarity.csv of every arm (per item × what an encoder is held against)
 
 
 rule pretrain:
@@ -13,6 +14,7 @@ rule pretrain:
     output:
         checkpoint=checkpoint_of_run("pretrained.pt"),
         epochs=f"{RUN}/pretrain.csv",
+        features=f"{RUN}/features.npz",
     log:
         f"logs/{RUN_NAME}/pretrain.log",
     conda:
@@ -31,3 +33,28 @@ rule pretrain:
         code=fingerprint("pretrain.py"),
     script:
         "../workflow_scripts/pretrain.py"
+
+
+rule similarity:
+    """Hold the encoders of an arm against one another and against their backbone, without a map."""
+    input:
+        features=lambda wildcards: [
+            f"{RUN}/features.npz".format(**run) for run in fixed_runs(wildcards)
+        ],
+        manifest="results/data/{dataset}/manifest.csv",
+    output:
+        f"results/{ARM_NAME}/similarity.csv",
+    log:
+        f"logs/{ARM_NAME}/similarity.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        runs=lambda wildcards: [
+            (run["angle"], run["seed"]) for run in fixed_runs(wildcards)
+        ],
+        code=fingerprint("similarity.py"),
+    script:
+        "../workflow_scripts/similarity.py"

@@ -10,6 +10,9 @@ rule dice_per_item:
         maps=per_evaluation("dice.csv"),
         probes=per_evaluation("probe.csv"),
         segmentations=per_run("segmentation.csv"),
+        similarities=[
+            f"results/{ARM_NAME}/similarity.csv".format(**arm) for arm in ARMS
+        ],
     output:
         "results/tables/dice_per_item.parquet",
     log:
@@ -22,6 +25,7 @@ rule dice_per_item:
     params:
         evaluations=EVALUATIONS,
         runs=RUNS,
+        arms=ARMS,
         code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"
@@ -81,6 +85,7 @@ rule comparison_tables:
         pooled=table("pooled"),
         metrics=table("metrics"),
         questions=table("questions"),
+        signatures=table("signatures"),
     log:
         "logs/tables/comparison.log",
     conda:
@@ -90,6 +95,7 @@ rule comparison_tables:
         runtime=growing(30),
     params:
         analysis=config["analysis"],
+        datasets=config["datasets"],
         code=fingerprint("comparison_tables.py"),
     script:
         "../workflow_scripts/comparison_tables.py"

@@ -16,18 +16,19 @@ from thetascope.files import record
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
-    options = {key: value for key, value in params.options.items() if key != "adapter"}
+    options = dict(params.options)
     archive = snakemake.input.get("archive")
     with extracted(archive) if archive else nullcontext() as folder:
         if archive:
             inside = Path(folder, params.archive[1])
             options["path"] = str(inside if inside.is_dir() else folder)
         arrays.prepare(
-            load_items(params.options["adapter"], options),
+            load_items(options["adapter"], options),
             params.image_size,
             Split(**params.split),
             output.images,
             output.masks,
             output.manifest,
             record(snakemake),
+            options.get("rotate", 0),
         )

@@ -1,4 +1,4 @@
-"""Rule dice_per_item: dice.csv, probe.csv, segmentation.csv of all runs → dice_per_item.parquet."""
+"""Rule dice_per_item: dice.csv, probe.csv, segmentation.csv, similarity.csv → one Parquet file."""
 
 from thetascope.engine import prefork
 
@@ -16,7 +16,8 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     maps = scores.merge([*given.maps, *given.probes], 2 * params.evaluations)
     segmentations = scores.segmentation_scores(scores.per_item(given.segmentations, params.runs))
-    parts = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)])
+    similarities = scores.merge(given.similarities, params.arms)
+    parts = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)], similarities)
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
     write_parquet(parts, snakemake.output[0], made_by)

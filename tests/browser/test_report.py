@@ -6,7 +6,7 @@ import pytest
 
 CATEGORIES = {
     "1 Verdict": {"verdict"},
-    "2 Curves over θ": {"oscillation", "supplement", "periodogram", "orientation"},
+    "2 Curves over θ": {"oscillation", "supplement", "periodogram", "similarity", "orientation"},
     "3 What the models look at": {"saliency", "samples"},
     "4 Training": {"training"},
     "5 Tables": {"datasets", "oscillation", "contrasts", "segmentation", "hog_svm"},

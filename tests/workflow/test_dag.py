@@ -14,6 +14,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "data": 1,
         "backbone": 1,
         "pretrain": 5,
+        "similarity": 1,
         "finetune": 5,
         "saliency": SMOKE_EVALUATIONS,
         "score": SMOKE_EVALUATIONS,
@@ -37,11 +38,12 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_samples": 1,
         "plot_training": 1,
         "plot_periodogram": 1,
+        "plot_similarity": 1,
         "training_table": 1,
         "verdict_page": 1,
         "table_page": 5,
         "explorer": 1,
-        "total": 57,
+        "total": 59,
     }
 
 

@@ -37,6 +37,7 @@ def test_every_documented_file_is_there(finished):
         assert names == {
             "pretrained.pt",
             "pretrain.csv",
+            "features.npz",
             "finetuned.pt",
             "finetune.csv",
             "segmentation.csv",
@@ -46,7 +47,8 @@ def test_every_documented_file_is_there(finished):
     for name in ("dice", "peaks", "oscillation", "segmentation", "hog_svm", "benchmarks"):
         assert (finished.folder / f"results/tables/{name}.csv").stat().st_size
     figures = {path.name for path in (finished.folder / "results/plots").iterdir()}
-    kinds = ("samples", "training", "oscillation", "supplement", "periodogram", "saliency")
+    kinds = ("samples", "training", "oscillation", "supplement", "periodogram", "similarity")
+    kinds += ("saliency",)
     assert figures >= {f"{kind}-ihc.{suffix}" for kind in kinds for suffix in ("svg", "png")}
     for name in figures:
         assert (finished.folder / f"results/plots/{name}").stat().st_size > 10_000
@@ -88,10 +90,11 @@ def test_dice_table_is_complete_and_holds_what_stands_beside_a_score(finished):
     keys = ["training", "angle", "eval_angle", "model", "input", "attribution", "metric"]
     assert not table.duplicated(keys).any()
     # 8 evaluations of 7 maps of 2 inputs, of which 6 have an equivariance, and of a probe; the
-    # segmentations of 4 angles, by label and over labels
-    assert len(table) == 8 * (7 * 2 * len(METRICS) + 6) + 8 + 2 * 4
-    tasks = {"probe_accuracy", "dice_class_1", "dice_macro"}
-    assert set(table["metric"]) == METRICS | {"equivariance"} | tasks
+    # segmentations of 4 angles, by label and over labels; two similarities of 4 encoders with the
+    # backbone, of 3 with that of θ = 0, of 4 with that of θ + 90
+    assert len(table) == 8 * (7 * 2 * len(METRICS) + 6) + 8 + 2 * 4 + 2 * (4 + 3 + 4)
+    others = {"probe_accuracy", "dice_class_1", "dice_macro", "cka", "cosine"}
+    assert set(table["metric"]) == METRICS | {"equivariance"} | others
     own = (table["input"] == "rotated") & table["metric"].isin(METRICS)
     own &= table["attribution"] != "footprint"
     of_cut = ["own_cut", "turning", "turning_ci_low", "turning_ci_high"]

@@ -4,6 +4,10 @@ ARM = ["dataset", "view", "encoder", "method"]
 # θ of training: `training` says how (fixed, random, none), `angle` the degrees of a fixed one
 ANGLES = ["training", "angle", "eval_angle"]
 SCORE = ["model", "input", "attribution", "metric"]
+# attributions that are no maps: how alike features are to those of another encoder
+SIMILARITIES = ("similarity_backbone", "similarity_zero")
+# of these every encoder has a part in the values of several angles or seeds
+SHARED = ("similarity_quarter", "similarity_replicate")
 
 # wildcards in the order of the paths of a run and of an evaluation
 RUN_WILDCARDS = [*ARM, "angle", "seed"]

@@ -259,8 +259,11 @@ def test_both_waves_count_alike():
     assert phase_difference_p(30 + 10j, 20 - 50j, wider) == pytest.approx(p)
 
 
-def phases_of(crests, amplitude=0.2):
-    """Rows of `phase_table` for sets with their crests at these angles of 90."""
+def phases_of(crests, amplitude=0.2, rotate=()):
+    """Rows of `phase_table` for sets with their crests at these angles of 90.
+
+    Each is of an adapter of its own, but for those that are turned by `rotate`, all of one.
+    """
     rng = np.random.default_rng(0)
     rows = [
         of_runs(
@@ -270,7 +273,9 @@ def phases_of(crests, amplitude=0.2):
         for name, crest in crests.items()
     ]
     scores, settings = arrange(rows), analysis(confidence=0.95, permutations=199)
-    return phase_table(scores, period_tests(scores, PERIODS, settings.tests), settings)
+    tests = period_tests(scores, PERIODS, settings.tests)
+    sets = {name: {"adapter": "one", "rotate": rotate[name]} for name in rotate}
+    return phase_table(scores, tests, settings, {n: {"adapter": n} for n in crests} | sets)
 
 
 def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
@@ -283,6 +288,28 @@ def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
     assert (found["p"] < 0.01).tolist() == [True, False, True]
     assert table["q"].tolist() == pytest.approx(stats.false_discovery_control(table["p"]))
     assert phases_of({"a": 80, "b": 5}, amplitude=0).empty
+    assert table[["moved", "p_moved"]].isna().all(axis=None)  # they are different sets
+
+
+def test_crests_of_what_the_pictures_show_come_earlier_in_turned_pictures():
+    """By as much as the pictures are turned; the third set's wave stays, as the canvas does."""
+    crests = {"plain": 80, "moves": 50, "stays": 80, "another": 50}
+    table = phases_of(crests, rotate={"plain": 0, "moves": 30, "stays": 30})
+    found = table.set_index(["first", "second"])
+    moves, stays = found.loc[("moves", "plain")], found.loc[("plain", "stays")]
+    assert moves["moved"] == pytest.approx(-30) and stays["moved"] == pytest.approx(30)
+    assert moves["difference"] == pytest.approx(-30, abs=4)
+    assert moves["p_moved"] > 0.05 and moves["p"] < 0.001
+    assert stays["p_moved"] < 0.001 and stays["p"] > 0.05
+    # turned alike: nothing is to be told
+    alike = found.loc[("moves", "stays")]
+    assert alike["moved"] == 0 and alike["p_moved"] == alike["p"]
+    assert found.loc["another"]["p_moved"].isna().all()
+
+
+def test_by_a_whole_period_nothing_can_be_told():
+    (row,) = phases_of({"a": 80, "b": 80}, rotate={"a": 0, "b": 180}).to_dict("records")
+    assert row["moved"] == pytest.approx(0) and row["p_moved"] == pytest.approx(row["p"])
 
 
 # -- one model seen from all angles ----------------------------------------------------------------

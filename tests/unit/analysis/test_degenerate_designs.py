@@ -13,6 +13,7 @@ from thetascope.analysis import (
     oscillation,
     periodogram,
     planner,
+    signatures,
     statements,
     together,
     verdict,
@@ -92,11 +93,12 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         "oscillation": fits.merge(tested, validate="1:1"),
         "levels": oscillation.levels_table(per_item, periods, confidence),
         "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
-        "phases": contrasts.phase_table(per_item, tested, ANALYSIS),
+        "phases": contrasts.phase_table(per_item, tested, ANALYSIS, {}),
         "pooled": together.pooled_table(per_item, ANALYSIS),
         "questions": together.questions_table(per_item, ANALYSIS),
     }
     stored("metrics", together.metrics_table(per_item, ANALYSIS))
+    stored("signatures", signatures.signature_table(per_item, ANALYSIS))
     stored("peaks", oscillation.peaks_table(per_item, tested, ANALYSIS.level))
     tables = {name: stored(name, table) for name, table in tables.items()}
     tables |= {"noise": noise, "reliability": reliability}

@@ -49,6 +49,8 @@ def test_all_series_of_maps_but_chance_meet_the_value_of_every_task():
         score_rows(REGULAR, curves["value"], curves["chance"], curves["own_cut"]),
         task(REGULAR, curves["dice"], chance=noise[0]),
         task(REGULAR, curves["probe"], chance=noise[1], attribution="probe", metric="accuracy"),
+        # neither map nor task
+        task(REGULAR, noise[0], attribution="similarity_zero", metric="cka"),
     )
     assert found[["series", "task"]].to_numpy().tolist() == [
         ["excess", "accuracy"],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ CONTROLS = ["view", "input"]  # of one curve: its question need not ask for the 
 SIZE = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
 CONTRAST = ["question", "factor", "levels", *KEY, *TEST, *SIZE, "q", "n_angles", "n_seeds"]
 PHASES = ["question", *KEY[1:], "period", "first", "second", "first_phase", "second_phase"]
-PHASES += ["difference", "p", "q"]
+PHASES += ["difference", "p", "moved", "p_moved", "q"]
 
 
 def about_common(cells: Array) -> Array:
@@ -140,8 +141,28 @@ def phase_difference_p(first: complex, second: complex, errors: tuple[Error, Err
     return float(stats.f.sf(across**2 / error.variance, 1, error.freedom))
 
 
-def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+def _degrees(turn: complex, period: float) -> float:
+    """Argument of a complex number as a part of the period, in degrees."""
+    return float(np.angle(turn) * period / (2 * np.pi))
+
+
+def _ahead(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """How much farther the first of two sets is turned beforehand; NaN if they differ otherwise."""
+    one, other = ({**of_set, "rotate": None} for of_set in (first, second))
+    return first.get("rotate", 0) - second.get("rotate", 0) if one == other else np.nan
+
+
+def phase_table(
+    scores: Iterable[Scores],
+    tests: pd.DataFrame,
+    analysis: Analysis,
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> pd.DataFrame:
     """Test whether data sets have their crests at different angles.
+
+    A set and the same set with all its pictures turned beforehand (`rotate`) tell what a wave is
+    of. What depends on R_θ x alone is at θ what it was at θ + `rotate`, so its crests come as much
+    earlier. What depends on the canvas, on resampling, or on the pair's relative angle stays.
 
     Parameters
     ----------
@@ -149,6 +170,8 @@ def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysi
         As for `contrast_table`.
     tests : DataFrame
         Of `inference.period_tests`.
+    datasets : mapping
+        Name → adapter and options, as configured.
 
     Returns
     -------
@@ -156,7 +179,9 @@ def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysi
         One row per question, pair of data sets (`first`, `second`) and period at which both have a
         wave (p ≤ 1 − confidence): the curve's key without the set, both phases, their `difference`
         (degrees, first − second, the short way round the period), `p` of none (see
-        `phase_difference_p`), and `q`, corrected for all rows of the question.
+        `phase_difference_p`), and `q`, corrected for all rows of the question. Where the sets are
+        the same but for `rotate`, `moved` is the difference that waves have which depend on R_θ x
+        alone, and `p_moved` is of that difference instead of none; NaN else.
     """
     p_of = by_place(tests, [*KEY, "period"], "p")
     rows = []
@@ -174,13 +199,18 @@ def phase_table(scores: Iterable[Scores], tests: pd.DataFrame, analysis: Analysi
                 if all(p_of[at] <= analysis.level for at in places):
                     a, b = (complex(each.waves[i]) for each in fits)
                     errors = [Error(f.runs.variance[i], f.runs.freedom[i]) for f in fits]
-                    turn = np.angle(a * np.conj(b)) * period / (2 * np.pi)
+                    turn = _degrees(a * np.conj(b), period)
+                    names = [curve.key["dataset"] for curve in (one, other)]
+                    ahead = _ahead(*(datasets[name] for name in names))
+                    moved = b * np.exp(-2j * np.pi * ahead / period)
+                    unlike = phase_difference_p(a, moved, (errors[0], errors[1]))
                     phase = phases(np.array([a, b]), [period] * 2)
                     rows.append(
                         {"question": question, **one.key, "period": period}
-                        | {"first": one.key["dataset"], "second": other.key["dataset"]}
+                        | {"first": names[0], "second": names[1]}
                         | {"first_phase": phase[0], "second_phase": phase[1], "difference": turn}
                         | {"p": phase_difference_p(a, b, (errors[0], errors[1]))}
+                        | {"moved": _degrees(moved * np.conj(b), period), "p_moved": unlike}
                     )
     table = pd.DataFrame(rows, columns=PHASES[:-1])
     return corrected(table)

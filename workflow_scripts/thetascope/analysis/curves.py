@@ -18,7 +18,7 @@ from thetascope.analysis.bootstrap import mean
 from thetascope.analysis.scores import DECIMALS, Array, Scores
 from thetascope.analysis.sweeps import sweeps
 from thetascope.angles import FIXED
-from thetascope.vocabulary import ARM, SCORE
+from thetascope.vocabulary import ARM, SCORE, SHARED
 
 KEY = [*ARM, "training", "sweep", "held_angle", *SCORE, "series"]
 COUNTS = ["n_angles", "n_items", "n_left_out", "n_cases", "n_seeds"]
@@ -186,6 +186,7 @@ def _curve(
 def exchangeable(key: Mapping[str, Any]) -> bool:
     """Whether angles of such a curve may change places under H0 (see `inference`)."""
     random = key["model"] != "baseline" or key["attribution"] == "random"
+    random &= key["attribution"] not in SHARED
     return random and key["series"] != "chance" and key["sweep"] not in ("eval", "eval_margin")
 
 

@@ -14,9 +14,10 @@ from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.curves import MIN_ANGLES, curves
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
-from thetascope.vocabulary import ARM, SCORE
+from thetascope.vocabulary import ARM, SCORE, SHARED, SIMILARITIES
 
-TASKS = ("segmentation", "probe")  # the `attribution` of scores that are no maps
+TASKS = ("segmentation", "probe")  # the `attribution` of what models can do
+NO_MAPS = (*TASKS, *SIMILARITIES, *SHARED)
 KEY = [*ARM, *SCORE, "series", "task"]
 COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
 
@@ -73,7 +74,7 @@ def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd
             arms[tuple(curve.key[column] for column in ARM)].append(one)
     rows = []
     for arm in arms.values():
-        maps = [one for one in arm if one[0]["attribution"] not in TASKS]
+        maps = [one for one in arm if one[0]["attribution"] not in NO_MAPS]
         tasks = [o for o in arm if o[0]["attribution"] in TASKS and o[0]["series"] == "value"]
         for (key, theta, mean), (task, task_theta, task_mean) in product(maps, tasks):
             _, i, j = np.intersect1d(theta, task_theta, return_indices=True)

@@ -30,8 +30,9 @@ def prepare(
     masks_path: str | Path,
     manifest_path: str | Path,
     record: Mapping[str, Any],
+    rotate: float = 0,
 ) -> None:
-    """Bring items to one size, divide their cases, and write arrays and manifest.
+    """Turn items, bring them to one size, divide their cases, and write arrays and manifest.
 
     Pictures that are not square are padded with black to a square first: a rotation of a squeezed
     picture would be no rotation of what it shows.
@@ -50,6 +51,9 @@ def prepare(
         (pixels, before), `foreground` (share of the stored mask).
     record : mapping
         What made them, for the manifest.
+    rotate : float
+        Degrees by which all pictures and masks are turned before anything else, counter-clockwise:
+        by quarters exactly, pixel for pixel, and by the rest at their own size, see `turn`.
 
     Raises
     ------
@@ -64,7 +68,8 @@ def prepare(
     rows: list[dict[str, Any]] = []
     for item in items:
         _check(item, images, {row["id"] for row in rows})
-        image, mask = resize(item.image, image_size), resize(item.mask, image_size, labels=True)
+        image = _placed(item.image, image_size, rotate)
+        mask = _placed(item.mask, image_size, rotate, labels=True)
         digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
         images.append(image)
         masks.append(mask)
@@ -189,6 +194,37 @@ def resize(array: Image, size: int, *, labels: bool = False) -> Image:
         # linear, and the same down and across: as products it is several times as fast
         resized[index] = (np.concatenate(strips, axis=1) @ across).round()
     return resized
+
+
+def _placed(array: Image, size: int, rotate: float, *, labels: bool = False) -> Image:
+    """Turn and resize: uint8 [..., H, W] → uint8 [..., size, size]."""
+    # quarters at the end: nearest pixels are not the same ones in a turned picture
+    quarters, rest = divmod(rotate, 90)
+    resized = resize(turn(array, rest, labels=labels), size, labels=labels)
+    return np.rot90(resized, int(quarters), axes=(-2, -1))
+
+
+def turn(array: Image, degrees: float, *, labels: bool = False) -> Image:
+    """Turn pictures about their centre, counter-clockwise: uint8 [..., H, W] → [..., side, side].
+
+    They are padded to a square with zeros and interpolated linearly; labels take the nearest pixel.
+    What is turned in from beyond the border is the mirrored picture, in images and labels alike:
+    black corners would tell how it was turned. By 0° they stay as they are.
+    """
+    if degrees == 0:
+        return array
+    from scipy.ndimage import rotate
+
+    height, width = array.shape[-2:]
+    side = max(height, width)
+    turned = np.zeros((*array.shape[:-2], side, side), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    turned[..., top : top + height, left : left + width] = array
+    for index in np.ndindex(array.shape[:-2]):
+        plane = turned[index].astype(float)
+        order = 0 if labels else 1
+        turned[index] = rotate(plane, degrees, reshape=False, order=order, mode="reflect").round()
+    return turned
 
 
 def central_crop(image: Image) -> Image:

@@ -18,6 +18,8 @@ from thetascope.datasets.items import Item
 from thetascope.datasets.listing import Listed
 from thetascope.errors import UserError
 
+OF_ALL = {"adapter", "rotate"}  # options of every set, which no adapter gets
+
 
 def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
     """Hold a data set's options against its adapter's.
@@ -27,7 +29,7 @@ def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
     UserError
         If one is unknown to the adapter or of another type, or one that it needs is missing.
     """
-    load = _adapter(adapter).load
+    load, options = _adapter(adapter).load, of_adapter(options)
     parameters, hints = inspect.signature(load).parameters, get_type_hints(load)
     for option in options.keys() - parameters.keys():
         raise UserError(
@@ -71,9 +73,14 @@ def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
     return None if "path" in options else getattr(_adapter(adapter), "ARCHIVE", None)
 
 
+def of_adapter(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a data set's options that its adapter gets."""
+    return {option: value for option, value in options.items() if option not in OF_ALL}
+
+
 def load_items(adapter: str, options: Mapping[str, Any]) -> Iterable[Item]:
-    """Items of a data set, one at a time, at their own resolution."""
-    items: Iterable[Item] = _adapter(adapter).load(**options)
+    """Items of a data set, one at a time, at their own resolution and as they stand."""
+    items: Iterable[Item] = _adapter(adapter).load(**of_adapter(options))
     return items
 
 
@@ -86,7 +93,7 @@ def list_files(adapter: str, options: Mapping[str, Any]) -> Listed | None:
         If a folder, a file, a partner or a case is missing.
     """
     load = _adapter(adapter).load
-    return load(**options) if get_type_hints(load)["return"] is Listed else None
+    return load(**of_adapter(options)) if get_type_hints(load)["return"] is Listed else None
 
 
 def _adapter(name: str) -> Any:

@@ -31,7 +31,7 @@ def image_sets(config: Config) -> Iterator[str]:
             yield f"datasets.{name}.adapter: {adapter!r}: no such adapter; {hint}"
             continue
         try:
-            check_options(name, adapter, {k: v for k, v in dataset.items() if k != "adapter"})
+            check_options(name, adapter, dataset)
         except UserError as error:
             yield str(error)
 

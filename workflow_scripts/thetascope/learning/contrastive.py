@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from thetascope.angles import NONE
 from thetascope.learning.encoders import Encoder, memory_format
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,15 @@ class Pretrain:
     hidden_dim: int | None
     output_dim: int
     spike: Mapping[str, float] | None
+
+    @classmethod
+    def of_run(cls, section: Mapping[str, Any], angle: str) -> Pretrain:
+        """Read the configuration's section for a run with this angle in its path.
+
+        No self-supervised training is training for no epoch: the backbone passes through.
+        """
+        untrained = {"epochs": 0, "spike": None} if angle == NONE else {}
+        return cls(**{**section, **untrained})
 
 
 class ProjectionHead(nn.Sequential):

@@ -28,7 +28,16 @@ from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_npz
 from thetascope.report.figures.panels import key_of, rows_of, sweep
 from thetascope.report.figures.pictures import example, marked_pixels
-from thetascope.report.figures.style import COLOURS, INPUTS, METRICS, MODELS, OUTLINE, SUPPLEMENT
+from thetascope.report.figures.style import (
+    COLOURS,
+    INPUTS,
+    METRICS,
+    MODELS,
+    OUTLINE,
+    SIMILAR_TO,
+    SIMILARITY,
+    SUPPLEMENT,
+)
 from thetascope.vocabulary import ARM
 
 TEMPLATE = Path(__file__).with_name("explorer.html")
@@ -46,6 +55,7 @@ NAMES = {
         "footprint": "All pixels that the view shows",
         "segmentation": "Segmentation, no map",
         "probe": "Linear probe, no map",
+        **{name: f"Features, no map: {said}" for name, said in SIMILAR_TO.items()},
     },
     "metric": METRICS
     | SUPPLEMENT
@@ -53,6 +63,7 @@ NAMES = {
         "pointing_game": "Highest pixel in the mask",
         "equivariance": "Agreement of the two maps",
         "probe_accuracy": "Accuracy of telling pairs apart",
+        **SIMILARITY,
         "dice_macro": "Dice, mean over labels",
         "deletion": "Deletion",
         "insertion": "Insertion",

@@ -63,6 +63,13 @@ SUPPLEMENT = {
     "auprc": "Average precision (AUPRC)",
     "relevance_mass": "Share of the map in the mask",
 }
+SIMILARITY = {"cka": "Linear CKA, debiased", "cosine": "Cosine of features"}
+SIMILAR_TO = {
+    "similarity_backbone": "with the backbone, before training",
+    "similarity_zero": "with the encoder of θ = 0",
+    "similarity_quarter": "with the encoder of θ + 90",
+    "similarity_replicate": "with other runs of the same θ",
+}
 MODELS = {"pretrained": "Pretrained encoder", "finetuned": "Fine-tuned model"}
 INPUTS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 # Okabe & Ito (2008): told apart by the colour-blind, and in grey print
