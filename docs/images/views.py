@@ -13,7 +13,7 @@ from thetascope.learning.rotation import View
 
 ANGLE, SIDE = 30.0, 256
 
-tile = transform.resize(data.retina()[500:900, 500:900], (SIDE, SIDE), anti_aliasing=True)
+tile = transform.resize(data.retina()[350:1060, 350:1060], (SIDE, SIDE), anti_aliasing=True)
 image = torch.from_numpy(tile).float().permute(2, 0, 1)[None]
 names = ["x", *(f"canvas: {canvas}" for canvas in ("zero", "reflect", "disc", "crop"))]
 
