@@ -5,6 +5,7 @@ and pages that lie beside what they are about (CONTRIBUTING.md, bench/, results/
 site too.
 """
 
+import re
 from pathlib import Path
 
 import thetascope
@@ -69,3 +70,15 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def as_written(app, what, name, obj, options, lines):
+    """Keep the * of `[N, *shape]` and the | of |x| in docstrings: nothing is emphasised there."""
+    lines[:] = [
+        re.sub(r"(`+[^`]*`+)|([*|])", lambda m: m[1] or f"\\{m[2]}", line) for line in lines
+    ]
+
+
+def setup(app):
+    """Connect what Sphinx calls; it comes before numpydoc, which adds emphasis of its own."""
+    app.connect("autodoc-process-docstring", as_written, priority=400)

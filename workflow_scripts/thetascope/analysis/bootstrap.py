@@ -55,7 +55,7 @@ def bootstrap_means(values: Array, bootstrap: Bootstrap) -> Array:
 
 @lru_cache(maxsize=8)
 def shuffles(shape: tuple[int, ...], permutations: Permutations) -> NDArray[np.int32]:
-    """Random orders of the last axis for arrays of this shape: ``[draws, *shape]``."""
+    """Random orders of the last axis for arrays of this shape: [draws, *shape]."""
     orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations.draws, *shape))
     return np.random.default_rng(permutations.seed).permuted(orders, axis=-1)
 

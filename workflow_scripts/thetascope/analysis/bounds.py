@@ -44,7 +44,7 @@ class Error:
 
 
 def share_within(radius: Array, centre: Array, freedom: Array) -> Array:
-    """Probability that ``|centre + T|`` ≤ radius, T of a bivariate t distribution.
+    """Probability that |centre + T| ≤ radius, T of a bivariate t distribution.
 
     The density of T is the divergence of a radial field, so its integral over a disc is one round
     the disc's edge, which has no singular point. The nodes are drawn together where the edge is

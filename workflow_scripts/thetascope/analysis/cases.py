@@ -105,7 +105,7 @@ def pre_rotation_tests(
 ) -> Array:
     """Test H0 "an item's curve does not depend on how far its picture was turned beforehand".
 
-    The statistic is ``|Σ (z − z̄) e^{ikφ}|`` over the items of all seeds. A wave of the picture's
+    The statistic is |Σ (z − z̄) e^{ikφ}| over the items of all seeds. A wave of the picture's
     content has its crest at ψ − φ when the picture was turned by φ first, counter-clockwise as θ
     is: z = A e^{ik(ψ − φ)}, so all terms add up. What does not depend on φ adds up at random, and
     what all items have alike, such as the wave of resampling, is taken away by the mean of the

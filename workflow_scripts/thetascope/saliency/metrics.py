@@ -55,13 +55,13 @@ class Scoring:
 
 
 def dice(a: Mask, b: Mask) -> float:
-    """Dice coefficient ``2 |a ∩ b| / (|a| + |b|)`` of masks (Dice 1945); NaN if both are empty."""
+    """Dice coefficient 2 |a ∩ b| / (|a| + |b|) of two masks (Dice 1945); NaN if both are empty."""
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else np.nan
 
 
 def overlap(a: Mask, b: Mask) -> float:
-    """``2 |a ∩ b| / (|a| + |b| + |a ∩ b|)``, which the first paper's public notebook calls Dice.
+    """2 |a ∩ b| / (|a| + |b| + |a ∩ b|), which the first paper's public notebook calls Dice.
 
     With the true Dice D it is 2 D / (2 + D): 2/3 where two masks agree. NaN if both are empty.
     """
