@@ -46,7 +46,6 @@ myst_heading_anchors = 3  # links to headings, named as GitHub names them
 # -- docstrings -----------------------------------------------------------------------------------
 
 templates_path = [str(ROOT / "docs/_templates")]
-autodoc_mock_imports = ["torch", "torchvision", "timm"]  # take seconds; nothing of theirs is shown
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
 add_module_names = False  # they stand above
