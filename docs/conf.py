@@ -46,6 +46,10 @@ myst_heading_anchors = 3  # links to headings, named as GitHub names them
 # -- docstrings -----------------------------------------------------------------------------------
 
 templates_path = [str(ROOT / "docs/_templates")]
+for page in (ROOT / "docs/generated").glob("*.rst"):  # left over from modules that are gone
+    module = ROOT / "workflow_scripts" / page.stem.replace(".", "/")
+    if not (module.is_dir() or module.with_suffix(".py").is_file()):
+        page.unlink()
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
 add_module_names = False  # they stand above
