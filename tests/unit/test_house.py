@@ -61,3 +61,10 @@ def test_every_rule_has_a_script_of_its_own_name_and_every_script_a_rule():
             scripts[rule.split(":")[0]] = re.findall(r'^    script:\s+"(.*)"$', rule, re.M)
     assert scripts == {rule: [f"../workflow_scripts/{rule}.py"] for rule in scripts}
     assert set(scripts) == {path.stem for path in LIBRARY.parent.glob("*.py")}
+
+
+def test_the_page_of_the_api_names_every_part_of_the_library():
+    """Sphinx goes on from these to all modules below them."""
+    page = (ROOT / "docs/api.md").read_text("utf-8")
+    parts = {path.stem for path in LIBRARY.iterdir() if not path.name.startswith("_")}
+    assert set(re.findall(r"^   thetascope\.(\w+)$", page, re.M)) == parts
