@@ -19,7 +19,7 @@ rule explorer:
         saliency=[f"{EVALUATION}/saliency.npz".format(**e) for e in EXPLORED],
         dice=[f"{EVALUATION}/dice.csv".format(**e) for e in EXPLORED],
     output:
-        "results/explorer.html",
+        shown("results/explorer.html", VERDICT, "explorer"),
     log:
         "logs/explorer.log",
     conda:

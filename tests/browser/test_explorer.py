@@ -98,7 +98,7 @@ def values(page, kind):
     ticks = page.locator("#plot text[text-anchor=end]")
     first, last = ticks.first, ticks.last
     (y0, v0), (y1, v1) = (
-        (float(t.get_attribute("y")) - 4, float(t.inner_text().replace("−", "-")))
+        (float(t.get_attribute("y")) - 4, float(t.text_content().replace("−", "-")))
         for t in (first, last)
     )
     return [v0 + (points[:, 1] - y0) * (v1 - v0) / (y1 - y0) for points in places(page, kind)]
@@ -177,7 +177,7 @@ def test_curves_and_what_stands_beside_them_are_where_their_numbers_are(opened, 
             np.testing.assert_allclose(points, rows(finished, input=input_)[column], atol=2e-3)
     (points, _), box = places(opened, "value"), opened.locator("#plot").bounding_box()
     np.testing.assert_allclose(
-        points[:, 0], LEFT + (box["width"] - LEFT - RIGHT) * np.arange(0, 360, 90) / 360, atol=0.1
+        points[:, 0], LEFT + (box["width"] - LEFT - RIGHT) * np.arange(0, 360, 90) / 360, atol=0.5
     )
     for input_ in style.INPUTS:
         assert share(opened, style.COLOURS[input_]) > 0.001
@@ -227,7 +227,8 @@ def test_only_what_there_is_can_be_chosen_and_only_where_there_is_a_choice(opene
         "Random, knows nothing",
         "All pixels that the view shows",
     ]
-    expect(opened.locator("#compare")).to_be_hidden()
+    offered = opened.locator("#compare option").all_text_contents()
+    assert offered == ["nothing", "No self-supervision"]  # not edges with themselves
     opened.select_option("#model", "finetuned")
     opened.select_option("#attribution", "segmentation")
     assert opened.locator("#metric option").all_text_contents() == [
@@ -298,7 +299,7 @@ def test_the_turned_image_is_that_image_turned_and_masks_are_outlined(opened):
     screen = [opened.locator(".picture img").nth(i).screenshot() for i in (0, 3)]
     opened.add_style_tag(content=".picture svg { display: none }")
     plain = [opened.locator(".picture img").nth(i).screenshot() for i in (0, 3)]
-    x, turned = (imread(io.BytesIO(shot))[..., :3].astype(float) for shot in plain)
+    x, turned = (imread(io.BytesIO(shot))[5:-5, 5:-5, :3].astype(float) for shot in plain)
     assert np.abs(np.rot90(x) - turned).mean() < 0.25 * np.abs(x - turned).mean()
     for outlined, bare in zip(screen, plain, strict=True):
         drawn = imread(io.BytesIO(outlined))[..., :3] - 255 * np.array(to_rgb(style.OUTLINE))
@@ -387,7 +388,7 @@ def test_the_link_can_be_copied_and_is_shown_where_that_is_forbidden(opened):
     opened.locator("#link").click()
     expect(opened.locator("#copied")).to_have_text("The link is copied.")
     assert opened.evaluate("navigator.clipboard.readText()") == opened.url
-    opened.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    opened.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()) }")
     opened.locator("#link").click()
     expect(opened.locator("#copied")).to_have_text(opened.url)
 
@@ -436,10 +437,10 @@ def test_in_the_dark_all_words_can_be_read(browser, made, at):
     dark = browser.new_page(color_scheme="dark")
     dark.goto(made.as_uri() + at)
     for shown in dark.locator("h1, h2, p, dt, dd, th, td, button, select, li, a, #plot text").all():
-        if not shown.is_visible() or not shown.inner_text().strip():
+        if not shown.is_visible() or not shown.text_content().strip():
             continue
         ink, ground = shown.evaluate(INK_AND_GROUND)
-        assert contrast(ink, ground) >= 4.5, (shown.inner_text(), ink, ground)
+        assert contrast(ink, ground) >= 4.5, (shown.text_content(), ink, ground)
         assert luminance(ground) < 0.1
     dark.close()
 

@@ -42,7 +42,6 @@ PAGE = """<!doctype html>
   th, td {{ padding: 0.2rem 0.4rem; border-bottom: 1px solid var(--line); text-align: right; }}
   th {{ position: sticky; top: 0; background: var(--ground); vertical-align: bottom; }}
   .glance th, .glance td {{ text-align: left; }}
-  .glance i {{ display: inline-block; width: 0.8rem; height: 0.8rem; margin-right: 0.4rem; }}
 </style>
 {body}
 </html>
@@ -124,7 +123,11 @@ def _glance_html(verdicts: pd.DataFrame) -> str:
     text = _headed(glance.table(verdicts).to_html(index=False, border=0, classes="glance"))
     colours = iter(VERDICTS[name] for name in glance.in_order(verdicts)["verdict"])
     first = re.compile(r"(<tr>\s*<td>)")
-    text = first.sub(lambda cell: f'{cell[1]}<i style="background: {next(colours)}"></i>', text)
+    # with a look of its own, since the report shows the table on another page
+    look = "display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em"
+    text = first.sub(
+        lambda cell: f'{cell[1]}<i style="{look}; background: {next(colours)}"></i>', text
+    )
     return f'<div class="table" tabindex="0">{text}</div>'
 
 
