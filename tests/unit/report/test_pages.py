@@ -96,7 +96,7 @@ def test_the_verdict_page_has_the_table_at_a_glance_in_colours_then_figure_then_
     assert page.rows[:4] == [list(table), *table.to_numpy().tolist()]
     colours = re.findall("background: (#[0-9A-F]{6})", text)
     assert colours == [VERDICTS[name] for name in ("open", "no wave", "wave")]
-    (image,) = re.findall('src="data:image/svg\\+xml;base64,(.*?)"', text)
+    (image,) = re.findall('src="data:image/svg\\+xml;base64,(.*?)"', text, re.DOTALL)
     assert base64.b64decode(image) == b"<svg>forest</svg>"
     places = [
         text.index(part)

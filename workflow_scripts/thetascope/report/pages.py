@@ -173,7 +173,8 @@ def verdict_page(
     before, _, rest = body.partition("<table>")
     body = before + _glance_html(verdicts) + rest.partition("</table>")[2]
     body = body.replace("<th>", '<th scope="col">')
-    image = base64.b64encode(forest.encode()).decode()
+    # in lines, since the report refuses very long ones; a browser skips where they break
+    image = base64.encodebytes(forest.encode()).decode().strip()
     body = body.replace(FOREST, f"data:image/svg+xml;base64,{image}")
     # the report opens with what is before the mark
     body = body.replace("<h2>", f"{END_OF_GLANCE}<h2>", 1)
