@@ -88,7 +88,7 @@ def test_everything_can_be_looked_at(opened, category):
 def test_it_opens_at_the_verdict_with_its_table_in_colours_and_its_figure(opened, finished):
     verdicts = read_table(finished.folder / "results/tables/verdict.csv")
     first = opened.locator(".prose")
-    first.get_by_text(glance.sentence(verdicts)).wait_for()
+    expect(first.get_by_text(glance.sentence(verdicts))).to_be_in_viewport()
     shown = first.locator("table.glance tbody tr")
     assert shown.count() == len(verdicts)
     words = [shown.nth(i).locator("td").first.inner_text() for i in range(len(verdicts))]
