@@ -224,7 +224,7 @@ KINDS = [
 if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
     KINDS += ["factorial"]  # a run is evaluated at other angles than its own
 PLOTS = expand(
-    "results/plots/{kind}-{dataset}.{suffix}",
+    ["results/plots/{kind}-{dataset}.{suffix}", "results/plots/forest.{suffix}"],
     kind=KINDS,
     dataset=config["datasets"],
     suffix=["svg", "png"],

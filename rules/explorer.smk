@@ -1,6 +1,6 @@
 # The results on one page, to look at in a browser.
 #
-# inputs   results/tables/dice.csv, verdict.csv, reliability.csv, saliency.npz of some angles, every data set's images
+# inputs   results/tables/…, saliency.npz and dice.csv of some angles, every data set's images
 # outputs  results/explorer.html
 
 # with maps of more angles the page of many data sets would be too large to open
@@ -8,15 +8,18 @@ EXPLORED = [e for name in config["datasets"] for e in evenly(over_theta(name), 2
 
 
 rule explorer:
-    """Put all curves over θ, and maps behind them, into one page that needs nothing beside it."""
+    """Put verdict, curves over θ and the maps behind them into one page that needs nothing else."""
     input:
         scores="results/tables/dice.csv",
         verdicts="results/tables/verdict.csv",
         reliability="results/tables/reliability.csv",
+        noise="results/tables/noise.csv",
+        benchmarks="results/tables/benchmarks.csv",
         images=expand("results/data/{dataset}/images.npy", dataset=config["datasets"]),
         saliency=[f"{EVALUATION}/saliency.npz".format(**e) for e in EXPLORED],
+        dice=[f"{EVALUATION}/dice.csv".format(**e) for e in EXPLORED],
     output:
-        "results/explorer.html",
+        shown("results/explorer.html", VERDICT, "explorer"),
     log:
         "logs/explorer.log",
     conda:
@@ -27,7 +30,12 @@ rule explorer:
     params:
         evaluations=EXPLORED,
         datasets=list(config["datasets"]),
-        canvases={name: view["canvas"] for name, view in config["views"].items()},
-        code=fingerprint("explorer.py", "thetascope/report/explorer.html"),
+        views=config["views"],
+        analysis=config["analysis"],
+        code=fingerprint(
+            "explorer.py",
+            "thetascope/report/explorer.html",
+            "thetascope/report/explorer.js",
+        ),
     script:
         "../workflow_scripts/explorer.py"

@@ -1,6 +1,6 @@
 # Pages that a browser shows; `snakemake --report report.html` puts them and the figures into one file.
 #
-# inputs   results/tables/…
+# inputs   results/tables/…, results/plots/forest.svg
 # outputs  results/pages/…
 
 
@@ -15,10 +15,11 @@ wildcard_constraints:
 
 
 rule verdict_page:
-    """The verdict in words and numbers."""
+    """The verdict in a sentence, a figure, words and numbers."""
     input:
         words="results/tables/verdict.md",
         table="results/tables/verdict.csv",
+        forest="results/plots/forest.svg",
     output:
         shown("results/pages/verdict.html", VERDICT, "verdict"),
     log:

@@ -8,6 +8,7 @@
 localrules:
     plot_samples,
     plot_training,
+    plot_forest,
     plot_oscillation,
     plot_periodogram,
     plot_similarity,
@@ -57,6 +58,26 @@ rule plot_training:
         code=fingerprint("plot_training.py"),
     script:
         "../workflow_scripts/plot_training.py"
+
+
+rule plot_forest:
+    """Draw the amplitudes of all curves of the questions, their intervals and bounds."""
+    input:
+        "results/tables/verdict.csv",
+    output:
+        multiext("results/plots/forest", ".svg", ".png"),
+    log:
+        "logs/plots/forest.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("plot_forest.py"),
+    script:
+        "../workflow_scripts/plot_forest.py"
 
 
 rule plot_oscillation:

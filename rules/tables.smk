@@ -134,6 +134,7 @@ rule verdict:
         pooled="results/tables/pooled.csv",
         questions="results/tables/questions.csv",
         reliability="results/tables/reliability.csv",
+        benchmarks="results/tables/benchmarks.csv",
     output:
         table=table("verdict"),
         page="results/tables/verdict.md",

@@ -232,3 +232,18 @@ def squares(n):
         top, left = 2 + i % 8, 14 - i % 7
         masks[i, top : top + 14, left : left + 14] = 1
     return images + 0.7 * masks[:, None], masks
+
+
+# a row of verdict.csv, but for columns that few tests need
+VERDICT = {
+    **{"question": "training", "dataset": "waves", "view": "plain", "encoder": "e"},
+    **{"method": "moco", "training": "fixed", "sweep": "diagonal", "held_angle": np.nan},
+    **{"model": "m", "input": "original", "attribution": "smoothgrad", "metric": "auroc"},
+    **{"series": "excess", "finds": "yes", "level": 0.12, "level_cases_ci_low": 0.07},
+    **{"level_cases_ci_high": 0.31, "verdict": "wave", "period": 90.0, "aliases": "45, 22.5"},
+    **{"amplitude": 0.0412, "amplitude_ci_low": 0.0213, "amplitude_ci_high": 0.0614},
+    **{"amplitude_bound": 0.0577, "phase_deg": 12.0, "phase_ci_low": 3.0, "phase_ci_high": 24.0},
+    **{"p": 0.0012, "q": 0.0096, "p_without_0": 0.002, "canvas_q": np.nan, "sham_q": np.nan},
+    **{"seeds_needed": np.nan, "reliability": 0.9},
+    **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
+}

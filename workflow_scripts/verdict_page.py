@@ -1,4 +1,4 @@
-"""Rule verdict_page: verdict.md, verdict.csv → results/pages/verdict.html."""
+"""Rule verdict_page: verdict.md, verdict.csv, forest.svg → results/pages/verdict.html."""
 
 from thetascope.engine import prefork
 
@@ -11,7 +11,9 @@ from thetascope.files import atomic, read_table, record
 from thetascope.report.pages import verdict_page
 
 with job(snakemake):
-    words = Path(snakemake.input.words).read_text(encoding="utf-8")
-    text = verdict_page(words, read_table(snakemake.input.table), record(snakemake))
+    words, forest = (
+        Path(snakemake.input[name]).read_text(encoding="utf-8") for name in ("words", "forest")
+    )
+    text = verdict_page(words, read_table(snakemake.input.table), forest, record(snakemake))
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,11 +1,18 @@
 """`snakemake --report`, opened as a reader opens it."""
 
+import re
 import zipfile
 
 import pytest
+from matplotlib.colors import to_hex
+from playwright.sync_api import expect
+
+from thetascope.analysis import glance
+from thetascope.files import read_table
+from thetascope.report.figures.style import VERDICTS
 
 CATEGORIES = {
-    "1 Verdict": {"verdict"},
+    "1 Verdict": {"verdict", "explorer"},
     "2 Curves over θ": {"oscillation", "supplement", "periodogram", "similarity", "orientation"},
     "3 What the models look at": {"saliency", "samples"},
     "4 Training": {"training"},
@@ -40,7 +47,8 @@ def opened(page, report):
 
 def rows(page, category):
     page.get_by_text(category, exact=True).click()
-    found = page.locator("tbody tr")
+    # of the menu: the first page has a table too
+    found = page.locator("tbody tr").filter(has=page.locator("a, button"))
     found.first.wait_for()
     return [found.nth(i) for i in range(found.count())]
 
@@ -77,6 +85,36 @@ def test_everything_can_be_looked_at(opened, category):
     assert all(count >= fewest for count in found.values()), found
 
 
+def test_it_opens_at_the_verdict_with_its_table_in_colours_and_its_figure(opened, finished):
+    verdicts = read_table(finished.folder / "results/tables/verdict.csv")
+    first = opened.locator(".prose")
+    expect(first.get_by_text(glance.sentence(verdicts))).to_be_in_viewport()
+    shown = first.locator("table.glance tbody tr")
+    assert shown.count() == len(verdicts)
+    words = [shown.nth(i).locator("td").first.inner_text() for i in range(len(verdicts))]
+    assert words == glance.table(verdicts)["verdict"].tolist()
+    chip = shown.first.locator("i")
+    assert chip.bounding_box()["width"] > 5
+    colour = chip.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert to_hex([int(n) / 255 for n in re.findall(r"\d+", colour)[:3]]).upper() in (
+        VERDICTS.values()
+    )
+    figure = first.locator("img[src^='data:image/svg']")
+    assert figure.evaluate("image => image.naturalWidth") > 300
+
+
+def test_the_explorer_works_within_the_report(opened):
+    for row in rows(opened, "1 Verdict"):
+        if "explorer" in row.locator("td").all_inner_texts():
+            row.locator("td").last.locator("a, button").first.click()
+    frame = opened.frame_locator("iframe")
+    frame.locator(".card").first.click()
+    frame.locator("#theta").press("End")
+    expect(frame.locator("#maps-title")).to_have_text("Saliency maps at θ = 270°")
+    frame.locator("#home").click()
+    expect(frame.locator("#overview")).to_be_visible()
+
+
 def test_the_link_leads_to_the_verdict_and_its_words(opened):
     opened.get_by_role("link", name="verdict.html").click()
     opened.get_by_text("What the declared analysis found").wait_for()
@@ -96,4 +134,4 @@ def test_the_archive_holds_the_same(finished):
     with zipfile.ZipFile(finished.folder / "report.zip") as archive:
         names = [name.rsplit("/")[-1] for name in archive.namelist()]
     assert "report.html" in names
-    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 14
+    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 15

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from factories import VERDICT as ROW
 from factories import analysis
 
-from thetascope.analysis.statements import answer, finding, page
+from thetascope.analysis import glance
+from thetascope.analysis.statements import finding, page
 from thetascope.analysis.verdict import COLUMNS
 
 QUESTIONS = {
@@ -13,18 +15,6 @@ QUESTIONS = {
     "turning": {"model": ["m"], "series": ["turning"]},
 }
 ANALYSIS = analysis(confidence=0.95, questions=QUESTIONS, smallest_effect=0.02)
-ROW = {
-    **{"question": "training", "dataset": "waves", "view": "plain", "encoder": "e"},
-    **{"method": "moco", "training": "fixed", "sweep": "diagonal", "held_angle": np.nan},
-    **{"model": "m", "input": "original", "attribution": "smoothgrad", "metric": "auroc"},
-    **{"series": "excess", "finds": "yes", "level": 0.12, "level_cases_ci_low": 0.07},
-    **{"level_cases_ci_high": 0.31, "verdict": "wave", "period": 90.0, "aliases": "45, 22.5"},
-    **{"amplitude": 0.0412, "amplitude_ci_low": 0.0213, "amplitude_ci_high": 0.0614},
-    **{"amplitude_bound": 0.0577, "phase_deg": 12.0, "phase_ci_low": 3.0, "phase_ci_high": 24.0},
-    **{"p": 0.0012, "q": 0.0096, "p_without_0": 0.002, "canvas_q": np.nan, "sham_q": np.nan},
-    **{"seeds_needed": np.nan, "reliability": 0.9},
-    **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
-}
 
 
 def say(**changes):
@@ -37,21 +27,6 @@ def test_a_wave_has_its_size_crest_and_aliases():
         "0.061] at period 90°, p = 0.0012, q = 0.0096. Crest at 12° [3°, 24°]. On this grid waves "
         "of 45, 22.5 degrees look the same."
     )
-
-
-@pytest.mark.parametrize(
-    ("verdict", "words"),
-    [
-        ("wave", "wave of 90°, amplitude 0.04"),
-        ("canvas", "wave of 90° that the canvas makes, amplitude 0.04"),
-        ("resampling", "wave of 90° that resampling makes, amplitude 0.04"),
-        ("no wave", "no wave above 0.058"),
-        ("open", "open: up to 0.058"),
-        ("not testable", "not testable"),
-    ],
-)
-def test_every_verdict_has_a_few_words_for_a_figure(verdict, words):
-    assert answer(pd.Series(ROW | {"verdict": verdict})) == words
 
 
 @pytest.mark.parametrize(
@@ -119,6 +94,8 @@ def tables(**given):
         "contrasts": pd.DataFrame([contrast, contrast | {"q": np.nan}]),
         "phases": pd.DataFrame([crest]),
         "questions": pd.DataFrame(joint),
+        "noise": pd.DataFrame([ROW | {"cell_sd": 0.02}]),
+        "benchmarks": pd.DataFrame(columns=["rule", "training", "s"]),
     } | given
 
 
@@ -126,16 +103,37 @@ def verdicts(*rows):
     return pd.DataFrame([ROW | row for row in rows]).reindex(columns=COLUMNS)
 
 
-def test_the_page_opens_with_one_sentence_and_one_table():
+def test_the_page_opens_with_a_sentence_a_table_a_figure_five_words_and_a_next_step():
     rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
-    lines = page(verdicts(*rows), tables(), ANALYSIS).splitlines()
-    assert lines[2] == (
-        "Of 3 curves of 2 questions: 1 with a wave, 2 of which this design cannot tell."
-    )
-    assert lines[4] == "| question | curves | find the foreground | wave | open | p of any wave |"
-    assert lines[6] == "| training | 2 | 2 | 1 | 1 | 0.004 |"
-    assert lines[7] == "| turning | 1 | 0 | 0 | 1 | 0.6 |"
-    assert ANALYSIS.plan in "\n".join(lines) and "A wave below 0.02 would not matter" in lines[9]
+    shown = verdicts(*rows)
+    text = page(shown, tables(), ANALYSIS)
+    head = text[: text.index("## Question by question")]
+    blocks = head.strip().split("\n\n")
+    assert blocks[:2] == ["# Does it oscillate with θ?", f"**{glance.sentence(shown)}**"]
+    lines = blocks[2].splitlines()
+    assert lines[0].startswith("| verdict | question | data set |")
+    assert lines[2] == "| " + " | ".join(glance.table(shown).iloc[0]) + " |"
+    assert len(lines) == 2 + 3
+    assert blocks[3].endswith("(../plots/forest.svg)")
+    assert len(blocks[4].splitlines()) == 5
+    assert blocks[5].startswith("To learn more: ")
+
+
+def test_a_bar_in_a_name_makes_no_column():
+    lines = page(verdicts({"dataset": "a|b"}), tables(), ANALYSIS).splitlines()
+    (line,) = (line for line in lines if "a\\|b" in line)
+    columns = len(glance.table(verdicts({})).columns)
+    assert line.replace("\\|", "").count("|") == 1 + columns
+
+
+def test_the_questions_have_one_table():
+    rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
+    text = page(verdicts(*rows), tables(), ANALYSIS)
+    lines = text[text.index("## Question by question") :].splitlines()
+    assert lines[2] == "| question | curves | find the foreground | wave | open | p of any wave |"
+    assert lines[4] == "| training | 2 | 2 | 1 | 1 | 0.004 |"
+    assert lines[5] == "| turning | 1 | 0 | 0 | 1 | 0.6 |"
+    assert ANALYSIS.plan in text and "A wave below 0.02 would not matter" in lines[7]
 
 
 def test_the_page_answers_question_by_question():

@@ -7,7 +7,7 @@ import pytest
 from thetascope.engine.fingerprint import LIBRARY, fingerprint
 
 PICTURES = {"plot_samples.py", "plot_pairs.py", "plot_saliency.py"}
-TURNED = {"plot_pairs.py", "plot_saliency.py"}
+TURNED = {"plot_pairs.py", "plot_saliency.py", "explorer.py"}
 
 
 @pytest.fixture
@@ -22,7 +22,10 @@ def library(tmp_path):
         ("saliency/metrics.py", {"score.py", "explorer.py", *PICTURES}),
         ("learning/contrastive.py", {"pretrain.py"}),
         ("saliency/sanity.py", {"saliency.py"}),
-        ("learning/rotation.py", {"pretrain.py", "finetune.py", "saliency.py", *TURNED}),
+        (
+            "learning/rotation.py",
+            {"pretrain.py", "finetune.py", "saliency.py", "explorer.py", *TURNED},
+        ),
         ("datasets/adapters/retina.py", set()),  # adapters are named by their rule, one by one
         ("engine/job.py", set()),
     ],

@@ -1,8 +1,5 @@
-"""What the explorer shows is what the tables and the maps hold."""
+"""What the explorer shows is what the tables hold."""
 
-import base64
-import hashlib
-import io
 import json
 import re
 from itertools import product
@@ -10,13 +7,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from factories import NAMES, dice_rows, of, reliability_rows, square_mask
-from skimage.io import imread
+from factories import NAMES, VERDICT, analysis, dice_rows, of, reliability_rows
 
+from thetascope.analysis import glance
 from thetascope.analysis.verdict import COLUMNS
-from thetascope.files import write_csv
 from thetascope.report import explorer
-from thetascope.saliency.metrics import binarise_area, dice
 
 ARM = {"dataset": "brains", "view": "plain", "encoder": "e", "method": "moco"}
 NO_VERDICTS = pd.DataFrame(columns=COLUMNS)
@@ -128,109 +123,27 @@ def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
     }
 
 
-# -- maps ------------------------------------------------------------------------------------------
+# -- the verdict -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def evaluation(tmp_path):
-    """Maps of three items, the middle mask of which is a square, and their files.
-
-    Trained at 60 and evaluated at 0, and shown at neither: θ is what the rules say.
-    """
-    size = 160
-    masks = np.stack(
-        [
-            square_mask(size, (0, 2), (0, 2)),
-            square_mask(size, (40, 80), (100, size)),
-            np.ones((size, size), np.uint8),
-        ]
-    )
-    shown = np.ones((size, size), bool)
-    shown[:50, -20:] = False
-    ramp = np.broadcast_to(np.linspace(0, 1, size, dtype=np.float32), (3, size, size))
-    names = [f"pretrained.{input_}.smoothgrad" for input_ in ("original", "rotated", "unaligned")]
-    arrays = {"masks": masks, "items": np.array([4, 5, 6]), "valid.original": masks[2] > 0}
-    arrays |= {"valid.rotated": shown, "valid.unaligned": shown}
-    maps, images = tmp_path / "saliency.npz", tmp_path / "images.npy"
-    np.savez(maps, **arrays, **dict.fromkeys(names, ramp))
-    pictures = np.zeros((7, 2, size, size), np.uint8)
-    pictures[5, 0, :, :80] = 200
-    np.save(images, pictures)
-    digest = hashlib.sha256(images.read_bytes()).hexdigest()
-    write_csv(
-        pd.DataFrame({"id": []}), tmp_path / "manifest.csv", {"arrays": {images.name: digest}}
-    )
-    wildcards = {**ARM, "seed": 3, "angle": "060.0", "eval_angle": "000.0", "theta": 30.0}
-    return wildcards, maps, images
-
-
-def decoded(uri):
-    return imread(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/webp;base64,"))))
-
-
-def test_a_panel_shows_image_map_and_marked_pixels_of_the_middle_item(evaluation):
-    wildcards, maps, images = evaluation
-    views = {"plain": {"canvas": "zero"}}
-    panel = explorer.panels([wildcards], [maps], {"brains": images}, views)["brains"]
-    assert panel["arm"] == ARM
-    (angle,) = panel["angles"]
-    assert angle["theta"] == 30 and panel["seed"] == 3
-    assert angle["maps"].keys() == {
-        "pretrained.original.smoothgrad",
-        "pretrained.rotated.smoothgrad",
-    }
-    of = angle["maps"]["pretrained.rotated.smoothgrad"]
-    side = explorer.SIDE
-    image, map_, marked = (decoded(u)[..., :3] for u in (panel["image"], of["map"], of["marked"]))
-    assert image.shape == map_.shape == marked.shape == (side, side, 3)
-    assert image[:, : side // 2 - 4].mean() == pytest.approx(200, abs=5)
-    assert image[:, side // 2 + 4 :].mean() < 5
-    brightness = map_.mean(axis=(0, 2))
-    assert brightness[0] < 10 and brightness[-1] > 200 and (np.diff(brightness[::16]) > 0).all()
-    with np.load(maps) as arrays:
-        mask = arrays["masks"][1] > 0
-        shown, saliency = arrays["valid.rotated"], arrays["pretrained.rotated.smoothgrad"][1]
-    expected = binarise_area(saliency[shown], int(mask[shown].sum()))
-    assert (marked.mean() / 255) == pytest.approx(expected.sum() / mask.size, abs=0.01)
-    assert marked[: side // 4, -side // 10 :].mean() < 5  # what is not shown
-    assert of["dice"] == pytest.approx(dice(expected, mask[shown]), abs=1e-4)
-    of_x = angle["maps"]["pretrained.original.smoothgrad"]
-    assert of_x["dice"] == pytest.approx(
-        dice(binarise_area(saliency, int(mask.sum())), mask), abs=1e-4
-    )
-    assert of_x["dice"] != of["dice"]
-
-
-def test_every_map_stands_at_its_own_angle(evaluation, tmp_path):
-    """Two evaluations of one item, whose maps mark opposite sides."""
-    first, maps, images = evaluation
-    other = tmp_path / "other.npz"
-    with np.load(maps) as arrays:
-        turned = {k: a[..., ::-1] if k.endswith(".smoothgrad") else a for k, a in arrays.items()}
-        np.savez(other, **turned)
-    runs = [first, first | {"angle": "090.0", "theta": 200.0}]
-    found = explorer.panels(runs, [maps, other], {"brains": images}, {"plain": {"canvas": "zero"}})
-    by_theta = {one["theta"]: one["maps"] for one in found["brains"]["angles"]}
-    assert list(by_theta) == [30, 200]
-    for theta, bright in (30, slice(-20, None)), (200, slice(20)):
-        marked = decoded(by_theta[theta]["pretrained.original.smoothgrad"]["marked"])
-        assert marked[:, bright, 0].mean() > 100
-
-
-def test_the_outline_encloses_the_mask(evaluation):
-    wildcards, maps, images = evaluation
-    views = {"plain": {"canvas": "crop"}}
-    panel = explorer.panels([wildcards], [maps], {"brains": images}, views)["brains"]
-    (line,) = re.findall("M(.+?)Z", panel["outline"])
-    x, y = np.array([point.split(",") for point in line.split("L")], float).T
-    assert [x.min(), x.max(), y.min(), y.max()] == [100, 160, 40, 80]
-    assert panel["size"] == 160
+def test_the_opening_is_the_glance_and_every_verdict_leads_to_its_curve():
+    rows = [VERDICT | {"dataset": "brains"}, VERDICT | {"question": "b", "verdict": "open"}]
+    verdicts = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    found = explorer.opening(verdicts, analysis(), "Do more.")
+    assert found["sentence"] == glance.sentence(verdicts) and found["next"] == "Do more."
+    assert found["words"] == glance.words(analysis())
+    assert [row["cells"] for row in found["verdicts"]] == glance.table(verdicts).to_dict("records")
+    assert [row["verdict"] for row in found["verdicts"]] == ["wave", "open"]
+    first = found["verdicts"][0]["curve"]
+    assert first == {name: rows[0][name] for name in explorer.CURVE}
+    assert set(explorer.VERDICTS) >= {row["verdict"] for row in found["verdicts"]}
+    json.dumps(found, allow_nan=False)
 
 
 def test_no_name_ends_the_data_and_no_nan_enters_it():
-    name = "</script><!--\u2028@DATA@@PLOTLY@"
+    name = "</script><!--\u2028@DATA@@SCRIPT@"
     page = explorer.page({"series": [{"dataset": name}]})
-    assert page.count("</script>") == page.count("<script") == 3
+    assert page.count("</script>") == page.count("<script") == 2
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page)
     assert json.loads(found[1])["series"][0]["dataset"] == name
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from thetascope.analysis import glance
 from thetascope.analysis import reliability as reliabilities
 from thetascope.analysis.cases import MIN_CASES
 from thetascope.analysis.settings import Analysis
@@ -28,14 +29,7 @@ ASKED = {
     "excess": "does the score over chance change with θ?",
     "turning": "does it change with θ what turning the image did, beyond cutting its corners off?",
 }
-COUNTED = {
-    WAVE: "with a wave",
-    CANVAS: "with a wave that the canvas makes",
-    RESAMPLING: "with a wave that resampling makes",
-    NO_WAVE: "without a wave that matters",
-    OPEN: "of which this design cannot tell",
-    UNTESTED: "that cannot be tested",
-}
+FOREST = "../plots/forest.svg"  # from results/tables and from results/pages
 FACTORS = {
     "dataset": "data sets",
     "view": "views",
@@ -48,19 +42,6 @@ FACTORS = {
 def finding(row: pd.Series) -> str:
     """Say one row of `verdict.verdict_table` in plain words."""
     return " ".join(_sentences(row))
-
-
-def answer(row: pd.Series) -> str:
-    """Say in a few words whether there is a wave, for a row of `verdict.verdict_table`."""
-    if row["verdict"] == UNTESTED:
-        return "not testable"
-    if row["verdict"] == NO_WAVE:
-        return f"no wave above {row['amplitude_bound']:.3f}"
-    if row["verdict"] == OPEN:
-        return f"open: up to {row['amplitude_bound']:.3f}"
-    maker = {CANVAS: " that the canvas makes", RESAMPLING: " that resampling makes"}
-    of_whom = maker.get(row["verdict"], "")
-    return f"wave of {row['period']:g}°{of_whom}, amplitude {row['amplitude']:.2f}"
 
 
 def _sentences(row: pd.Series) -> Iterator[str]:
@@ -133,7 +114,7 @@ def page(verdicts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], analysis: A
     verdicts : DataFrame
         Of `verdict.verdict_table`.
     tables : mapping of str to DataFrame
-        `contrasts`, `phases`, `pooled`, `questions`.
+        `contrasts`, `phases`, `questions`, `noise` and `benchmarks`.
     analysis : Analysis
         The configuration's section.
     """
@@ -145,10 +126,19 @@ def _lines(
 ) -> Iterator[str]:
     yield "# Does it oscillate with θ?"
     yield ""
-    counts = verdicts["verdict"].value_counts()
-    said = [f"{counts[name]} {words}" for name, words in COUNTED.items() if name in counts]
-    yield f"Of {len(verdicts)} curves of {len(analysis.questions)} questions: {', '.join(said)}."
+    yield f"**{glance.sentence(verdicts)}**"
     yield ""
+    yield from _markdown(glance.table(verdicts))
+    yield ""
+    yield f"![Amplitudes, their intervals and bounds]({FOREST})"
+    yield ""
+    yield from (f"- **{word}**: {meaning}" for word, meaning in glance.words(analysis).items())
+    yield ""
+    yield glance.next_step(verdicts, tables["noise"], tables["benchmarks"], analysis)
+    yield ""
+    yield "## Question by question"
+    yield ""
+    counts = verdicts["verdict"].value_counts()
     columns = [name for name in VERDICTS if name in counts]
     yield f"| question | curves | find the foreground | {' | '.join(columns)} | p of any wave |"
     yield f"|---|{'---|' * (len(columns) + 3)}"
@@ -180,6 +170,14 @@ def _lines(
         yield ""
         yield from _differences(contrasts, analysis.level)
         yield from _peaks(phases, analysis.level)
+
+
+def _markdown(table: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of a table of text."""
+    yield f"| {' | '.join(map(str, table))} |"
+    yield f"|{'---|' * table.shape[1]}"
+    for row in table.itertuples(index=False, name=None):
+        yield f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |"
 
 
 def _answers(verdicts: pd.DataFrame) -> Iterator[str]:

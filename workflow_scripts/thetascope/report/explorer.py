@@ -1,47 +1,38 @@
-"""The results explorer: one page with all curves over θ and the maps behind them.
+"""The results explorer: one page with the verdict, all curves over θ and the maps behind them.
 
-The page holds plotly's script and all data, so that it opens from a file, without a network. Its
-look and its script are in `explorer.html`; here is what it shows.
+The page holds its script and all data, so that it opens from a file, without a network. Its look is
+in `explorer.html`, its script in `explorer.js`; here is what it shows.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.image import imsave
-from numpy.typing import NDArray
-from plotly.offline import get_plotlyjs
-from skimage.measure import find_contours
 
+from thetascope.analysis import glance
 from thetascope.analysis.reliability import KIND
+from thetascope.analysis.settings import Analysis
 from thetascope.analysis.statements import finding
 from thetascope.angles import FIXED
-from thetascope.datasets.arrays import read_array, resize
-from thetascope.files import read_npz
 from thetascope.report.figures.panels import key_of, rows_of, sweep
-from thetascope.report.figures.pictures import example, marked_pixels
 from thetascope.report.figures.style import (
     COLOURS,
-    INPUTS,
     METRICS,
     MODELS,
     OUTLINE,
     SIMILAR_TO,
     SIMILARITY,
     SUPPLEMENT,
+    VERDICTS,
 )
 from thetascope.vocabulary import ARM
 
-TEMPLATE = Path(__file__).with_name("explorer.html")
-SIDE = 128  # pixels of the largest picture: a page of 300 maps stays below 3 MB
+TEMPLATE, SCRIPT = (Path(__file__).with_name(f"explorer.{kind}") for kind in ("html", "js"))
 CURVE = [*ARM, "model", "attribution", "metric"]
 # what is offered first stands first
 NAMES = {
@@ -138,94 +129,43 @@ def _rank(series: Mapping[str, Any]) -> list[int]:
     return ranks
 
 
-def panels(
-    evaluations: Iterable[Mapping[str, Any]],
-    files: Iterable[str | Path],
-    images: Mapping[str, str | Path],
-    canvases: Mapping[str, str],
-) -> dict[str, Any]:
-    """Draw one item's maps at some angles of each data set.
+def opening(verdicts: pd.DataFrame, analysis: Analysis, step: str) -> dict[str, Any]:
+    """Arrange the verdict at a glance.
 
     Parameters
     ----------
-    evaluations : iterable of mapping
-        Wildcards of what is shown, of one arm and seed per data set, and its `theta` on the curve.
-    files : iterable of path
-        Their `saliency.npz`.
-    images : mapping
-        Data set → `images.npy`.
-    canvases : mapping
-        View → its canvas.
+    verdicts : DataFrame
+        `verdict.verdict_table`.
+    analysis : Analysis
+        The configuration's section.
+    step : str
+        What `glance.next_step` says.
 
     Returns
     -------
     dict
-        Data set → its `arm`, `seed`, `image` (data URI), `outline` of the mask (path of an SVG of
-        `size` pixels) and `angles`: for each its `theta`, and `maps`:
-        {model}.{input}.{attribution} → `map`, `marked` (data URIs) and `dice` of the marked pixels,
-        as many as the mask has.
+        `sentence`, `words` and `next`, and `verdicts`: for each row of `glance.table` its `cells`,
+        the `verdict` in one word and the `curve` that it is about, which an address of the page
+        can hold.
     """
-    found: dict[str, Any] = {}
-    for evaluation, file in zip(evaluations, files, strict=True):
-        name, arrays = evaluation["dataset"], read_npz(file)
-        canvas = canvases[evaluation["view"]]
-        if name not in found:
-            shown, image, mask = example(arrays, read_array(images[name]), canvas)
-            found[name] = {
-                "arm": {column: evaluation[column] for column in ARM},
-                "seed": evaluation["seed"],
-                "image": _data_uri(image if len(image) == 3 else image[:1], "gray"),
-                "outline": _outline(mask),
-                "size": len(mask),
-                "angles": [],
-            }
-        maps = {
-            key: _maps(arrays[key][shown], mask, arrays[f"valid.{key.split('.')[1]}"])
-            for key in arrays
-            if key.count(".") == 2 and key.split(".")[1] in INPUTS
-        }
-        found[name]["angles"].append({"theta": evaluation["theta"], "maps": maps})
-    return found
-
-
-def _maps(
-    saliency: NDArray[np.floating], mask: NDArray[np.bool_], valid: NDArray[np.bool_]
-) -> dict[str, Any]:
-    """Draw one map, brightest from its 99th percentile, and the pixels that it marks."""
-    marked, score = marked_pixels(saliency, mask, valid)
-    brightest = np.quantile(saliency, 0.99) or 1
-    levels = (255 * np.clip(saliency / brightest, 0, 1)).astype(np.uint8)
-    return {
-        "map": _data_uri(levels[None], "magma"),
-        "marked": _data_uri(marked[None].astype(np.uint8) * 255, "gray"),
-        "dice": round(score, 4),
-    }
-
-
-def _data_uri(picture: NDArray[np.uint8], colours: str) -> str:
-    """Encode uint8 [3, S, S], or [1, S, S] in these colours, as a WebP of at most `SIDE` pixels."""
-    if picture.shape[-1] > SIDE:
-        picture = resize(picture, SIDE)
-    pixels = picture.transpose(1, 2, 0) if len(picture) == 3 else picture[0]
-    file = io.BytesIO()
-    quality = {"quality": 80, "method": 6}
-    imsave(file, pixels, 0, 255, colours, format="webp", pil_kwargs=quality)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _outline(mask: NDArray[np.bool_]) -> str:
-    """Outline of a mask [S, S], closed at the border too, as a path of an SVG in pixels."""
-    lines = [line[:, ::-1] - 0.5 for line in find_contours(np.pad(mask, 1).astype(float), 0.5)]
-    return "".join("M" + "L".join(f"{x:g},{y:g}" for x, y in line) + "Z" for line in lines)
+    cells = glance.table(verdicts)
+    rows = [
+        {"cells": shown, "verdict": row["verdict"], "curve": {key: str(row[key]) for key in CURVE}}
+        for shown, (_, row) in zip(
+            cells.to_dict("records"), glance.in_order(verdicts).iterrows(), strict=True
+        )
+    ]
+    said = {"sentence": glance.sentence(verdicts), "words": glance.words(analysis), "next": step}
+    return said | {"verdicts": rows}
 
 
 def page(data: Mapping[str, Any]) -> str:
-    """Write the page: the template with plotly's script and the data in it.
+    """Write the page: the template with its script and the data in it.
 
     Parameters
     ----------
     data : mapping
-        `curves` and `panels`, and whatever else JSON can hold.
+        `series` (see `curves`), `panels` (`mapped.panels`) and `opening`.
 
     Returns
     -------
@@ -238,8 +178,9 @@ def page(data: Mapping[str, Any]) -> str:
         If there is a NaN in the data, which is no JSON.
     """
     colours = COLOURS | {"outline": OUTLINE}
-    every = {"fields": CURVE, "names": NAMES, "colours": colours, **data}
+    look = {"fields": CURVE, "names": NAMES, "colours": colours, "verdict_colours": VERDICTS}
+    every = look | dict(data)
     # within a script, `</script>` or `<!--` in a name would end or hide what follows
     text = json.dumps(every, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    template = TEMPLATE.read_text(encoding="utf-8")
-    return template.replace("@PLOTLY@", get_plotlyjs()).replace("@DATA@", text)
+    template, script = (path.read_text(encoding="utf-8") for path in (TEMPLATE, SCRIPT))
+    return template.replace("@SCRIPT@", script).replace("@DATA@", text)

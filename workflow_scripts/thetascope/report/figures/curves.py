@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thetascope.analysis.statements import answer
+from thetascope.analysis.glance import answer
 from thetascope.analysis.sweeps import Sweep
 from thetascope.angles import NONE
 from thetascope.report.figures.panels import (

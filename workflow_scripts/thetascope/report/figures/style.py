@@ -18,6 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from thetascope.analysis.verdict import CANVAS, NO_WAVE, OPEN, RESAMPLING, UNTESTED, WAVE
 from thetascope.files import atomic
 from thetascope.vocabulary import ARM
 
@@ -76,6 +77,11 @@ INPUTS = {"original": "map of x", "rotated": r"map of $R_θ x$, turned back"}
 COLOURS = {"original": "#0072B2", "rotated": "#D55E00", "pair": GREY}
 OUTLINE = "#56B4E9"  # of masks, in every picture
 MASK = LinearSegmentedColormap.from_list("mask", ["black", OUTLINE])
+# of verdicts; always beside the words
+VERDICTS = {
+    **{WAVE: "#009E73", CANVAS: "#CC79A7", RESAMPLING: "#CC79A7"},
+    **{NO_WAVE: "#0072B2", OPEN: "#E69F00", UNTESTED: "#999999"},
+}
 IN_SET = ARM[1:]  # what tells the arms of one image set apart
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
