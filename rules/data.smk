@@ -7,6 +7,7 @@
 # compute nodes often have no access to the internet: these rules run where Snakemake does
 localrules:
     download,
+    fetch,
     backbone,
 
 
@@ -25,12 +26,35 @@ rule download:
         "../workflow_scripts/download.py"
 
 
+rule fetch:
+    """Have torchvision download an image set whose options say `download: true`."""
+    output:
+        directory("results/downloads/sets/{dataset}"),
+    log:
+        "logs/downloads/sets/{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    params:
+        options=lambda wildcards: {
+            key: config["datasets"][wildcards.dataset].get(key)
+            for key in ("adapter", "name", "part")
+        },
+        code=fingerprint("fetch.py"),
+    script:
+        "../workflow_scripts/fetch.py"
+
+
 rule data:
     """Decode, resize and split one data set, once."""
     input:
         archive=lambda wildcards: (
             f"results/downloads/{ARCHIVES[wildcards.dataset][0]}"
             if ARCHIVES[wildcards.dataset]
+            else []
+        ),
+        fetched=lambda wildcards: (
+            f"results/downloads/sets/{wildcards.dataset}"
+            if options.is_fetched(config["datasets"][wildcards.dataset])
             else []
         ),
     output:

@@ -8,6 +8,7 @@
 localrules:
     plot_samples,
     plot_training,
+    plot_probe,
     plot_oscillation,
     plot_periodogram,
     plot_factorial,
@@ -56,6 +57,29 @@ rule plot_training:
         code=fingerprint("plot_training.py"),
     script:
         "../workflow_scripts/plot_training.py"
+
+
+rule plot_probe:
+    """Draw over θ how well a linear probe tells pairs apart; it needs no mask."""
+    input:
+        dice="results/tables/dice.csv",
+        noise="results/tables/noise.csv",
+        verdict="results/tables/verdict.csv",
+    output:
+        shown("results/plots/probe-{dataset}.svg", CURVES, "probe"),
+        "results/plots/probe-{dataset}.png",
+    log:
+        "logs/plots/probe-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_probe.py"),
+    script:
+        "../workflow_scripts/plot_probe.py"
 
 
 rule plot_oscillation:

@@ -7,9 +7,9 @@
 rule dice_per_item:
     """Put the scores of all evaluations into one columnar file."""
     input:
-        maps=per_evaluation("dice.csv"),
+        maps=per_evaluation("dice.csv", SCORED),
         probes=per_evaluation("probe.csv"),
-        segmentations=per_run("segmentation.csv"),
+        segmentations=per_run("segmentation.csv", TUNED),
     output:
         "results/tables/dice_per_item.parquet",
     log:
@@ -20,8 +20,9 @@ rule dice_per_item:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        scored=SCORED,
         evaluations=EVALUATIONS,
-        runs=RUNS,
+        tuned=TUNED,
         code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"
@@ -149,7 +150,7 @@ rule verdict:
 rule segmentation_table:
     """Test Dice of the fine-tuned models per θ, beside chance."""
     input:
-        per_run("segmentation.csv"),
+        per_run("segmentation.csv", TUNED),
     output:
         table("segmentation"),
     log:
@@ -160,7 +161,7 @@ rule segmentation_table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        wildcards=RUNS,
+        wildcards=TUNED,
         intervals=INTERVALS,
         code=fingerprint("segmentation_table.py"),
     script:
@@ -170,7 +171,7 @@ rule segmentation_table:
 rule reliability_table:
     """How much of the maps of each model would come out again with other noise."""
     input:
-        per_evaluation("reliability.csv"),
+        per_evaluation("reliability.csv", SCORED),
     output:
         table("reliability"),
     log:
@@ -181,7 +182,7 @@ rule reliability_table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        wildcards=EVALUATIONS,
+        wildcards=SCORED,
         intervals=INTERVALS,
         code=fingerprint("reliability_table.py"),
     script:
@@ -212,7 +213,7 @@ rule training_table:
     """Put every epoch of every run into one columnar file."""
     input:
         pretrain=per_run("pretrain.csv"),
-        finetune=per_run("finetune.csv"),
+        finetune=per_run("finetune.csv", TUNED),
     output:
         "results/tables/training.parquet",
     log:
@@ -224,6 +225,7 @@ rule training_table:
         runtime=growing(30),
     params:
         runs=RUNS,
+        tuned=TUNED,
         code=fingerprint("training_table.py"),
     script:
         "../workflow_scripts/training_table.py"

@@ -14,9 +14,12 @@ from thetascope.files import record, write_parquet
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    maps = scores.merge([*given.maps, *given.probes], 2 * params.evaluations)
-    segmentations = scores.segmentation_scores(scores.per_item(given.segmentations, params.runs))
-    parts = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)])
+    names = [*params.scored, *params.evaluations]
+    parts = scores.merge([*given.maps, *given.probes], names)
+    if given.segmentations:
+        of_runs = scores.per_item(given.segmentations, params.tuned)
+        segmentations = scores.segmentation_scores(of_runs)
+        parts = chain(parts, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
     write_parquet(parts, snakemake.output[0], made_by)

@@ -187,7 +187,7 @@ def _maps(
     return {
         "map": _data_uri(levels[None], "magma"),
         "marked": _data_uri(marked[None].astype(np.uint8) * 255, "gray"),
-        "dice": round(score, 4),
+        "dice": round(score, 4) if np.isfinite(score) else None,  # of a set without masks
     }
 
 
