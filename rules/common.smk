@@ -14,7 +14,7 @@ from thetascope.datasets import options
 from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
-from thetascope.engine.runs import angles_and_seeds, eval_angles, masked, notes
+from thetascope.engine.runs import angles_and_seeds, eval_angles, masked, notes, weights_of
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import ARM, RUN_WILDCARDS

@@ -87,11 +87,13 @@ rule data:
 rule backbone:
     """Write the weights that every θ starts afresh from."""
     input:
-        weights=config["pretrain"]["weights"]
-        or (
-            "results/downloads/moco_v2"
-            if config["pretrain"]["init"] == "moco_v2"
-            else []
+        weights=lambda wildcards: (
+            weights_of(config["pretrain"], wildcards.encoder)
+            or (
+                "results/downloads/moco_v2"
+                if config["pretrain"]["init"] == "moco_v2"
+                else []
+            )
         ),
     output:
         "results/backbones/{encoder}-{init}.pt",
@@ -104,6 +106,7 @@ rule backbone:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        image_size=config["image_size"],  # which not every encoder takes
         code=fingerprint("backbone.py"),
     script:
         "../workflow_scripts/backbone.py"

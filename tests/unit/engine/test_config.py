@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from thetascope import angles
 from thetascope.engine import config as configuration
-from thetascope.engine.runs import eval_angles
+from thetascope.engine.runs import eval_angles, weights_of
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
 
@@ -191,7 +191,8 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("datasets.ihc.tlie", 8, "datasets.ihc.tlie: unknown to the adapter ihc; known are block, tile"),
         ("datasets.a/b", {"adapter": "ihc"}, "a/b"),
         ("views.plain.canvas", "round", "views.plain.canvas: 'round': must be one of zero, reflect"),
-        ("encoders", ["resnet19"], "encoders.0: 'resnet19': must be one of"),
+        ("encoders", ["resnet19"], "encoders: 'resnet19': timm has no such network; did you mean"),
+        ("encoders", ["resnet18/x"], "encoders.0: 'resnet18/x': must match"),
         ("encoders", [], "encoders: []: needs at least 1"),
         ("methods", ["byol"], "methods.0: 'byol': must be one of moco, simclr"),
         ("seeds", [0, 0], "seeds: [0, 0]: lists an entry more than once"),
@@ -385,6 +386,35 @@ def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
     assert "no such file" in refusal(config)
     weights.touch()
     configuration.resolve(config)
+
+
+def test_each_encoder_may_have_weights_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in "a.pth", "b.pth":
+        (tmp_path / name).touch()
+    config = changed("pretrain.init", "path")
+    config["encoders"] = ["resnet18", "swin_tiny_patch4_window7_224"]
+    weights = {"resnet18": "~/a.pth", "swin_tiny_patch4_window7_224": "~/b.pth"}
+    config["pretrain"]["weights"] = weights
+    config["image_size"] = 64
+    pretrain = configuration.resolve(config)["pretrain"]
+    assert weights_of(pretrain, "resnet18") == str(tmp_path / "a.pth")
+    assert weights_of(pretrain, "swin_tiny_patch4_window7_224") == str(tmp_path / "b.pth")
+    assert weights_of({"weights": "c.pth"}, "resnet18") == "c.pth"
+    config["pretrain"]["weights"] = {"resnet18": "~/a.pth", "resnet50": "~/c.pth"}
+    said = refusal(config)
+    assert "names no file for swin_tiny_patch4_window7_224; add it" in said
+    assert "pretrain.weights: resnet50: not among `encoders`; take it away" in said
+    config["pretrain"]["weights"] = {**weights, "resnet18": "~/gone.pth"}
+    assert f"'{tmp_path}/gone.pth': no such file" in refusal(config)
+
+
+def test_a_networks_patches_have_to_fit():
+    config = changed("encoders", ["beit_base_patch16_224", "swin_tiny_patch4_window7_224"])
+    assert "beit_base_patch16_224 cuts images into patches of 16 pixels" in refusal(
+        {**config, "image_size": 40}
+    )
+    configuration.resolve({**config, "image_size": 64})
 
 
 def test_periods_that_divide_a_turn_though_not_in_binary():

@@ -57,6 +57,13 @@ def masked(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def weights_of(pretrain: Mapping[str, Any], encoder: str) -> str | None:
+    """File of an encoder's weights, where the configuration names one for it or one for all."""
+    weights: Any = pretrain["weights"]
+    found: str | None = weights.get(encoder) if isinstance(weights, Mapping) else weights
+    return found
+
+
 def notes(config: Mapping[str, Any]) -> Iterator[str]:
     """Sentences about what the workflow leaves out, and why."""
     for name in sorted(config["datasets"].keys() - masked(config)):
