@@ -14,7 +14,13 @@ from thetascope.datasets import options
 from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
-from thetascope.engine.runs import angles_and_seeds, eval_angles, masked, notes, weights_of
+from thetascope.engine.runs import (
+    angles_and_seeds,
+    eval_angles,
+    masked,
+    notes,
+    weights_of,
+)
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import ARM, RUN_WILDCARDS
@@ -211,7 +217,7 @@ TABLES = [
     "results/tables/training.parquet",
 ]
 KINDS = ["samples", "training", "probe", "orientation"]
-WITH_MASKS = ["oscillation", "supplement", "periodogram", "saliency"]
+WITH_MASKS = ["oscillation", "supplement", "peaks", "periodogram", "saliency"]
 if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
     WITH_MASKS += ["factorial"]  # a run is evaluated at other angles than its own
 PLOTS = [

@@ -9,6 +9,7 @@ localrules:
     plot_samples,
     plot_training,
     plot_probe,
+    plot_peaks,
     plot_oscillation,
     plot_periodogram,
     plot_factorial,
@@ -80,6 +81,29 @@ rule plot_probe:
         code=fingerprint("plot_probe.py"),
     script:
         "../workflow_scripts/plot_probe.py"
+
+
+rule plot_peaks:
+    """Draw the Dice of SmoothGrad and HoG maps over θ, with peaks and how sure their place is."""
+    input:
+        dice="results/tables/dice.csv",
+        peaks="results/tables/peaks.csv",
+        oscillation="results/tables/oscillation.csv",
+    output:
+        shown("results/plots/peaks-{dataset}.svg", CURVES, "peaks"),
+        "results/plots/peaks-{dataset}.png",
+    log:
+        "logs/plots/peaks-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_peaks.py"),
+    script:
+        "../workflow_scripts/plot_peaks.py"
 
 
 rule plot_oscillation:

@@ -37,12 +37,13 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_samples": 1,
         "plot_training": 1,
         "plot_probe": 1,
+        "plot_peaks": 1,
         "plot_periodogram": 1,
         "training_table": 1,
         "verdict_page": 1,
         "table_page": 5,
         "explorer": 1,
-        "total": 58,
+        "total": 59,
     }
 
 
@@ -199,16 +200,19 @@ def test_what_lies_on_this_machine_is_never_downloaded(fresh):
         assert plan.get("download", 0) == downloads, settings
 
 
-@pytest.mark.parametrize("preset", ["paper-2024", "paper-2025-medical", "reference", "controls"])
+@pytest.mark.parametrize(
+    "preset", ["paper-2024", "notebook-2024", "paper-2025-medical", "reference", "controls"]
+)
 def test_presets_can_be_planned(fresh, preset):
     few = "angles=[0]"  # thousands of jobs take their time even to plan
-    if preset == "paper-2024":  # where one encoder is evaluated at all angles
+    if preset == "notebook-2024":  # where one encoder is evaluated at all angles
         few = "eval_angles=[0]"
     config = f"experiments/{preset}.yaml"
     name_files(fresh.folder / "data")
     plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
     # views × encoders × seeds
-    arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1, "controls": 24}[preset]
+    arms = {"paper-2024": 6, "notebook-2024": 2, "paper-2025-medical": 3, "reference": 1}
+    arms = {**arms, "controls": 24}[preset]
     sets = 4 if preset == "controls" else 3  # those of the default
     assert plan["data"] == sets
     assert plan["pretrain"] == plan["saliency"] == sets * arms

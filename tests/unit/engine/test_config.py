@@ -328,7 +328,7 @@ def overlaid(*names):
 
 
 # second overlays, and what they lie upon
-SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "paper-2024")
+SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "notebook-2024")
 SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
 
 
@@ -364,19 +364,34 @@ def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():
             "2I/(S+M+I)": "overlap_positive" in config["saliency"]["extra_metrics"],
         }
 
-    for config in (DEFAULT, overlaid("paper-2024"), overlaid("paper-2025-medical")):
+    papers = "notebook-2024", "paper-2024", "paper-2025-medical"
+    for config in (DEFAULT, *map(overlaid, papers)):
         assert not any(quirks(config).values())
-    assert all(quirks(overlaid("paper-2024", "notebook-quirks")).values())
+    assert all(quirks(overlaid("notebook-2024", "notebook-quirks")).values())
 
 
 def test_the_papers_grids():
-    first, second = overlaid("paper-2024"), overlaid("paper-2025-medical")
+    first, second = overlaid("notebook-2024"), overlaid("paper-2025-medical")
     assert angles.expand(first["angles"]) == ["random"]
     evaluated = eval_angles(first)["random"]
     assert len(evaluated) == 360
     assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
     trained = angles.expand(second["angles"])
     assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
+
+
+def test_the_abstracts_experiment_trains_at_every_angle():
+    config = overlaid("paper-2024")
+    trained = angles.expand(config["angles"])
+    assert (len(trained), trained[1]) == (24, "015.0") and len(config["seeds"]) >= 3
+    assert eval_angles(config) == {angle: [angle] for angle in trained}
+    assert config["encoders"] == ["resnet50"] and config["pretrain"]["init"] == "moco_v2"
+    assert set(config["datasets"]) == {"brats", "lung_mask", "kvasir_seg"}
+    assert config["views"]["clean"] == {
+        **config["views"]["plain"],
+        "canvas": "disc",
+        "matched": True,
+    }
 
 
 def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):

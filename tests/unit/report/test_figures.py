@@ -20,7 +20,7 @@ from skimage.io import imread
 
 from thetascope.analysis.periodogram import periodogram_table
 from thetascope.analysis.scores import arrange
-from thetascope.report.figures import curves, orientation, periods, pictures, training
+from thetascope.report.figures import curves, orientation, peaks, periods, pictures, training
 from thetascope.report.figures.style import (
     ATTRIBUTION,
     INPUTS,
@@ -468,6 +468,31 @@ def test_the_probe_has_a_curve_for_each_arm_beside_chance():
         assert set(drawn["chance"][:, 1]) == {0.5}
         assert encoder in axes.get_ylabel()
     assert "No question was declared" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_peaks_are_marked_where_a_curve_is_told_from_a_flat_one():
+    rows = table(GRID)
+    kinds = rows[KIND].drop_duplicates().assign(**DIAGONAL, series="value")
+    place = {"model": "pretrained", "input": "rotated", "attribution": "smoothgrad"}
+    here = (kinds[list(place)] == list(place.values())).all(axis=1)
+    peaks_rows = kinds.assign(peak_angle=np.where(here, 90.0, np.nan), peak_value=0.5)
+    waves = kinds.assign(period=180.0, phase_deg=85.0, phase_ci_low=-15.0, phase_ci_high=5.0)
+    waves = pd.concat([waves.assign(p_max=0.01), waves.assign(p_max=0.04, period=90.0)])
+    tables = {"dice": rows, "peaks": peaks_rows, "oscillation": waves}
+    figure = peaks.peaks_figure(tables, 0.95)
+    assert len(figure.axes) == 2 * len(peaks.KINDS)  # a row each, both inputs
+    for i, axes in enumerate(figure.axes):
+        said = axes.get_title(loc="left")
+        spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
+        if i != 1:  # the second panel: the pretrained encoder's map of R_θ x
+            assert peaks.NO_PEAK in said and not spans
+            continue
+        assert "peak at 90°; wave of 180°, crest at 85° [-15°, 5°]" in said
+        np.testing.assert_allclose(lines(axes)["peak of the curve"], [[90, 0.5]])
+        # 20 degrees wide, every 180, and the one that ends beyond 0
+        assert sorted(spans) == [(-15, 5), (165, 185), (345, 365)]
+    quiet = peaks.peaks_figure(tables | {"oscillation": waves.assign(p_max=0.2)}, 0.95)
+    assert quiet.axes[1].get_title(loc="left").endswith("peak at 90°")
 
 
 def test_samples_show_every_image_above_its_mask():

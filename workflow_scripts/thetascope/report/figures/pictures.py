@@ -99,12 +99,14 @@ def pairs_figure(
     masks : mapping
         Input → labels [N, S, S], foreground > 0.
     maps : mapping
-        {model}.{input} → float [N, S, S] ≥ 0, turned like the images.
+        {model}.{input} → float [N, S, S] ≥ 0, turned like the images; those of the model `baseline`
+        are of HoG.
     title : str
         Of the figure.
     """
     count = len(images["original"])
-    models = {model: name for model, name in MODELS.items() if f"{model}.original" in maps}
+    every = MODELS | {"baseline": "HoG, no network"}
+    models = {model: name for model, name in every.items() if f"{model}.original" in maps}
     names = [name.replace(" ", "\n") for name in models.values()]
     masked = any(of_input.any() for of_input in masks.values())
     titles = ["image", *names]
