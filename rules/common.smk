@@ -6,6 +6,7 @@ import sys
 from itertools import product
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 from thetascope import angles
 from thetascope.analysis import sweeps
@@ -13,7 +14,13 @@ from thetascope.datasets import options
 from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
-from thetascope.engine.runs import angles_and_seeds, eval_angles
+from thetascope.engine.runs import (
+    angles_and_seeds,
+    eval_angles,
+    masked,
+    notes,
+    weights_of,
+)
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import ARM, RUN_WILDCARDS
@@ -47,6 +54,9 @@ ARCHIVES = {
     name: options.archive(dataset["adapter"], dataset)
     for name, dataset in config["datasets"].items()
 }
+
+
+MASKED = masked(config)  # image sets that can be fine-tuned on and scored against
 
 
 wildcard_constraints:
@@ -84,6 +94,20 @@ EVALUATIONS = [
 ]
 
 
+def is_tuned(run):
+    """Whether a run has a fine-tuned model: its image set has masks to learn from."""
+    return run.get("dataset") in MASKED
+
+
+# said where the user sees it, not in one job's log
+if hooks.is_main_process(workflow):
+    for note in notes(config):
+        logger.info(note)
+
+TUNED = [run for run in RUNS if is_tuned(run)]
+SCORED = [e for e in EVALUATIONS if e["dataset"] in MASKED]
+
+
 EVALUATION_NAME = f"{RUN_NAME}/eval-{{eval_angle}}"
 EVALUATION = f"results/{EVALUATION_NAME}"
 
@@ -96,20 +120,20 @@ STAGES = [
         ["pretrain.csv", "pretrained.pt", "features.npz"],
         RUNS,
     ),
-    ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], RUNS),
+    ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], TUNED),
     ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
-    ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], EVALUATIONS),
+    ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], SCORED),
 ]
 
 
-def per_run(name):
-    """The file of this name in every run."""
-    return [f"{RUN}/{name}".format(**run) for run in RUNS]
+def per_run(name, runs=RUNS):
+    """The file of this name in each of these runs."""
+    return [f"{RUN}/{name}".format(**run) for run in runs]
 
 
-def per_evaluation(name):
-    """The file of this name in every evaluation of every run."""
-    return [f"{EVALUATION}/{name}".format(**e) for e in EVALUATIONS]
+def per_evaluation(name, evaluations=EVALUATIONS):
+    """The file of this name in each of these evaluations."""
+    return [f"{EVALUATION}/{name}".format(**e) for e in evaluations]
 
 
 def fixed_runs(wildcards):
@@ -199,38 +223,33 @@ PLAIN_TABLES = [
     "reliability",
     "periodogram",
     "downstream",
-    "segmentation",
     "orientation",
     "orientation_histogram",
     "orientation_correlation",
     "hog_svm",
     "benchmarks",
 ]
+if TUNED:
+    PLAIN_TABLES += ["segmentation"]
 TABLES = [
     *sum(map(table, PLAIN_TABLES), []),
     "results/tables/dice_per_item.parquet",
     "results/tables/training.parquet",
 ]
-KINDS = [
-    "samples",
-    "training",
-    "oscillation",
-    "supplement",
-    "periodogram",
-    "similarity",
-    "saliency",
-    "orientation",
-]
+KINDS = ["samples", "training", "probe", "similarity", "orientation"]
+WITH_MASKS = ["oscillation", "supplement", "peaks", "periodogram", "saliency"]
 if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
-    KINDS += ["factorial"]  # a run is evaluated at other angles than its own
-PLOTS = expand(
-    ["results/plots/{kind}-{dataset}.{suffix}", "results/plots/forest.{suffix}"],
-    kind=KINDS,
-    dataset=config["datasets"],
-    suffix=["svg", "png"],
-)
+    WITH_MASKS += ["factorial"]  # a run is evaluated at other angles than its own
+PLOTS = ["results/plots/forest.svg", "results/plots/forest.png"] + [
+    f"results/plots/{kind}-{dataset}.{suffix}"
+    for dataset in config["datasets"]
+    for kind in KINDS + (WITH_MASKS if dataset in MASKED else [])
+    for suffix in ("svg", "png")
+]
 
-READABLE = ["datasets", "oscillation", "contrasts", "segmentation", "hog_svm"]
+READABLE = ["datasets", "oscillation", "contrasts", "hog_svm"]
+if TUNED:
+    READABLE += ["segmentation"]
 PAGES = expand("results/pages/{table}.html", table=["verdict", *READABLE])
 
 # -- report -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 # compute nodes often have no access to the internet: these rules run where Snakemake does
 localrules:
     download,
+    fetch,
     backbone,
 
 
@@ -25,12 +26,35 @@ rule download:
         "../workflow_scripts/download.py"
 
 
+rule fetch:
+    """Have torchvision download an image set whose options say `download: true`."""
+    output:
+        directory("results/downloads/sets/{dataset}"),
+    log:
+        "logs/downloads/sets/{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    params:
+        options=lambda wildcards: {
+            key: config["datasets"][wildcards.dataset].get(key)
+            for key in ("adapter", "name", "part")
+        },
+        code=fingerprint("fetch.py"),
+    script:
+        "../workflow_scripts/fetch.py"
+
+
 rule data:
     """Decode, resize and split one data set, once."""
     input:
         archive=lambda wildcards: (
             f"results/downloads/{ARCHIVES[wildcards.dataset][0]}"
             if ARCHIVES[wildcards.dataset]
+            else []
+        ),
+        fetched=lambda wildcards: (
+            f"results/downloads/sets/{wildcards.dataset}"
+            if options.is_fetched(config["datasets"][wildcards.dataset])
             else []
         ),
     output:
@@ -63,11 +87,13 @@ rule data:
 rule backbone:
     """Write the weights that every θ starts afresh from."""
     input:
-        weights=config["pretrain"]["weights"]
-        or (
-            "results/downloads/moco_v2"
-            if config["pretrain"]["init"] == "moco_v2"
-            else []
+        weights=lambda wildcards: (
+            weights_of(config["pretrain"], wildcards.encoder)
+            or (
+                "results/downloads/moco_v2"
+                if config["pretrain"]["init"] == "moco_v2"
+                else []
+            )
         ),
     output:
         "results/backbones/{encoder}-{init}.pt",
@@ -80,6 +106,7 @@ rule backbone:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        image_size=config["image_size"],  # which not every encoder takes
         code=fingerprint("backbone.py"),
     script:
         "../workflow_scripts/backbone.py"

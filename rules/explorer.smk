@@ -16,8 +16,15 @@ rule explorer:
         noise="results/tables/noise.csv",
         benchmarks="results/tables/benchmarks.csv",
         images=expand("results/data/{dataset}/images.npy", dataset=config["datasets"]),
+        manifests=expand(
+            "results/data/{dataset}/manifest.csv", dataset=config["datasets"]
+        ),
         saliency=[f"{EVALUATION}/saliency.npz".format(**e) for e in EXPLORED],
-        dice=[f"{EVALUATION}/dice.csv".format(**e) for e in EXPLORED],
+        dice=[
+            f"{EVALUATION}/dice.csv".format(**e)
+            for e in EXPLORED
+            if e["dataset"] in MASKED
+        ],
     output:
         shown("results/explorer.html", VERDICT, "explorer"),
     log:
@@ -29,6 +36,7 @@ rule explorer:
         runtime=growing(30),
     params:
         evaluations=EXPLORED,
+        scored=[i for i, e in enumerate(EXPLORED) if e["dataset"] in MASKED],
         datasets=list(config["datasets"]),
         views=config["views"],
         analysis=config["analysis"],

@@ -17,6 +17,8 @@ rule finetune:
         segmentation=f"{RUN}/segmentation.csv",
     log:
         f"logs/{RUN_NAME}/finetune.log",
+    wildcard_constraints:
+        dataset=one_of(MASKED),
     priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"

@@ -9,6 +9,8 @@ localrules:
     plot_samples,
     plot_training,
     plot_forest,
+    plot_probe,
+    plot_peaks,
     plot_oscillation,
     plot_periodogram,
     plot_similarity,
@@ -78,6 +80,52 @@ rule plot_forest:
         code=fingerprint("plot_forest.py"),
     script:
         "../workflow_scripts/plot_forest.py"
+
+
+rule plot_probe:
+    """Draw over θ how well a linear probe tells pairs apart; it needs no mask."""
+    input:
+        dice="results/tables/dice.csv",
+        noise="results/tables/noise.csv",
+        verdict="results/tables/verdict.csv",
+    output:
+        shown("results/plots/probe-{dataset}.svg", CURVES, "probe"),
+        "results/plots/probe-{dataset}.png",
+    log:
+        "logs/plots/probe-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_probe.py"),
+    script:
+        "../workflow_scripts/plot_probe.py"
+
+
+rule plot_peaks:
+    """Draw the Dice of SmoothGrad and HoG maps over θ, with peaks and how sure their place is."""
+    input:
+        dice="results/tables/dice.csv",
+        peaks="results/tables/peaks.csv",
+        oscillation="results/tables/oscillation.csv",
+    output:
+        shown("results/plots/peaks-{dataset}.svg", CURVES, "peaks"),
+        "results/plots/peaks-{dataset}.png",
+    log:
+        "logs/plots/peaks-{dataset}.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_peaks.py"),
+    script:
+        "../workflow_scripts/plot_peaks.py"
 
 
 rule plot_oscillation:

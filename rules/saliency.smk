@@ -1,4 +1,4 @@
-# What both models look at, and how well that meets the mask.
+# What both models look at, and how well that meets the mask; without masks, the pretrained one alone.
 #
 # inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
 # outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv (per item),
@@ -12,7 +12,9 @@ rule saliency:
         masks="results/data/{dataset}/masks.npy",
         manifest="results/data/{dataset}/manifest.csv",
         pretrained=f"{RUN}/pretrained.pt",
-        finetuned=f"{RUN}/finetuned.pt",
+        finetuned=lambda wildcards: (
+            f"{RUN}/finetuned.pt".format(**wildcards) if is_tuned(wildcards) else []
+        ),
     output:
         maps=f"{EVALUATION}/saliency.npz",
         probe=f"{EVALUATION}/probe.csv",
@@ -46,6 +48,8 @@ rule score:
         reliability=f"{EVALUATION}/reliability.csv",
     log:
         f"logs/{EVALUATION_NAME}/score.log",
+    wildcard_constraints:
+        dataset=one_of(MASKED),
     conda:
         "../envs/thetascope.yaml"
     resources:

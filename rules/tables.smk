@@ -7,9 +7,9 @@
 rule dice_per_item:
     """Put the scores of all evaluations into one columnar file."""
     input:
-        maps=per_evaluation("dice.csv"),
+        maps=per_evaluation("dice.csv", SCORED),
         probes=per_evaluation("probe.csv"),
-        segmentations=per_run("segmentation.csv"),
+        segmentations=per_run("segmentation.csv", TUNED),
         similarities=[
             f"results/{ARM_NAME}/similarity.csv".format(**arm) for arm in ARMS
         ],
@@ -23,8 +23,9 @@ rule dice_per_item:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        scored=SCORED,
         evaluations=EVALUATIONS,
-        runs=RUNS,
+        tuned=TUNED,
         arms=ARMS,
         code=fingerprint("dice_per_item.py"),
     script:
@@ -156,7 +157,7 @@ rule verdict:
 rule segmentation_table:
     """Test Dice of the fine-tuned models per θ, beside chance."""
     input:
-        per_run("segmentation.csv"),
+        per_run("segmentation.csv", TUNED),
     output:
         table("segmentation"),
     log:
@@ -167,7 +168,7 @@ rule segmentation_table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        wildcards=RUNS,
+        wildcards=TUNED,
         intervals=INTERVALS,
         code=fingerprint("segmentation_table.py"),
     script:
@@ -177,7 +178,7 @@ rule segmentation_table:
 rule reliability_table:
     """How much of the maps of each model would come out again with other noise."""
     input:
-        per_evaluation("reliability.csv"),
+        per_evaluation("reliability.csv", SCORED),
     output:
         table("reliability"),
     log:
@@ -188,7 +189,7 @@ rule reliability_table:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        wildcards=EVALUATIONS,
+        wildcards=SCORED,
         intervals=INTERVALS,
         code=fingerprint("reliability_table.py"),
     script:
@@ -219,7 +220,7 @@ rule training_table:
     """Put every epoch of every run into one columnar file."""
     input:
         pretrain=per_run("pretrain.csv"),
-        finetune=per_run("finetune.csv"),
+        finetune=per_run("finetune.csv", TUNED),
     output:
         "results/tables/training.parquet",
     log:
@@ -231,6 +232,7 @@ rule training_table:
         runtime=growing(30),
     params:
         runs=RUNS,
+        tuned=TUNED,
         code=fingerprint("training_table.py"),
     script:
         "../workflow_scripts/training_table.py"

@@ -16,7 +16,12 @@ rule verify:
         "../envs/thetascope.yaml"
     params:
         cells=config["verify"],
-        scores=lambda wildcards: per_evaluation("dice.csv"),
+        scores=lambda wildcards: [
+            *per_evaluation("dice.csv", SCORED),
+            *per_evaluation(
+                "probe.csv", [e for e in EVALUATIONS if e["dataset"] not in MASKED]
+            ),
+        ],
         folders=["results/data", "results/backbones"],
         snakefile=f"{workflow.basedir}/{hooks.snakefile_name(workflow)}",
     script:

@@ -13,6 +13,9 @@ from scipy import ndimage, stats
 from thetascope.analysis.settings import Analysis, Bootstrap, Permutations
 from thetascope.angles import FIXED, NONE, RANDOM
 
+# networks of every family that presets use
+ENCODERS = "resnet18", "resnet50", "convnext_tiny", "vit_base_patch16_224", "efficientnet_lite0"
+
 PERIODS = [360, 180, 120, 90]
 REGULAR = np.arange(0, 360, 30.0)
 FINE = np.arange(0, 360, 15.0)

@@ -22,6 +22,8 @@ with job(snakemake):
         if archive:
             inside = Path(folder, params.archive[1])
             options["path"] = str(inside if inside.is_dir() else folder)
+        if fetched := snakemake.input.get("fetched"):
+            options["path"] = str(fetched)
         arrays.prepare(
             load_items(options["adapter"], options),
             params.image_size,

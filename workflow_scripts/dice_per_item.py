@@ -14,10 +14,13 @@ from thetascope.files import record, write_parquet
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    maps = scores.merge([*given.maps, *given.probes], 2 * params.evaluations)
-    segmentations = scores.segmentation_scores(scores.per_item(given.segmentations, params.runs))
-    similarities = scores.merge(given.similarities, params.arms)
-    parts = chain(maps, [pa.Table.from_pandas(segmentations, preserve_index=False)], similarities)
+    names = [*params.scored, *params.evaluations]
+    maps = scores.merge([*given.maps, *given.probes], names)
+    parts = [maps, scores.merge(given.similarities, params.arms)]
+    if given.segmentations:
+        of_runs = scores.per_item(given.segmentations, params.tuned)
+        segmentations = scores.segmentation_scores(of_runs)
+        parts.insert(1, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
-    write_parquet(parts, snakemake.output[0], made_by)
+    write_parquet(chain.from_iterable(parts), snakemake.output[0], made_by)

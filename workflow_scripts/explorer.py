@@ -27,14 +27,14 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     views = {name: View(**view) for name, view in params.views.items()}
     names = "scores", "verdicts", "reliability", "noise", "benchmarks"
-    scores, verdicts, reliability, *beside = (read_table(given[name]) for name in names)
-    images = dict(zip(params.datasets, given.images, strict=True))
-    files = zip(given.saliency, given.dice, strict=True)
     analysis = Analysis(**params.analysis)
-    step = glance.next_step(verdicts, *beside, analysis)
-    data = {"series": explorer.curves(scores, verdicts, reliability)}
-    data["panels"] = mapped.panels(params.evaluations, files, images, turn)
-    data["opening"] = explorer.opening(verdicts, analysis, step)
-    page = explorer.page(data | {"record": record(snakemake)})
+    scores, verdicts, reliability, *beside = (read_table(given[name]) for name in names)
+    dice = dict(zip(params.scored, given.dice, strict=True))  # sets without masks have none
+    files = [(maps, dice.get(i)) for i, maps in enumerate(given.saliency)]
+    images = zip(params.datasets, given.images, given.manifests, strict=True)
+    by_set = {name: pair for name, *pair in images}
+    opening = explorer.opening(verdicts, analysis, glance.next_step(verdicts, *beside, analysis))
+    data = {"opening": opening, "panels": mapped.panels(params.evaluations, files, by_set, turn)}
+    data["series"] = explorer.curves(scores, verdicts, reliability)
     with atomic(snakemake.output[0]) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(explorer.page(data | {"record": record(snakemake)}), encoding="utf-8")

@@ -32,7 +32,7 @@ with job(snakemake):
     masks = {name: _turned(file["masks"], turn, "nearest") for name, turn in turns.items()}
     maps = {
         key: _turned(map_, turns[key.split(".")[1]], "bilinear")
-        for key, map_ in of_attribution(file, ATTRIBUTION).items()
+        for key, map_ in (of_attribution(file, ATTRIBUTION) | of_attribution(file, "hog")).items()
     }
     angle = f"{degrees(run['angle']):g}°" if is_fixed(run["angle"]) else run["angle"]
     title = f"θ = {theta:g}° (training: {angle}): {', '.join(run[key] for key in ARM)}"

@@ -16,11 +16,14 @@ SHOWN = 4  # and the extremes
 
 with job(snakemake):
     manifest = read_csv(snakemake.input.manifest)
-    extremes = manifest["foreground"].agg(["idxmin", "idxmax"])
-    spread = np.linspace(0, len(manifest) - 1, SHOWN).astype(int)
-    shown = np.unique([*spread, *extremes])
-    images, masks = (read_array(snakemake.input[name])[shown] for name in ("images", "masks"))
-    title = f"{snakemake.wildcards.dataset}: {len(shown)} of {len(manifest)} items"
-    title += ", with the smallest and the largest foreground"
+    share, masks = manifest["foreground"], None
+    shown = np.linspace(0, len(manifest) - 1, SHOWN).astype(int)
+    said = "without masks"
+    if share.notna().any():
+        shown = np.unique([*shown, share.idxmin(), share.idxmax()])
+        masks = read_array(snakemake.input.masks)[shown]
+        said = "with the smallest and the largest foreground"
+    images = read_array(snakemake.input.images)[shown]
+    title = f"{snakemake.wildcards.dataset}: {len(shown)} of {len(manifest)} items, {said}"
     figure = samples_figure(images, masks, manifest["id"].iloc[shown].tolist(), title)
     save(figure, snakemake.output, record(snakemake))

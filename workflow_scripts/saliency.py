@@ -1,4 +1,4 @@
-"""Rule saliency: pretrained.pt, finetuned.pt, images, θ → saliency.npz, probe.csv."""
+"""Rule saliency: pretrained.pt, finetuned.pt if any, images, θ → saliency.npz, probe.csv."""
 
 from thetascope.engine import prefork
 
@@ -29,10 +29,10 @@ with job(snakemake):
     _, channels, size, _ = images.stored.shape
     precision = runtime.set_precision(params.precision, device, names.encoder, size)
     encoder = checkpoints.load_encoder(names.encoder, channels, given.pretrained, precision)
-    unet = load_unet(names.encoder, channels, given.finetuned, precision)
+    tuned = given.get("finetuned")  # an empty list without masks
+    unet = load_unet(names.encoder, channels, tuned, precision).to(device) if tuned else None
     generator = runtime.generator(*run, names.angle, names.eval_angle, "saliency")
-    models = encoder.to(device), unet.to(device)
-    arrays = saliency_maps(*models, shown, degrees, view, settings, generator)
+    arrays = saliency_maps(encoder.to(device), unet, shown, degrees, view, settings, generator)
     train, test = (list(manifest.index[manifest["split"] == part]) for part in ("train", "test"))
     options = degrees, view, manifest.loc[test], settings.chunk_size
     made_by = record(snakemake, device=device.type, precision=precision)

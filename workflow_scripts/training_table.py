@@ -11,8 +11,9 @@ from thetascope.engine.job import job
 from thetascope.files import record, write_parquet
 
 with job(snakemake):
-    stages = {stage: snakemake.input[stage] for stage in ("pretrain", "finetune")}
-    table = tables.training_table(stages, snakemake.params.runs)
+    given, params = snakemake.input, snakemake.params
+    stages = {"pretrain": (given.pretrain, params.runs), "finetune": (given.finetune, params.tuned)}
+    table = tables.training_table(stages)
     made_by = record(snakemake)
-    made_by["params"] = {"code": snakemake.params.code}  # the runs are columns already
+    made_by["params"] = {"code": params.code}  # the runs are columns already
     write_parquet([pa.Table.from_pandas(table, preserve_index=False)], snakemake.output[0], made_by)

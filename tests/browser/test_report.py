@@ -13,7 +13,15 @@ from thetascope.report.figures.style import VERDICTS
 
 CATEGORIES = {
     "1 Verdict": {"verdict", "explorer"},
-    "2 Curves over θ": {"oscillation", "supplement", "periodogram", "similarity", "orientation"},
+    "2 Curves over θ": {
+        "oscillation",
+        "supplement",
+        "periodogram",
+        "probe",
+        "peaks",
+        "similarity",
+        "orientation",
+    },
     "3 What the models look at": {"saliency", "samples"},
     "4 Training": {"training"},
     "5 Tables": {"datasets", "oscillation", "contrasts", "segmentation", "hog_svm"},
@@ -134,4 +142,4 @@ def test_the_archive_holds_the_same(finished):
     with zipfile.ZipFile(finished.folder / "report.zip") as archive:
         names = [name.rsplit("/")[-1] for name in archive.namelist()]
     assert "report.html" in names
-    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 15
+    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 17

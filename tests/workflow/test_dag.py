@@ -38,14 +38,57 @@ def test_smoke_dag_has_every_stage(fresh):
         "plot_orientation": 1,
         "plot_samples": 1,
         "plot_training": 1,
+        "plot_probe": 1,
+        "plot_peaks": 1,
         "plot_periodogram": 1,
         "plot_similarity": 1,
         "training_table": 1,
         "verdict_page": 1,
         "table_page": 5,
         "explorer": 1,
-        "total": 60,
+        "total": 62,
     }
+
+
+def bare_set(folder):
+    """Three pictures without masks, by their names, and the option that reads them."""
+    for i in range(3):
+        path = folder / "bare" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return 'bare: {adapter: folder, path: bare, images: "*.png", masks: null}'
+
+
+def test_what_needs_masks_drops_out_for_a_set_without_them(fresh):
+    bare = bare_set(fresh.folder)
+    done = fresh.snakemake("--dry-run", "--config", f"datasets={{ihc: null, {bare}}}")
+    assert "bare has no masks: no fine-tuned model, no scores of maps" in done.stdout + done.stderr
+    plan = planned_jobs(done)
+    assert plan["pretrain"] == 5 and plan["saliency"] == SMOKE_EVALUATIONS
+    assert plan["plot_probe"] == plan["plot_samples"] == plan["plot_training"] == 1
+    assert plan["orientation"] == plan["hog_svm"] == plan["verdict"] == plan["explorer"] == 1
+    gone = {"finetune", "score", "segmentation_table", "plot_oscillation", "plot_saliency"}
+    assert not {*gone, "plot_periodogram"} & plan.keys()
+    # beside a set with masks only that one is fine-tuned
+    plan = planned_jobs(fresh.snakemake("--dry-run", "--config", f"datasets={{{bare}}}"))
+    assert plan["pretrain"] == 10 and plan["finetune"] == 5
+    assert plan["saliency"] == 2 * SMOKE_EVALUATIONS and plan["score"] == SMOKE_EVALUATIONS
+    assert plan["plot_probe"] == 2 and plan["plot_oscillation"] == plan["segmentation_table"] == 1
+    run = "results/runs/bare/plain/efficientnet_lite0/moco/angle-090.0/seed-0"
+    for target in "finetuned.pt", "eval-090.0/dice.csv":
+        asked = "--dry-run", f"{run}/{target}", "--config", f"datasets={{{bare}}}"
+        done = fresh.snakemake(*asked, check=False)
+        assert "MissingRuleException" in done.stdout + done.stderr
+
+
+def test_torchvision_downloads_where_the_options_say_so(fresh):
+    for how, downloads in (("download: true", 1), (f"path: {fresh.folder}", 0)):
+        pets = f"pets: {{adapter: torchvision, name: OxfordIIITPet, {how}}}"
+        plan = planned_jobs(
+            fresh.snakemake("--dry-run", "--config", f"datasets={{ihc: null, {pets}}}")
+        )
+        assert plan.get("fetch", 0) == downloads
+        assert plan["finetune"] == 5
 
 
 def test_default_config_plans_every_angle(fresh):
@@ -160,16 +203,19 @@ def test_what_lies_on_this_machine_is_never_downloaded(fresh):
         assert plan.get("download", 0) == downloads, settings
 
 
-@pytest.mark.parametrize("preset", ["paper-2024", "paper-2025-medical", "reference", "controls"])
+@pytest.mark.parametrize(
+    "preset", ["paper-2024", "notebook-2024", "paper-2025-medical", "reference", "controls"]
+)
 def test_presets_can_be_planned(fresh, preset):
     few = "angles=[0]"  # thousands of jobs take their time even to plan
-    if preset == "paper-2024":  # where one encoder is evaluated at all angles
+    if preset == "notebook-2024":  # where one encoder is evaluated at all angles
         few = "eval_angles=[0]"
     config = f"experiments/{preset}.yaml"
     name_files(fresh.folder / "data")
     plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
     # views × encoders × seeds
-    arms = {"paper-2024": 2, "paper-2025-medical": 3, "reference": 1, "controls": 24}[preset]
+    arms = {"paper-2024": 6, "notebook-2024": 2, "paper-2025-medical": 3, "reference": 1}
+    arms = {**arms, "controls": 24}[preset]
     sets = 4 if preset == "controls" else 3  # those of the default
     assert plan["data"] == sets
     assert plan["pretrain"] == plan["saliency"] == sets * arms

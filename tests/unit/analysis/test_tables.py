@@ -171,7 +171,7 @@ def test_training_of_all_stages_stands_in_one_table(tmp_path):
         files[stage] = [tmp_path / f"{stage}-{run['angle']}.csv" for run in runs]
         for i, path in enumerate(files[stage]):
             write_csv(frame.assign(loss=frame["loss"] + i), path, {})
-    merged = tables.training_table(files, runs)
+    merged = tables.training_table({stage: (paths, runs) for stage, paths in files.items()})
     first = [*arm, "training", "angle", "seed", "stage", "epoch"]
     assert list(merged)[: len(first)] == first
     assert len(merged) == 6 and merged["seed"].dtype == int
@@ -179,6 +179,9 @@ def test_training_of_all_stages_stands_in_one_table(tmp_path):
     assert tuned["loss"].tolist() == [0.5, 1.5] and tuned["top1"].isna().all()
     untrained = of(merged, training="none", angle=None, stage="pretrain")
     assert untrained["loss"].tolist() == [6, 5]
+    bare = tables.training_table({"pretrain": (files["pretrain"], runs), "finetune": ([], [])})
+    assert len(bare) == 4 and set(bare["stage"]) == {"pretrain"}
+    assert "validation_dice" not in bare
 
 
 def test_benchmarks_of_different_rules(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thetascope.datasets.options import list_files, load_items
+from thetascope.datasets.options import has_masks, list_files, load_items
 from thetascope.errors import UserError
 
 
@@ -273,3 +273,26 @@ def test_lung_mask_layouts(tmp_path, image, mask):
     (item,) = load_items("lung_mask", {"path": str(tmp_path)})
     assert item.image.shape == (1, 40, 60)
     assert (item.mask != disc()).mean() < 0.02
+
+
+def test_images_without_masks(pairs):
+    alone = load(pairs, masks=None)
+    assert [item.id for item in alone] == ["1", "2", "10"]
+    for item, other in zip(alone, load(pairs), strict=True):
+        assert item.mask is None
+        np.testing.assert_array_equal(item.image, other.image)
+        assert (item.case, item.source) == (other.case, other.source)
+    assert not has_masks("folder", {"path": "x", "images": "*", "masks": None})
+    assert has_masks("folder", {"path": "x", "images": "*", "masks": "*"})
+    assert has_masks("ihc", {})
+    assert (
+        len(list_files("folder", {"path": str(pairs), "images": "images/*", "masks": None}).files)
+        == 3
+    )
+    for option in {"labels": [1]}, {"several_masks": "unite"}:
+        assert "masks: null: `labels` and `several_masks` tell of masks" in refused(
+            pairs, masks=None, **option
+        )
+    (pairs / "images/2.png").write_bytes(b"no picture")
+    assert "2.png" in refused(pairs, masks=None)
+    assert [item.id for item in load(pairs, masks=None, on_error="skip")] == ["1", "10"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import ndimage
 
 from thetascope.datasets import arrays
 from thetascope.datasets.arrays import resize
+from thetascope.datasets.description import datasets_table
 from thetascope.datasets.items import Item
 from thetascope.datasets.options import check_options, load_items
 from thetascope.datasets.splits import Split, assign
@@ -176,6 +178,21 @@ def test_bad_data_is_refused_by_name(tmp_path, items, said):
 def test_single_items_without_foreground_are_counted(tmp_path, caplog):
     prepare(tmp_path, [item(n, foreground=n not in "be") for n in "abcdefghijklmnopqrst"])
     assert "2 of 20 items have no foreground and will have no Dice, the first: b.png" in caplog.text
+
+
+def test_a_set_without_masks_has_zeros_and_no_foreground_share(tmp_path, caplog):
+    bare = [replace(item(n), mask=None) for n in "abcd"]
+    images, masks, manifest = prepare(tmp_path, bare)
+    assert images.shape == (4, 1, 64, 64)
+    assert masks.shape == (4, 64, 64) and not masks.any()
+    assert manifest["foreground"].isna().all()
+    assert (manifest["width"] == 40).all()
+    assert "foreground" not in caplog.text
+    row = datasets_table({"bare": tmp_path / "manifest.csv"}).iloc[0]
+    assert row["n_empty"] == 0 and np.isnan(row["foreground_median"])
+    (tmp_path / "mixed").mkdir()
+    with pytest.raises(UserError, match=r"b\.png: has no mask where other items have one"):
+        prepare(tmp_path / "mixed", [item("a"), bare[1], item("c"), item("d")])
 
 
 def test_cases_are_divided_as_splits_say(tmp_path):

@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from thetascope import angles
 from thetascope.engine import config as configuration
-from thetascope.engine.runs import eval_angles
+from thetascope.engine.runs import eval_angles, weights_of
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
 
@@ -194,7 +194,8 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("datasets.ihc.tlie", 8, "datasets.ihc.tlie: unknown to the adapter ihc; known are block, tile"),
         ("datasets.a/b", {"adapter": "ihc"}, "a/b"),
         ("views.plain.canvas", "round", "views.plain.canvas: 'round': must be one of zero, reflect"),
-        ("encoders", ["resnet19"], "encoders.0: 'resnet19': must be one of"),
+        ("encoders", ["resnet19"], "encoders: 'resnet19': timm has no such network; did you mean"),
+        ("encoders", ["resnet18/x"], "encoders.0: 'resnet18/x': must match"),
         ("encoders", [], "encoders: []: needs at least 1"),
         ("methods", ["byol"], "methods.0: 'byol': must be one of moco, simclr"),
         ("seeds", [0, 0], "seeds: [0, 0]: lists an entry more than once"),
@@ -330,7 +331,7 @@ def overlaid(*names):
 
 
 # second overlays, and what they lie upon
-SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "paper-2024")
+SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "notebook-2024")
 SECOND |= dict.fromkeys(("findings-sham", "findings-factorial"), "findings")
 
 
@@ -366,19 +367,34 @@ def test_the_notebooks_quirks_are_off_until_their_overlay_turns_them_on():
             "2I/(S+M+I)": "overlap_positive" in config["saliency"]["extra_metrics"],
         }
 
-    for config in (DEFAULT, overlaid("paper-2024"), overlaid("paper-2025-medical")):
+    papers = "notebook-2024", "paper-2024", "paper-2025-medical"
+    for config in (DEFAULT, *map(overlaid, papers)):
         assert not any(quirks(config).values())
-    assert all(quirks(overlaid("paper-2024", "notebook-quirks")).values())
+    assert all(quirks(overlaid("notebook-2024", "notebook-quirks")).values())
 
 
 def test_the_papers_grids():
-    first, second = overlaid("paper-2024"), overlaid("paper-2025-medical")
+    first, second = overlaid("notebook-2024"), overlaid("paper-2025-medical")
     assert angles.expand(first["angles"]) == ["random"]
     evaluated = eval_angles(first)["random"]
     assert len(evaluated) == 360
     assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
     trained = angles.expand(second["angles"])
     assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
+
+
+def test_the_abstracts_experiment_trains_at_every_angle():
+    config = overlaid("paper-2024")
+    trained = angles.expand(config["angles"])
+    assert (len(trained), trained[1]) == (24, "015.0") and len(config["seeds"]) >= 3
+    assert eval_angles(config) == {angle: [angle] for angle in trained}
+    assert config["encoders"] == ["resnet50"] and config["pretrain"]["init"] == "moco_v2"
+    assert set(config["datasets"]) == {"brats", "lung_mask", "kvasir_seg"}
+    assert config["views"]["clean"] == {
+        **config["views"]["plain"],
+        "canvas": "disc",
+        "matched": True,
+    }
 
 
 def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
@@ -388,6 +404,35 @@ def test_a_local_copy_of_the_moco_v2_file_comes_first(tmp_path):
     assert "no such file" in refusal(config)
     weights.touch()
     configuration.resolve(config)
+
+
+def test_each_encoder_may_have_weights_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in "a.pth", "b.pth":
+        (tmp_path / name).touch()
+    config = changed("pretrain.init", "path")
+    config["encoders"] = ["resnet18", "swin_tiny_patch4_window7_224"]
+    weights = {"resnet18": "~/a.pth", "swin_tiny_patch4_window7_224": "~/b.pth"}
+    config["pretrain"]["weights"] = weights
+    config["image_size"] = 64
+    pretrain = configuration.resolve(config)["pretrain"]
+    assert weights_of(pretrain, "resnet18") == str(tmp_path / "a.pth")
+    assert weights_of(pretrain, "swin_tiny_patch4_window7_224") == str(tmp_path / "b.pth")
+    assert weights_of({"weights": "c.pth"}, "resnet18") == "c.pth"
+    config["pretrain"]["weights"] = {"resnet18": "~/a.pth", "resnet50": "~/c.pth"}
+    said = refusal(config)
+    assert "names no file for swin_tiny_patch4_window7_224; add it" in said
+    assert "pretrain.weights: resnet50: not among `encoders`; take it away" in said
+    config["pretrain"]["weights"] = {**weights, "resnet18": "~/gone.pth"}
+    assert f"'{tmp_path}/gone.pth': no such file" in refusal(config)
+
+
+def test_a_networks_patches_have_to_fit():
+    config = changed("encoders", ["beit_base_patch16_224", "swin_tiny_patch4_window7_224"])
+    assert "beit_base_patch16_224 cuts images into patches of 16 pixels" in refusal(
+        {**config, "image_size": 40}
+    )
+    configuration.resolve({**config, "image_size": 64})
 
 
 def test_periods_that_divide_a_turn_though_not_in_binary():

@@ -9,10 +9,11 @@ import skimage.data
 import skimage.transform
 import torch
 import torchvision
+from factories import ENCODERS
 
 from thetascope.errors import UserError
 from thetascope.learning import checkpoints
-from thetascope.learning.encoders import TIMM_NAMES, Encoder, build_network
+from thetascope.learning.encoders import Encoder, build_network
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def loaded(state, name="resnet18"):
     return network.state_dict()
 
 
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_has_features_and_a_pyramid(name):
     encoder = Encoder(name, 3).eval()
     images = torch.rand(2, 3, 64, 64)

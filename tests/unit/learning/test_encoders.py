@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torchvision.transforms.functional as tvf
+from factories import ENCODERS
 
 from thetascope.learning import checkpoints
-from thetascope.learning.encoders import TIMM_NAMES, Encoder, build_network
+from thetascope.learning.encoders import Encoder, build_network
 
 SIZE = 64
 
@@ -15,7 +16,7 @@ def grey(n=2, size=SIZE):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 @torch.no_grad()
 def test_features_and_a_pyramid_whose_strides_double(name, channels):
     encoder = Encoder(name, channels).eval()
@@ -29,7 +30,7 @@ def test_features_and_a_pyramid_whose_strides_double(name, channels):
     assert strides[-1] == 32
 
 
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 @torch.no_grad()
 def test_features_belong_to_their_own_image(name):
     encoder = Encoder(name, 3).eval()

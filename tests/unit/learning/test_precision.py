@@ -9,14 +9,14 @@ from contextlib import nullcontext
 import pandas as pd
 import pytest
 import torch
-from factories import pretraining, squares
+from factories import ENCODERS, pretraining, squares
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from thetascope.errors import UserError
 from thetascope.learning import runtime
-from thetascope.learning.encoders import TIMM_NAMES, Encoder, memory_format
+from thetascope.learning.encoders import Encoder, memory_format
 from thetascope.learning.pretraining import pretrain
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune, segmentation_scores
@@ -75,7 +75,7 @@ def test_a_cpu_has_no_tf32():
         runtime.set_precision("tf32", CPU, "resnet18", 64)
 
 
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_channels_come_last_but_in_depthwise_networks_on_a_gpu(name):
     network = Encoder(name).network
     assert memory_format(network, CPU) is torch.channels_last
@@ -109,7 +109,7 @@ def test_the_stand_in_for_tf32_keeps_10_bits():
     assert torch.equal(Tf32.rounded(near), rounded)
 
 
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_in_bfloat16_weights_features_and_gradients_are_float32(name):
     torch.manual_seed(0)
     exact = Encoder(name).eval()

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from factories import squares
+from factories import ENCODERS, squares
 from sklearn.metrics import f1_score
 
-from thetascope.learning.encoders import TIMM_NAMES, Encoder
+from thetascope.learning.encoders import Encoder
 from thetascope.learning.segmentation import (
     Finetune,
     UNet,
@@ -73,11 +73,17 @@ def test_item_dice_has_no_value_where_the_class_is_absent():
     assert item_dice(predictions, masks, 2)[1].item() == 0
 
 
-@pytest.mark.parametrize("name", TIMM_NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_carries_a_unet(name):
     model = UNet(Encoder(name, 3), 4, WIDTHS).eval()
     with torch.no_grad():
         assert model(torch.rand(1, 3, 64, 64)).shape == (1, 4, 64, 64)
+
+
+def test_a_network_with_more_levels_than_the_decoder_has_widths():
+    model = UNet(Encoder("selecsls42", 3), 2, WIDTHS).eval()  # strides 2 to 64
+    with torch.no_grad():
+        assert model(torch.rand(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -20,7 +20,7 @@ from skimage.io import imread
 
 from thetascope.analysis.periodogram import periodogram_table
 from thetascope.analysis.scores import arrange
-from thetascope.report.figures import curves, orientation, periods, pictures, training
+from thetascope.report.figures import curves, orientation, peaks, periods, pictures, training
 from thetascope.report.figures.style import (
     ATTRIBUTION,
     INPUTS,
@@ -421,6 +421,78 @@ def test_training_shows_mean_and_range_over_angles_and_apart_what_is_not_turned(
     assert f"{2 * (len(GRID) + 3)} training runs" in figure.get_suptitle()
     alone = training.training_figure(of(rows, angle=0))
     assert lines(alone.axes[0]).keys() == {"θ = 0: both pictures are the same"}
+
+
+def test_what_no_run_has_is_left_out_of_the_figure_of_training():
+    rows = pd.DataFrame({"dataset": "d", "view": "plain", "encoder": "e", "method": "moco"}, [0, 1])
+    rows = rows.assign(training="fixed", angle=30.0, seed=0, stage="pretrain", epoch=[1, 2])
+    rows = rows.assign(loss=[2.0, 1.0], top1=0.5, spread=0.9)
+    figure = training.training_figure(rows)
+    titled = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert len(titled) == 3 and not any("Fine-tuning" in title for title in titled)
+    assert "Fine-tuning" not in figure.get_suptitle()
+
+
+def test_samples_without_masks_are_images_alone():
+    images = noise_images(2, 3)
+    figure = pictures.samples_figure(images, None, ["a", "b"], "brains")
+    assert len(figure.axes) == 2
+    shown = np.asarray(figure.axes[1].images[0].get_array())
+    np.testing.assert_array_equal(shown, images[1].transpose(1, 2, 0))
+
+
+def test_pairs_without_masks_or_without_a_fine_tuned_model():
+    rng = np.random.default_rng(0)
+    images = {view: rng.random((2, 3, 16, 16)) for view in INPUTS}
+    none = {view: np.zeros((2, 16, 16), int) for view in INPUTS}
+    maps = {f"pretrained.{v}": rng.random((2, 16, 16)) for v in INPUTS}
+    bare = np.array(pictures.pairs_figure(images, none, maps, "brains").axes).reshape(4, 2)
+    assert [axes.get_title() for axes in bare[0]] == ["image", "Pretrained\nencoder"]
+    shown = np.asarray(bare[3, 1].images[0].get_array())
+    np.testing.assert_array_equal(shown, maps["pretrained.rotated"][1])
+    masks = {view: none[view] + square_mask(16, (0, 4), (0, 16)) for view in INPUTS}
+    untuned = np.array(pictures.pairs_figure(images, masks, maps, "brains").axes).reshape(4, 4)
+    assert (np.asarray(untuned[0, 3].images[0].get_array()) > 0).sum() == 64
+
+
+def test_the_probe_has_a_curve_for_each_arm_beside_chance():
+    names = {"model": "pretrained", "input": "pair", "attribution": "probe"}
+    names |= {"metric": "probe_accuracy", "encoder": ["e", "f"]}
+    rows = dice_rows(GRID, **names).assign(chance=0.5, own_cut=np.nan)
+    tables = {"dice": rows, "noise": noise(rows), "verdict": verdicts(rows)[:0]}
+    figure = curves.probe_figure(tables, 0.95)
+    assert len(figure.axes) == 2
+    for axes, encoder in zip(figure.axes, ("e", "f"), strict=True):
+        drawn = lines(axes)
+        np.testing.assert_allclose(drawn["both pictures"][:, 1], of(rows, encoder=encoder)["value"])
+        assert set(drawn["chance"][:, 1]) == {0.5}
+        assert encoder in axes.get_ylabel()
+    assert "No question was declared" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_peaks_are_marked_where_a_curve_is_told_from_a_flat_one():
+    rows = table(GRID)
+    kinds = rows[KIND].drop_duplicates().assign(**DIAGONAL, series="value")
+    place = {"model": "pretrained", "input": "rotated", "attribution": "smoothgrad"}
+    here = (kinds[list(place)] == list(place.values())).all(axis=1)
+    peaks_rows = kinds.assign(peak_angle=np.where(here, 90.0, np.nan), peak_value=0.5)
+    waves = kinds.assign(period=180.0, phase_deg=85.0, phase_ci_low=-15.0, phase_ci_high=5.0)
+    waves = pd.concat([waves.assign(p_max=0.01), waves.assign(p_max=0.04, period=90.0)])
+    tables = {"dice": rows, "peaks": peaks_rows, "oscillation": waves}
+    figure = peaks.peaks_figure(tables, 0.95)
+    assert len(figure.axes) == 2 * len(peaks.KINDS)  # a row each, both inputs
+    for i, axes in enumerate(figure.axes):
+        said = axes.get_title(loc="left")
+        spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
+        if i != 1:  # the second panel: the pretrained encoder's map of R_θ x
+            assert peaks.NO_PEAK in said and not spans
+            continue
+        assert "peak at 90°; wave of 180°, crest at 85° [-15°, 5°]" in said
+        np.testing.assert_allclose(lines(axes)["peak of the curve"], [[90, 0.5]])
+        # 20 degrees wide, every 180, and the one that ends beyond 0
+        assert sorted(spans) == [(-15, 5), (165, 185), (345, 365)]
+    quiet = peaks.peaks_figure(tables | {"oscillation": waves.assign(p_max=0.2)}, 0.95)
+    assert quiet.axes[1].get_title(loc="left").endswith("peak at 90°")
 
 
 def test_samples_show_every_image_above_its_mask():

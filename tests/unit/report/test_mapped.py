@@ -51,9 +51,8 @@ def evaluation(tmp_path):
     pictures[5, 0, :, :80] = 200
     np.save(images, pictures)
     digest = hashlib.sha256(images.read_bytes()).hexdigest()
-    write_csv(
-        pd.DataFrame({"id": []}), tmp_path / "manifest.csv", {"arrays": {images.name: digest}}
-    )
+    manifest = tmp_path / "manifest.csv"
+    write_csv(pd.DataFrame({"id": list("wxyzabc")}), manifest, {"arrays": {images.name: digest}})
     rows = [
         {"item": item, "model": "pretrained", "input": input_, "attribution": "smoothgrad"}
         | {"metric": metric, "value": 0.1 * i, "chance": 0.01, "own_cut": np.nan}
@@ -64,7 +63,7 @@ def evaluation(tmp_path):
     scores = tmp_path / "dice.csv"
     write_csv(pd.DataFrame(rows), scores, {})
     wildcards = {**ARM, "seed": 3, "angle": "060.0", "eval_angle": "000.0", "theta": 30.0}
-    return wildcards, (maps, scores), {"brains": images}
+    return wildcards, (maps, scores), {"brains": (images, manifest)}
 
 
 def decoded(uri):
@@ -160,3 +159,10 @@ def test_items_are_chosen_from_the_middle_by_size_and_stay_in_order():
     assert mapped.chosen(masks, 1) == ([3], 0)
     places, first = mapped.chosen(masks, 3)
     assert places == [0, 1, 3] and places[first] == 3
+
+
+def test_a_set_without_masks_has_maps_and_no_scores(evaluation):
+    wildcards, (maps, _), images = evaluation
+    _, item, _ = shown_by(mapped.panels([wildcards], [(maps, None)], images, turn))
+    of = item["angles"][0]["maps"]["pretrained.original.smoothgrad"]
+    assert {of[name] for name in ("value", "chance", "own_cut")} == {None}

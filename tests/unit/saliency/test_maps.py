@@ -50,6 +50,19 @@ def pair_of_models():
     return encoder, unet
 
 
+def test_without_a_fine_tuned_model_all_other_maps_are_the_same():
+    encoder, unet = pair_of_models()
+    images = torch.rand(2, 3, 32, 32, generator=generator(1))
+    settings = replace(SETTINGS, randomise=[20], deletion=4)
+    options = images, 30.0, View(), settings
+    whole = saliency_maps(encoder, unet, *options, generator())
+    alone = saliency_maps(encoder, None, *options, generator())
+    missing = {key for key in whole if key.startswith(("finetuned", "predicted"))}
+    assert len(missing) > 4 and alone.keys() == whole.keys() - missing
+    for key, array in alone.items():
+        np.testing.assert_array_equal(array, whole[key], err_msg=key)
+
+
 def both(value):
     return {"pretrained": value, "finetuned": value}
 

@@ -32,7 +32,8 @@ def reliability_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFr
     Parameters
     ----------
     per_item : DataFrame
-        All rows, as `scores.per_item` merges them from `reliability.csv` files.
+        All rows, as `scores.per_item` merges them from `reliability.csv` files; none where no set
+        has masks.
     bootstrap : Bootstrap
         Of the intervals, over items.
 
@@ -49,7 +50,7 @@ def reliability_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFr
     # as text: categories come in the order in which they were read; as numbers: a column without
     # any, such as that of maps of one sample, was read as objects
     types = dict.fromkeys([*KIND, "item"], str) | {"split_half": float, "predicted": float}
-    for key, maps in per_item.astype(types).groupby(KIND):
+    for key, maps in per_item.reindex(columns=list(types)).astype(types).groupby(KIND):
         of_items = maps.groupby("item")["split_half"].mean().to_numpy()[None, None]
         low, high = interval(bootstrap_means(of_items, bootstrap), bootstrap.confidence)
         split_half = np.array([mean(of_items, axis=(1, 2))[0], low[0], high[0]])

@@ -110,7 +110,12 @@ def typed(wildcard: str, labels: Sequence[str]) -> dict[str, list[Any]]:
 def per_item(
     paths: Sequence[str | Path], wildcards: Sequence[Mapping[str, object]]
 ) -> pd.DataFrame:
-    """Merge files of scores per item, such as `segmentation.csv`: all that `merge` yields."""
+    """Merge files of scores per item, such as `segmentation.csv`: all that `merge` yields.
+
+    Of no file: no row and no column.
+    """
+    if not paths:
+        return pd.DataFrame()
     parts = pa.concat_tables(merge(paths, wildcards), promote_options="permissive")
     merged: pd.DataFrame = parts.unify_dictionaries().to_pandas()
     return merged

@@ -20,16 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def training_table(
-    stages: Mapping[str, Sequence[str | Path]], wildcards: Sequence[Mapping[str, object]]
+    stages: Mapping[str, tuple[Sequence[str | Path], Sequence[Mapping[str, object]]]],
 ) -> pd.DataFrame:
     """Merge what was written of every epoch.
 
     Parameters
     ----------
-    stages : mapping of str to sequence of path
-        Stage (`pretrain`, `finetune`) → its file of every run.
-    wildcards : sequence of mapping
-        Of the runs.
+    stages : mapping of str to tuple
+        Stage (`pretrain`, `finetune`) → its file of every run that has one, and their wildcards.
 
     Returns
     -------
@@ -37,7 +35,7 @@ def training_table(
         One row per run, stage and epoch: the wildcards, `stage`, `epoch`, then what the stages
         write, NaN in the columns of the other stage.
     """
-    parts = [per_item(paths, wildcards).assign(stage=stage) for stage, paths in stages.items()]
+    parts = [per_item(*runs).assign(stage=stage) for stage, runs in stages.items()]
     table = pd.concat(parts, ignore_index=True)
     keys = [*ARM, "training", "angle", "seed", "stage", "epoch"]
     return table[list(dict.fromkeys([*keys, *table.columns]))]

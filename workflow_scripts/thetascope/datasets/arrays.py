@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from thetascope.datasets import splits
 from thetascope.datasets.items import Image, Item
 from thetascope.errors import UserError
 from thetascope.files import DamagedError, atomic, read_record, write_csv
+
+if TYPE_CHECKING:  # it takes half a second, and not all that read arrays need it
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,8 @@ def prepare(
     images_path, masks_path, manifest_path : path
         Written atomically: uint8 [N, C, S, S], uint8 [N, S, S], and one row per item with `id`,
         `case`, `split`, `source`, `sha256` (of the stored image and mask), `width` and `height`
-        (pixels, before), `foreground` (share of the stored mask).
+        (pixels, before), `foreground` (share of the stored mask). Of a set without masks these are
+        0 everywhere and `foreground` is empty.
     record : mapping
         What made them, for the manifest.
     rotate : float
@@ -59,7 +63,8 @@ def prepare(
     ------
     UserError
         If there are no items, two share an id, an image and its mask differ in size, the number of
-        channels differs, or a part of the split has no foreground at all.
+        channels differs, only some items have a mask, or a part of the split has no foreground at
+        all.
     """
     import pandas as pd
 
@@ -68,34 +73,23 @@ def prepare(
     rows: list[dict[str, Any]] = []
     for item in items:
         _check(item, images, {row["id"] for row in rows})
-        image = _placed(item.image, image_size, rotate)
-        mask = _placed(item.mask, image_size, rotate, labels=True)
+        height, width = item.image.shape[1:]
+        image, share = _placed(item.image, image_size, rotate), np.nan
+        mask = np.zeros(image.shape[1:], np.uint8)
+        if item.mask is not None:
+            mask = _placed(item.mask, image_size, rotate, labels=True)
+            share = (mask > 0).mean()
         digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
         images.append(image)
         masks.append(mask)
-        height, width = item.mask.shape
         of_item = {"id": item.id, "case": item.case, "source": item.source, "sha256": digest}
-        of_item |= {"width": width, "height": height, "foreground": (mask > 0).mean()}
-        rows.append(of_item)
+        rows.append(of_item | {"width": width, "height": height, "foreground": share})
     if not rows:
         raise UserError("the data set holds no items; check its path and options in `datasets`")
-    empty = [row["source"] for row, mask in zip(rows, masks, strict=True) if not mask.any()]
-    if empty:
-        log.warning(
-            "%d of %d items have no foreground and will have no Dice, the first: %s",
-            len(empty),
-            len(rows),
-            empty[0],
-        )
     manifest = pd.DataFrame(rows)
     parts = splits.assign(manifest["case"].unique(), split)
     manifest.insert(2, "split", manifest["case"].map(parts))
-    for part, group in manifest.groupby("split"):
-        if not any(masks[i].any() for i in group.index):
-            raise UserError(
-                f"none of the {len(group)} {part} items has any foreground "
-                f"(first: {group['source'].iloc[0]}); check the masks or change `split.seed`"
-            )
+    _check_foreground(manifest)
     digests = {}
     for path, arrays in (images_path, images), (masks_path, masks):
         with atomic(path) as temporary:
@@ -108,6 +102,27 @@ def prepare(
             digests[Path(path).name] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     others = {name: list(getattr(items, name, [])) for name in ("left_out", "unused")}
     write_csv(manifest, manifest_path, {**record, "arrays": digests, **others})
+
+
+def _check_foreground(manifest: pd.DataFrame) -> None:
+    """Refuse masks that allow no score; a set without masks has none to look at."""
+    share = manifest["foreground"]
+    if share.isna().all():
+        return
+    if share.isna().any():
+        first = manifest.loc[share.isna(), "source"].iloc[0]
+        raise UserError(f"{first}: has no mask where other items have one; add it, or leave it out")
+    if len(empty := manifest.loc[share == 0, "source"]):
+        log.warning(
+            "%d of %d items have no foreground and will have no Dice, the first: %s",
+            *(len(empty), len(manifest), empty.iloc[0]),
+        )
+    for part, group in manifest.groupby("split"):
+        if not group["foreground"].any():
+            raise UserError(
+                f"none of the {len(group)} {part} items has any foreground "
+                f"(first: {group['source'].iloc[0]}); check the masks or change `split.seed`"
+            )
 
 
 def read_array(path: str | Path) -> NDArray[np.uint8]:
@@ -237,9 +252,10 @@ def central_crop(image: Image) -> Image:
 def _check(item: Item, images: list[Image], ids: set[str]) -> None:
     if item.id in ids:
         raise UserError(f"{item.source}: the id {item.id!r} stands for two items; rename a file")
-    if item.image.ndim != 3 or item.image.shape[1:] != item.mask.shape:
+    shape = item.image.shape[1:] if item.mask is None else item.mask.shape
+    if item.image.ndim != 3 or item.image.shape[1:] != shape:
         raise UserError(
-            f"{item.source}: image {item.image.shape} and mask {item.mask.shape} do not fit; "
+            f"{item.source}: image {item.image.shape} and mask {shape} do not fit; "
             "expected [C, H, W] and [H, W]"
         )
     if images and len(item.image) != len(images[0]):

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with its mask, as the adapter found it.
+    """One picture with its mask, if the set has masks, as the adapter found it.
 
     Attributes
     ----------
@@ -25,8 +25,9 @@ class Item:
         What must not be divided between train, validation and test: a patient, a block of tiles.
     image : ndarray
         uint8 [C, H, W].
-    mask : ndarray
-        uint8 [H, W]; 0 is background, 1, 2, … are the classes of the foreground.
+    mask : ndarray or None
+        uint8 [H, W]; 0 is background, 1, 2, … are the classes of the foreground. None in all items
+        of a set without masks (see `options.has_masks`).
     source : str
         Where it comes from, for the manifest and for messages.
     """
@@ -34,5 +35,5 @@ class Item:
     id: str
     case: str
     image: Image
-    mask: Image
+    mask: Image | None
     source: str

@@ -39,8 +39,8 @@ class Listed:
         The one that holds them.
     files : sequence of Path
         All that the items are read from.
-    cases : set of str
-        At most these.
+    cases : set of str or None
+        At most these; None if names do not tell.
     items : iterator of Item
         Reads them, one at a time.
     left_out : list of str
@@ -51,7 +51,7 @@ class Listed:
 
     folder: Path
     files: Sequence[Path]
-    cases: Set[str]
+    cases: Set[str] | None
     items: Iterator[Item]
     left_out: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)

@@ -2,8 +2,10 @@
 
 An adapter is a module of `thetascope.datasets.adapters` with a function `load(**options)` that
 yields an `Item` per picture. It imports what it needs to read files inside that function, so that
-its options can be checked at no cost. If it returns a `Listed`, the names of its files are checked
-at start-up too. It is imported by name, so that editing one adapter leaves the other sets alone.
+its options can be checked at no cost. It may have a function `has_masks(**options)`, and one
+`check(**options)` that raises what types do not tell. If `load` returns a `Listed`, the names of
+its files are checked at start-up too. It is imported by name, so that editing one adapter leaves
+the other sets alone.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -47,6 +50,16 @@ def check_options(name: str, adapter: str, options: Mapping[str, Any]) -> None:
         downloaded = option == "path" and archive(adapter, options)
         if parameter.default is parameter.empty and option not in options and not downloaded:
             raise UserError(f"datasets.{name}.{option}: the adapter {adapter} needs it; add it")
+    _check_values(name, adapter, options)
+
+
+def _check_values(name: str, adapter: str, options: Mapping[str, Any]) -> None:
+    """Have the adapter look at its options, if it has a function for that."""
+    if own := getattr(_adapter(adapter), "check", None):
+        try:
+            own(**options)
+        except UserError as error:
+            raise UserError(f"datasets.{name}.{error}") from None
 
 
 def _is(value: Any, kind: Any) -> bool:
@@ -76,6 +89,31 @@ def archive(adapter: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
 def of_adapter(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a data set's options that its adapter gets."""
     return {option: value for option, value in options.items() if option not in OF_ALL}
+
+
+def has_masks(adapter: str, options: Mapping[str, Any]) -> bool:
+    """Whether the items of a data set have masks: what an adapter's own `has_masks` says, or yes.
+
+    Asked at start-up, since fine-tuning and scores need masks.
+    """
+    own = getattr(_adapter(adapter), "has_masks", None)
+    return True if own is None else bool(own(**of_adapter(options)))
+
+
+def is_fetched(options: Mapping[str, Any]) -> bool:
+    """Whether a data set is to be downloaded by the library that reads it."""
+    return bool(options.get("download"))
+
+
+def fetch(adapter: str, options: Mapping[str, Any], folder: Path) -> None:
+    """Download a data set into a folder, as the configuration asks.
+
+    Raises
+    ------
+    UserError
+        If it cannot be had.
+    """
+    _adapter(adapter).fetch(folder, **of_adapter(options))
 
 
 def load_items(adapter: str, options: Mapping[str, Any]) -> Iterable[Item]:

@@ -110,7 +110,7 @@ def _first(names: Sequence[str]) -> str:
 def pairs(
     folder: Path,
     images: str,
-    masks: str,
+    masks: str | None,
     image_key: str,
     mask_key: str,
     several_masks: str | None,
@@ -118,13 +118,15 @@ def pairs(
 ) -> list[Pair]:
     """Pair images with their masks, in the natural order of keys; parameters as in `folder.load`.
 
+    Without a pattern of masks every image stands for itself.
+
     Raises
     ------
     UserError
         As `by_key`, or if two files share a key and no option says what that means.
     """
     pictures = by_key(folder, images, "image_key", image_key, unused)
-    truths = by_key(folder, masks, "mask_key", mask_key, unused)
+    truths = by_key(folder, masks, "mask_key", mask_key, unused) if masks is not None else {}
     for kind, files in ("image", pictures), ("mask", truths):
         for key, paths in files.items():
             if len(paths) > 1 and (kind == "image" or several_masks is None):
@@ -151,14 +153,14 @@ def pairs(
     found = []
     for key in sorted(pictures.keys() | truths.keys(), key=lambda key: (_natural(key), key)):
         image, truth = list(pictures.get(key, {})), truths.get(key, {})
-        problem = _problem(key, image, list(truth))
+        problem = _problem(key, image, list(truth), masks is not None)
         classes = [kinds.index(rest) + 1 for rest in truth.values()]
         own = classes if several_masks == "classes" else None
         found.append(Pair(key, [*image, *truth][0], list(truth), own, problem))
     return found
 
 
-def _problem(key: str, image: list[Path], truth: list[Path]) -> str | None:
+def _problem(key: str, image: list[Path], truth: list[Path], masked: bool) -> str | None:
     """What forbids to use a pair, as far as names tell."""
     for path in (*image, *truth):
         if printable(path) != str(path):
@@ -169,7 +171,7 @@ def _problem(key: str, image: list[Path], truth: list[Path]) -> str | None:
         if not path.exists():
             return f"{path}: is a link to {printable(path.readlink())}, which is not there"
     for kind, files, others in ("image", image, truth), ("mask", truth, image):
-        if not files:
+        if not files and masked:
             return f"{others[0]}: has no {kind} of the key {key!r}"
     return None
 

@@ -136,7 +136,12 @@ def resolve(config: Mapping[str, Any]) -> Config:
     if not problems:  # cross-field checks may rely on types
         resolved["views"] = {name: VIEW | view for name, view in resolved["views"].items()}
         if weights := resolved["pretrain"]["weights"]:
-            resolved["pretrain"]["weights"] = str(user_path(weights))
+            each = isinstance(weights, dict)
+            resolved["pretrain"]["weights"] = (
+                {encoder: str(user_path(file)) for encoder, file in weights.items() if file}
+                if each
+                else str(user_path(weights))
+            )
         problems = [line for check in config_checks.CHECKS for line in check(resolved)]
     if problems:
         raise UserError("\n  ".join(["the configuration needs a change:", *problems]))

@@ -6,16 +6,21 @@ Each function yields one line per problem: key, value, remedy.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from thetascope import angles
 from thetascope.datasets.options import check_options
-from thetascope.engine.runs import angles_and_seeds
+from thetascope.engine.runs import angles_and_seeds, weights_of
 from thetascope.errors import UserError
+from thetascope.learning.timm_names import known, timm_name
 
 ADAPTERS = Path(__file__).parents[1] / "datasets" / "adapters"
+
+# families with other activations than ReLU; of the rest it is found out when maps are taken
+NO_RELU = ("convnext", "vit_", "deit", "beit", "swin", "mixer", "efficientnet_b", "efficientnetv2")
 
 Config = Mapping[str, Any]
 
@@ -107,16 +112,24 @@ def analysis(config: Config) -> Iterator[str]:
 
 def weights(config: Config) -> Iterator[str]:
     """A checkpoint that is missing, not read, or of another network."""
-    init, file = config["pretrain"]["init"], config["pretrain"]["weights"]
-    if init == "path" and not file:
+    init, given = config["pretrain"]["init"], config["pretrain"]["weights"]
+    files = {encoder: weights_of(config["pretrain"], encoder) for encoder in config["encoders"]}
+    lacking = [encoder for encoder, file in files.items() if not file]
+    if init == "path" and not given:
         yield "pretrain.weights: null: `init: path` needs a checkpoint; name its file"
-    if file and init not in ("path", "moco_v2"):
+    elif init == "path" and lacking:
+        yield f"pretrain.weights: names no file for {', '.join(lacking)}; add it"
+    if isinstance(given, Mapping) and (more := sorted(given.keys() - files.keys())):
+        yield f"pretrain.weights: {', '.join(more)}: not among `encoders`; take it away"
+    if given and init not in ("path", "moco_v2"):
         yield (
-            f"pretrain.weights: {file!r}: is read only with `init: path` or `init: moco_v2`; "
+            f"pretrain.weights: {given!r}: is read only with `init: path` or `init: moco_v2`; "
             "set that or null"
         )
-    elif file and not Path(file).is_file():
-        yield f"pretrain.weights: {file!r}: no such file; correct the path"
+    else:
+        for file in dict.fromkeys(filter(None, files.values())):
+            if not Path(file).is_file():
+                yield f"pretrain.weights: {file!r}: no such file; correct the path"
     others = set(config["encoders"]) - {"resnet50"}
     if init == "moco_v2" and others:
         yield (
@@ -140,16 +153,23 @@ def spike(config: Config) -> Iterator[str]:
 
 def encoders(config: Config) -> Iterator[str]:
     """Settings that an encoder does not allow."""
-    if "vit_base_patch16_224" in config["encoders"] and config["image_size"] % 16:
-        yield (
-            f"image_size: {config['image_size']}: vit_base_patch16_224 cuts images into patches of "
-            "16 pixels; take a multiple of 16"
-        )
-    others = {"convnext_tiny", "vit_base_patch16_224"} & set(config["encoders"])
+    for name in config["encoders"]:
+        bare = timm_name(name).split(".")[0]
+        if bare not in known():
+            close = difflib.get_close_matches(bare, sorted(known()), 1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            yield f"encoders: {name!r}: timm has no such network{hint}"
+        patch = re.search(r"patch(\d+)", name)
+        if patch and config["image_size"] % int(patch[1]):
+            yield (
+                f"image_size: {config['image_size']}: {name} cuts images into patches of "
+                f"{patch[1]} pixels; take a multiple of {patch[1]}"
+            )
+    others = [name for name in config["encoders"] if name.startswith(NO_RELU)]
     if config["saliency"]["guided"] and others:
         yield (
             "saliency.guided: true: defined for ReLU networks only, not for "
-            f"{', '.join(sorted(others))}; set it to false or take other encoders"
+            f"{', '.join(others)}; set it to false or take other encoders"
         )
 
 

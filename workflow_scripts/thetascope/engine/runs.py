@@ -1,12 +1,13 @@
-"""The runs that a configuration asks for: angle and seed of each, and where it is evaluated."""
+"""The runs that a configuration asks for: angle and seed of each, and what is done with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from thetascope import angles
+from thetascope.datasets.options import has_masks
 from thetascope.errors import UserError
 
 
@@ -45,6 +46,28 @@ def _staggered(spec: Mapping[str, float], seeds: int) -> list[dict[str, float]]:
             f"{360 - step + later} or less, or take `stagger` away"
         )
     return [{"start": float(s), "stop": float(s + length), "step": float(step)} for s in starts]
+
+
+def masked(config: Mapping[str, Any]) -> list[str]:
+    """Names of the image sets that have masks, so that models can be fine-tuned and maps scored."""
+    return [
+        name
+        for name, dataset in config["datasets"].items()
+        if has_masks(dataset["adapter"], {k: v for k, v in dataset.items() if k != "adapter"})
+    ]
+
+
+def weights_of(pretrain: Mapping[str, Any], encoder: str) -> str | None:
+    """File of an encoder's weights, where the configuration names one for it or one for all."""
+    weights: Any = pretrain["weights"]
+    found: str | None = weights.get(encoder) if isinstance(weights, Mapping) else weights
+    return found
+
+
+def notes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences about what the workflow leaves out, and why."""
+    for name in sorted(config["datasets"].keys() - masked(config)):
+        yield f"{name} has no masks: no fine-tuned model, no scores of maps; probes remain"
 
 
 def eval_angles(config: Mapping[str, Any]) -> dict[str, list[str]]:

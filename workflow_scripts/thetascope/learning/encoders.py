@@ -1,29 +1,69 @@
-"""Encoders: timm networks behind one interface, for images in [0, 1] with any channel count."""
+"""Encoders: any network of timm behind one interface, for images in [0, 1] of any channel count."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import timm
 import torch
 import torch.nn.functional as F
+from timm.layers import DropPath
 from torch import Tensor, nn
 
-TIMM_NAMES = {
-    "resnet18": "resnet18",
-    "resnet50": "resnet50",
-    "convnext_tiny": "convnext_tiny",
-    "vit_base_patch16_224": "vit_base_patch16_224",
-    "efficientnet_lite0": "tf_efficientnet_lite0",
-}
+from thetascope.errors import UserError
+from thetascope.learning.timm_names import timm_name
+
+STRIDES = 4, 8, 16, 32  # of the pyramid that is made of one resolution
 
 
-def build_network(name: str, in_channels: int = 3) -> Any:
-    """Build the bare timm network of an encoder, without classifier and with random weights."""
-    options = {"dynamic_img_size": True} if name.startswith("vit") else {}
-    return timm.create_model(
-        TIMM_NAMES[name], pretrained=False, num_classes=0, in_chans=in_channels, **options
-    )
+def build_network(name: str, in_channels: int = 3, *, pretrained: bool = False) -> Any:
+    """Build the bare timm network of an encoder, without classifier.
+
+    A network of a fixed picture size is built for any size, where timm can. Layers that drop units
+    or paths at random drop none: rotation is the only augmentation, and a job has one random state.
+
+    Parameters
+    ----------
+    name : str
+        A name of `timm_names.known`, with or without a tag of weights, or an alias.
+    in_channels : int
+        Channels of the images.
+    pretrained : bool
+        With timm's weights, which timm downloads, instead of random ones.
+    """
+    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "in_chans": in_channels}
+    try:
+        network = timm.create_model(timm_name(name), dynamic_img_size=True, **options)
+    except TypeError:  # it knows no such argument: most sizes are free anyway
+        network = timm.create_model(timm_name(name), **options)
+    for module in network.modules():
+        if isinstance(module, DropPath):
+            module.drop_prob = 0.0
+        elif isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network
+
+
+def check_side(name: str, side: int) -> None:
+    """See that an encoder takes pictures of a side in pixels, by showing it one.
+
+    Raises
+    ------
+    UserError
+        If it does not.
+    """
+    encoder = Encoder(name).eval()
+    blank = torch.zeros(1, 3, side, side)
+    try:
+        with torch.no_grad():
+            encoder(blank)
+            encoder.pyramid(blank)
+    except Exception as error:  # every network has its own
+        raise UserError(
+            f"image_size: {side}: {name} does not take pictures of this size ({error}); it takes "
+            f"{encoder.network.pretrained_cfg['input_size'][-1]}"
+        ) from error
 
 
 def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
@@ -44,7 +84,7 @@ class Encoder(nn.Module):
     Parameters
     ----------
     name : str
-        A key of `TIMM_NAMES`.
+        As for `build_network`.
     in_channels : int
         Channels of the images. The normalisation is that of the network's ImageNet weights; for
         other than three channels each channel takes the mean over RGB.
@@ -64,7 +104,14 @@ class Encoder(nn.Module):
             rgb = torch.tensor(self.network.pretrained_cfg[key])
             values = rgb if in_channels == 3 else rgb.mean().expand(in_channels)
             self.register_buffer(key, values.reshape(1, -1, 1, 1).clone(), persistent=False)
-        self.num_features: int = self.network.num_features
+        # mobile networks have one more layer after the pooling
+        self.num_features: int = getattr(
+            self.network, "head_hidden_size", self.network.num_features
+        )
+        levels = list(self.network.feature_info)
+        self.levels = _levels([info["reduction"] for info in levels])
+        #: channels of the maps of `pyramid`, finest first
+        self.channels: list[int] = [levels[index]["num_chs"] for index in self.levels[0]]
 
     def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self.mean) / self.std
@@ -81,24 +128,35 @@ class Encoder(nn.Module):
         return features.to(images)
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Float [N, C, S, S] in [0, 1] → maps, finest first, each half the last in size.
+        """Float [N, C, S, S] in [0, 1] → maps, finest first, in most networks each half the last.
 
         They are of the precision that is asked for by `autocast` around the call.
 
         A vision transformer has one resolution throughout; four of its depths, evenly spaced, are
         resampled to strides 4, 8, 16 and 32, as in ViTDet (Li et al. 2022, arXiv 2203.16527).
         """
-        transformer = self.name.startswith("vit")
+        indices, resampled = self.levels
         maps: list[Tensor] = self.network.forward_intermediates(
-            self._normalise(images),
-            indices=[2, 5, 8, 11] if transformer else None,
-            output_fmt="NCHW",
-            intermediates_only=True,
+            self._normalise(images), indices=indices, output_fmt="NCHW", intermediates_only=True
         )
-        if not transformer:
+        if not resampled:
             return maps
         size = images.shape[-1]
         return [
             F.interpolate(m, size=(size // stride,) * 2, mode="bilinear", align_corners=False)
-            for m, stride in zip(maps, (4, 8, 16, 32), strict=True)
+            for m, stride in zip(maps, STRIDES, strict=True)
         ]
+
+
+def _levels(strides: Sequence[int]) -> tuple[list[int], bool]:
+    """Which intermediate maps make the pyramid, and whether they are to be resampled.
+
+    The deepest map of every stride; where all have the same one, four of them, evenly spaced.
+
+    >>> _levels([4, 8, 8, 16]), _levels([16] * 12)
+    (([0, 2, 3], False), ([2, 5, 8, 11], True))
+    """
+    deepest = {stride: index for index, stride in enumerate(strides)}
+    if len(deepest) > 1:
+        return list(deepest.values()), False
+    return [len(strides) * part // len(STRIDES) - 1 for part in (1, 2, 3, 4)], True

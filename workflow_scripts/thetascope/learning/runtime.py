@@ -59,7 +59,7 @@ def set_precision(precision: str, device: torch.device, encoder: str, size: int)
     device : device
         As `setup` gave it.
     encoder : str
-        A key of `encoders.TIMM_NAMES`.
+        As for `encoders.build_network`.
     size : int
         Side S of the images in pixels.
 

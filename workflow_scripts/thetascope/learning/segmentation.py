@@ -79,17 +79,17 @@ class UNet(nn.Module):
         Number of labels, background included.
     decoder_channels : Sequence of int
         Channels of the decoder's blocks, deepest first, for five levels; an encoder with fewer
-        levels takes the last ones.
+        levels takes the last ones, one with more the first several times.
     """
 
     def __init__(self, encoder: Encoder, classes: int, decoder_channels: Sequence[int]) -> None:
         super().__init__()
         self.encoder, self.decoder_channels = encoder, list(decoder_channels)
-        with torch.no_grad():  # channels of each level, whatever the family
-            probe = torch.zeros(1, encoder.in_channels, 64, 64)
-            channels = [m.shape[1] for m in copy.deepcopy(encoder).cpu().eval().pyramid(probe)]
+        channels = encoder.channels
         deep, skips = channels[-1], [*channels[-2::-1], 0]
-        widths = self.decoder_channels[-len(channels) :]
+        more = max(len(channels) - len(self.decoder_channels), 0)
+        widths = more * self.decoder_channels[:1] + self.decoder_channels
+        widths = widths[-len(channels) :]
         self.blocks = nn.ModuleList(
             DecoderBlock(before + skip, width)
             for before, skip, width in zip([deep, *widths], skips, widths, strict=False)

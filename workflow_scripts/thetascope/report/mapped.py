@@ -74,8 +74,8 @@ def chosen(masks: NDArray[np.integer], count: int) -> tuple[list[int], int]:
 
 def panels(
     evaluations: Iterable[Mapping[str, Any]],
-    files: Iterable[tuple[str | Path, str | Path]],
-    images: Mapping[str, str | Path],
+    files: Iterable[tuple[str | Path, str | Path | None]],
+    images: Mapping[str, tuple[str | Path, str | Path]],
     turn: Turn,
 ) -> dict[str, Any]:
     """Draw the mapped items of each data set at some angles.
@@ -85,9 +85,9 @@ def panels(
     evaluations : iterable of mapping
         Wildcards of what is shown, of one arm and seed per data set, and its `theta` on the curve.
     files : iterable of (path, path)
-        Their `saliency.npz` and `dice.csv`.
+        Their `saliency.npz` and `dice.csv`, None for a set without masks, which has no scores.
     images : mapping
-        Data set → `images.npy`.
+        Data set → `images.npy` and `manifest.csv`.
     turn : callable
         Makes x and R_θ x as the models saw them (see `Turn`).
 
@@ -106,12 +106,12 @@ def panels(
     for evaluation, (maps, scores) in zip(evaluations, files, strict=True):
         arrays, name = read_npz(maps), evaluation["dataset"]
         masks = arrays["masks"]
-        found = read_csv(scores).query("metric == 'dice_area'").astype({"item": str})
-        x = mapped_images(arrays, read_array(images[name]))
+        pixels, manifest = images[name]
+        x = mapped_images(arrays, read_array(pixels))
         shown = turn(evaluation, x, masks)
         if name not in sets:
             places, first = chosen(masks, count)
-            ids = found["item"].drop_duplicates().tolist()
+            ids = read_csv(manifest)["id"].astype(str)[arrays["items"]].tolist()
             sets[name] = {
                 "arm": {column: evaluation[column] for column in ARM},
                 "seed": evaluation["seed"],
@@ -126,12 +126,18 @@ def panels(
             }
         of_set = sets[name]
         of_set["angles"].append(evaluation["theta"])
-        by_map = {tuple(row[key] for key in SCORED): row for row in found.to_dict("records")}
+        by_map = _by_map(scores) if scores else {}
         for place, item in zip(of_set["places"], of_set["items"], strict=True):
             item["angles"].append(_at_angle(pictures, arrays, shown, by_map, place, item["id"]))
     for of_set in sets.values():
         del of_set["places"]
     return {"pictures": pictures.uris, "sets": sets}
+
+
+def _by_map(scores: str | Path) -> dict[tuple[Any, ...], dict[Any, Any]]:
+    """Read the Dice of the marked pixels from a `dice.csv`: model, input, … and item → its row."""
+    found = read_csv(scores).query("metric == 'dice_area'").astype({"item": str})
+    return {tuple(row[key] for key in SCORED): row for row in found.to_dict("records")}
 
 
 def _at_angle(
@@ -150,9 +156,9 @@ def _at_angle(
         if len(parts) == 3 and parts[1] in INPUTS:
             input_ = parts[1]
             marked, _ = marked_pixels(arrays[key][place], mask, arrays[f"valid.{input_}"])
-            row = scores[*parts, name]
+            row = scores.get((*parts, name), {})
             numbers = {
-                column: round(row[column], 4) if np.isfinite(row[column]) else None
+                column: round(row[column], 4) if np.isfinite(row.get(column, np.nan)) else None
                 for column in ("value", "chance", "own_cut")
             }
             maps[key] = numbers | {

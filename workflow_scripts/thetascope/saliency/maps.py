@@ -25,6 +25,8 @@ MODELS = ("pretrained", "finetuned")
 
 # model → its maps of x and of y: of a network float [3, N, S, S], see `smoothgrad`
 Maps = dict[str, tuple[Tensor, Tensor]]
+# model → its scalar, what that takes, and what is given with each item
+Objectives = dict[str, tuple[Objective, tuple[Tensor, ...], tuple[Tensor, ...]]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def choose_items(manifest: pd.DataFrame, limit: int) -> np.ndarray:
 
 def saliency_maps(
     encoder: Encoder,
-    unet: UNet,
+    unet: UNet | None,
     images: Tensor,
     degrees: float,
     view: View,
@@ -109,9 +111,10 @@ def saliency_maps(
 
     Parameters
     ----------
-    encoder, unet : Encoder, UNet
+    encoder, unet : Encoder, UNet or None
         The pretrained encoder, mapped by the pair's cosine, and the fine-tuned model, mapped by its
-        foreground logit. Both are put into evaluation mode.
+        foreground logit; None where there is none, and then no map of it. Both are put into
+        evaluation mode.
     images : Tensor
         Float [N, C, S, S] in [0, 1], on the models' device.
     degrees : float
@@ -146,21 +149,22 @@ def saliency_maps(
     }
     if settings.unaligned:
         arrays["valid.unaligned"] = view.shown(images, degrees)
-    found = [predict(unet, z, settings.chunk_size) > 0 for z in (x, y)]
-    for input_, where in zip(("original", "rotated"), found, strict=True):
+    found = [predict(unet, z, settings.chunk_size) > 0 for z in (x, y)] if unet else []
+    for input_, where in zip(("original", "rotated"), found, strict=False):
         arrays[f"predicted.{input_}"] = where.float().mean(dim=(1, 2))
-    pixels_x, pixels_y = (scalar_pixels(where, settings.logit_over) for where in found)
+    pixels = [scalar_pixels(where, settings.logit_over) for where in found]
 
     models = {"": (encoder, unet)}
     for percent in settings.randomise:
         # a random state of its own: it leaves the maps of all other models as they are
         shuffle = runtime.generator(generator.initial_seed(), "randomise", percent)
         options = (percent, torch.cat([x, y]), shuffle)
-        models[f"-random-{percent}"] = randomised(encoder, *options), randomised(unet, *options)
+        of_encoder = randomised(encoder, *options)
+        models[f"-random-{percent}"] = of_encoder, randomised(unet, *options) if unet else None
     maps: Maps = {}
     for suffix, networks in models.items():
         same_noise = generator.clone_state()
-        of_networks = _network_maps(*networks, (x, y), (pixels_x, pixels_y), settings, same_noise)
+        of_networks = _network_maps(*networks, (x, y), pixels, settings, same_noise)
         maps |= {f"{name}{suffix}": pair for name, pair in of_networks.items()}
 
     def place(model: str, attribution: str, of_x: Tensor, of_y: Tensor) -> None:
@@ -189,10 +193,9 @@ def saliency_maps(
     place("baseline", "random", *(random(z, sigma, noise)[None] for z in (x, y)))
 
     if settings.deletion:
-        objectives = {
-            "pretrained": (pair_cosine(encoder), (x, y), ()),
-            "finetuned": (foreground_logit(unet), (x,), (pixels_x,)),
-        }
+        objectives: Objectives = {"pretrained": (pair_cosine(encoder), (x, y), ())}
+        if unet:
+            objectives["finetuned"] = (foreground_logit(unet), (x,), (pixels[0],))
         order = runtime.generator(generator.initial_seed(), "deletion")
         arrays |= _areas(objectives, arrays, settings, order)
     return {key: array.cpu().numpy() for key, array in arrays.items()}
@@ -206,16 +209,16 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 def _network_maps(
     encoder: Encoder,
-    unet: UNet,
+    unet: UNet | None,
     views: tuple[Tensor, Tensor],
-    pixels: tuple[Tensor, Tensor],
+    pixels: Sequence[Tensor],
     settings: Saliency,
     generator: Generator,
 ) -> Maps:
-    """SmoothGrad maps of both models; `pixels` are those that the fine-tuned scalar is over."""
+    """SmoothGrad maps of the models; `pixels` are those that the fine-tuned scalar is over."""
     x, y = views
-    encoder, unet = folded(encoder, x), folded(unet, x)
-    cosine, logit = pair_cosine(encoder), foreground_logit(unet)
+    encoder, unet = folded(encoder, x), folded(unet, x) if unet else None
+    networks = nn.ModuleList(filter(None, [encoder, unet]))
 
     def gradients(model: str, objective: Objective, inputs: tuple, given: tuple = ()) -> tuple:
         samples, noise_level = settings.samples[model], settings.noise_level[model]
@@ -223,20 +226,23 @@ def _network_maps(
         noise = samples, noise_level, settings.chunk_size, generator
         return smoothgrad(objective, inputs, *noise, *options)
 
-    with guided(nn.ModuleList([encoder, unet])) if settings.guided else nullcontext():
-        pretrained = gradients("pretrained", cosine, views)
-        of_x, of_y = (
-            gradients("finetuned", logit, (z,), (where,))[0]
-            for z, where in zip(views, pixels, strict=True)
-        )
+    with guided(networks) if settings.guided else nullcontext():
+        maps = {"pretrained": gradients("pretrained", pair_cosine(encoder), views)}
+        if unet is not None:
+            of_x, of_y = (
+                gradients("finetuned", foreground_logit(unet), (z,), (where,))[0]
+                for z, where in zip(views, pixels, strict=True)
+            )
+            maps["finetuned"] = of_x, of_y
     if settings.noise_level["pretrained"] == 0 and torch.equal(x, y):
         # the cosine of equal views is at its maximum: what is not 0 here is rounding
-        pretrained = tuple(map(torch.zeros_like, pretrained))
-    return {"pretrained": pretrained, "finetuned": (of_x, of_y)}
+        of_x, of_y = maps["pretrained"]
+        maps["pretrained"] = torch.zeros_like(of_x), torch.zeros_like(of_y)
+    return maps
 
 
 def _areas(
-    objectives: Mapping[str, tuple[Objective, tuple[Tensor, ...], tuple[Tensor, ...]]],
+    objectives: Objectives,
     arrays: Mapping[str, Tensor],
     settings: Saliency,
     generator: Generator,

@@ -1,4 +1,4 @@
-"""Anybody's images and masks: pairs of files in a folder, foreground as the options say."""
+"""Anybody's images, with masks or without: files in a folder, foreground as the options say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def load(
     path: str,
     images: str,
-    masks: str,
+    masks: str | None,
     image_key: str = "(.+)",
     mask_key: str = "(.+?)(?:_mask|_seg)?",
     several_masks: str | None = None,
@@ -41,8 +41,10 @@ def load(
     ----------
     path : str
         The folder, or one above it that holds no other that the patterns fit.
-    images, masks : str
-        Patterns of the files below it, such as `images/*.jpg`, see `listing.find`.
+    images : str
+        Pattern of the files below it, such as `images/*.jpg`, see `listing.find`.
+    masks : str or None
+        The same of the masks; None for a set that has none.
     image_key, mask_key : str
         Regular expressions for a file's name without its suffix or, with a slash in them, for its
         path without it; their group is the key, which an image shares with its mask and which
@@ -74,8 +76,9 @@ def load(
     Raises
     ------
     UserError
-        If the folder or a partner is missing, two files share a key, a file cannot be used, or what
-        is black and white in the images or foreground in the masks must be said.
+        If the folder or a partner is missing, two files share a key, a file cannot be used, what
+        is black and white in the images or foreground in the masks must be said, or an option is
+        about masks that there are not.
     """
     for name, value, known in (
         ("colour", colour, MODES),
@@ -86,6 +89,8 @@ def load(
             raise UserError(f"{name}: {value!r}: must be one of {', '.join(filter(None, known))}")
     if case_size < 1:
         raise UserError(f"case_size: {case_size}: must be at least 1")
+    if masks is None and (labels or several_masks):
+        raise UserError("masks: null: `labels` and `several_masks` tell of masks; take them away")
     depths.check(value_range)
     truth = MaskReader(labels)
     top = listing.descend(path, lambda folder: _fit(folder, images, masks))
@@ -105,8 +110,13 @@ def load(
     return Listed(top, files, used, items, left_out, unused)
 
 
-def _fit(folder: Path, images: str, masks: str) -> bool:
-    return all(next(listing.find(folder, pattern), None) for pattern in (images, masks))
+def has_masks(masks: str | None = None, **_: object) -> bool:
+    """Whether the set has masks."""
+    return masks is not None
+
+
+def _fit(folder: Path, images: str, masks: str | None) -> bool:
+    return all(next(listing.find(folder, one), None) for one in (images, masks) if one is not None)
 
 
 def _items(
@@ -125,7 +135,7 @@ def _items(
             if pair.problem:
                 raise UserError(pair.problem)
             image = pictures.read_image(pair.image, colour, scale)
-            mask = _mask(pair, image.shape[1:], truth)
+            mask = _mask(pair, image.shape[1:], truth) if pair.masks else None
         except UserError as error:
             if on_error == "stop":
                 raise UserError(f"{error}; {pairing.REMEDY}") from error
@@ -137,7 +147,8 @@ def _items(
     if left_out:
         counts = len(left_out), len(pairs), listing.printable(folder)
         log.warning("skipped %d of %d pairs in %s", *counts)
-    truth.check()
+    if any(pair.masks for pair in pairs):
+        truth.check()
 
 
 def _mask(pair: Pair, shape: tuple[int, ...], truth: MaskReader) -> Pixels:

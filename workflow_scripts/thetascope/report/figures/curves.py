@@ -39,6 +39,7 @@ from thetascope.report.figures.style import (
 )
 
 LINE_FROM = 3  # angles; through two points goes a line, whatever they are
+PROBED = "probe_accuracy"
 TITLES = 84  # characters that fit above the panels of a row
 # told apart without colour too, and where one lies upon the other
 LOOKS = {
@@ -113,6 +114,42 @@ def draw_curves(axes: Axes, curves: pd.DataFrame, untrained: pd.DataFrame | None
 
 
 @in_style
+def probe_figure(tables: Mapping[str, pd.DataFrame], confidence: float) -> Figure:
+    """Draw over θ how well a linear probe tells pairs (x, R_θ x) apart, which takes no mask.
+
+    One panel for each arm. Parameters are those of `oscillation_figure`.
+    """
+    of_probe = {"attribution": "probe", "metric": PROBED}
+    table = rows_of(tables["dice"], **of_probe)
+    curves, swept = sweep(table)
+    floors = _floors(tables["noise"], curves, swept, confidence)
+    verdicts = rows_of(tables["verdict"], **of_probe, **key_of(swept))
+    arms = arms_of(curves)
+    figure = Figure((WIDTH, 1.7 + 1.9 * len(arms)), layout="constrained")
+    grid = figure.subplots(len(arms), sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, arm in zip(grid, arms, strict=True):
+        here = dict(zip(IN_SET, arm, strict=True))
+        curve, floor, found = (
+            rows_of(part, **here) for part in (curves, rows_of(floors, **of_probe), verdicts)
+        )
+        draw_curves(axes, curve)
+        for half in floor["half"]:
+            middle = curve["value"].mean()
+            axes.axhspan(middle - half, middle + half, label=FLOOR, **GROUND)
+        axes.set_ylabel(row_label("accuracy", arm, arms))
+        if len(verdicts):
+            axes.set_title(fill(_answers(found), TITLES), loc="left")
+    grid[-1].set(xlabel="θ (degrees)", xticks=range(0, 361, 90), xlim=(-5, 365))
+    said = [f"{swept.meaning}. {counts_of(curves, confidence)}."]
+    if verdicts.empty:
+        said.append("No question was declared about these curves.")
+    asked = "can a linear probe tell x and $R_θ x$ from two pictures?"
+    headline(figure, f"{title_of(table, arms)}: {asked}", *said)
+    legend(figure)
+    return figure
+
+
+@in_style
 def oscillation_figure(
     tables: Mapping[str, pd.DataFrame], confidence: float, metrics: Mapping[str, str] = METRICS
 ) -> Figure:
@@ -145,7 +182,8 @@ def oscillation_figure(
         curves[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle"
     )
     arms = arms_of(curves)
-    rows = [(arm, model, input_) for arm in arms for model in MODELS for input_ in INPUTS]
+    tuned = [model for model in MODELS if model in set(curves["model"])]
+    rows = [(arm, model, input_) for arm in arms for model in tuned for input_ in INPUTS]
     figure = Figure((WIDTH, 1.5 + 1.55 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(metrics), sharex=True, sharey="col", squeeze=False)
     for row, (arm, model, input_) in zip(grid, rows, strict=True):

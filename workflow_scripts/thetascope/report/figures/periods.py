@@ -76,7 +76,7 @@ def periodogram_figure(
         headline(figure, title, said)
         figure.text(0.5, 0.3, fill(NO_PERIOD, LINE), ha="center", va="center")
         return figure
-    rows = [(arm, model) for arm in arms for model in MODELS]
+    rows = [(arm, model) for arm in arms for model in MODELS if model in set(table["model"])]
     figure = Figure((WIDTH, 1.5 + 1.7 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(METRICS), sharex=True, sharey=True, squeeze=False)
     for row, (arm, model) in zip(grid, rows, strict=True):

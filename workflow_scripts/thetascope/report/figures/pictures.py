@@ -46,32 +46,36 @@ def _picture(image: NDArray) -> NDArray:
 
 @in_style
 def samples_figure(
-    images: NDArray[np.uint8], masks: NDArray[np.integer], names: Sequence[str], title: str
+    images: NDArray[np.uint8], masks: NDArray[np.integer] | None, names: Sequence[str], title: str
 ) -> Figure:
-    """Show items of a data set above their masks.
+    """Show items of a data set above their masks, if there are masks.
 
     Parameters
     ----------
     images : ndarray
         uint8 [N, C, S, S].
-    masks : ndarray
+    masks : ndarray or None
         Labels [N, S, S]; each class has its own shade.
     names : sequence of str
         Of the items.
     title : str
         Of the figure.
     """
-    figure = Figure((WIDTH, 0.9 + 1.85 * WIDTH / max(len(images), 4)), layout="constrained")
-    grid = figure.subplots(2, len(images), squeeze=False)
-    for (above, below), image, mask, name in zip(grid.T, images, masks, names, strict=True):
-        _frame(above)
-        _frame(below)
-        above.imshow(_picture(image), "gray", vmin=0, vmax=255)
-        below.imshow(mask, MASK, vmin=0, vmax=max(masks.max(), 1))
-        above.set_title(fill(name, 100 // max(len(images), 4)), fontsize=7)
-        below.set_xlabel(f"{100 * (mask > 0).mean():.0f} % foreground")
+    rows = 1 if masks is None else 2
+    height = 0.9 + 0.925 * rows * WIDTH / max(len(images), 4)
+    figure = Figure((WIDTH, height), layout="constrained")
+    grid = figure.subplots(rows, len(images), squeeze=False)
+    for axes, image, name in zip(grid[0], images, names, strict=True):
+        _frame(axes)
+        axes.imshow(_picture(image), "gray", vmin=0, vmax=255)
+        axes.set_title(fill(name, 100 // max(len(images), 4)), fontsize=7)
     grid[0, 0].set_ylabel("image")
-    grid[1, 0].set_ylabel("mask")
+    if masks is not None:
+        for axes, mask in zip(grid[1], masks, strict=True):
+            _frame(axes)
+            axes.imshow(mask, MASK, vmin=0, vmax=max(masks.max(), 1))
+            axes.set_xlabel(f"{100 * (mask > 0).mean():.0f} % foreground")
+        grid[1, 0].set_ylabel("mask")
     figure.suptitle(title)
     return figure
 
@@ -86,7 +90,7 @@ def pairs_figure(
     """Show items above the same items turned by θ, as the models saw them: as the papers do.
 
     Columns: picture, mask, and for each model the map and the pixels that it marks, as many as the
-    mask has.
+    mask has. Without any foreground, as of a set without masks: picture and maps.
 
     Parameters
     ----------
@@ -95,27 +99,36 @@ def pairs_figure(
     masks : mapping
         Input → labels [N, S, S], foreground > 0.
     maps : mapping
-        {model}.{input} → float [N, S, S] ≥ 0, turned like the images.
+        {model}.{input} → float [N, S, S] ≥ 0, turned like the images; those of the model `baseline`
+        are of HoG.
     title : str
         Of the figure.
     """
     count = len(images["original"])
+    every = MODELS | {"baseline": "HoG, no network"}
+    models = {model: name for model, name in every.items() if f"{model}.original" in maps}
+    names = [name.replace(" ", "\n") for name in models.values()]
+    masked = any(of_input.any() for of_input in masks.values())
+    titles = ["image", *names]
+    if masked:
+        titles = ["image", "mask", *(t for name in names for t in (name, "marked\npixels"))]
     figure = Figure((WIDTH, 0.8 + 1.1 * 2 * count), layout="constrained")
-    grid = figure.subplots(2 * count, 2 + 2 * len(MODELS))
+    grid = figure.subplots(2 * count, len(titles))
     for (i, input_), row in zip(product(range(count), INPUTS), grid, strict=True):
         for axes in row:
             _frame(axes)
-        foreground = masks[input_][i] > 0
-        row[0].imshow(_picture(images[input_][i]), "gray", vmin=0, vmax=1)
-        row[1].imshow(foreground, MASK, vmin=0, vmax=1)
+        left = iter(row)
+        next(left).imshow(_picture(images[input_][i]), "gray", vmin=0, vmax=1)
         row[0].set_ylabel(PICTURES[input_])
-        for j, model in enumerate(MODELS):
+        if masked:
+            foreground = masks[input_][i] > 0
+            next(left).imshow(foreground, MASK, vmin=0, vmax=1)
+        for model in models:
             saliency = maps[f"{model}.{input_}"][i]
-            shown, marked = row[2 + 2 * j : 4 + 2 * j]
-            shown.imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
-            marked.imshow(binarise_area(saliency, int(foreground.sum())), "gray", vmin=0, vmax=1)
-    names = (name.replace(" ", "\n") for name in MODELS.values())
-    titles = ["image", "mask", *(t for name in names for t in (name, "marked\npixels"))]
+            next(left).imshow(saliency, "magma", vmin=0, vmax=np.quantile(saliency, 0.99))
+            if masked:
+                marked = binarise_area(saliency, int(foreground.sum()))
+                next(left).imshow(marked, "gray", vmin=0, vmax=1)
     for axes, text in zip(grid[0], titles, strict=True):
         axes.set_title(text)
     figure.suptitle(title)
@@ -243,8 +256,10 @@ def saliency_figure(
     count, first = len(next(iter(shown.values())).masks["original"]), items["best item"]
     if first == items["worst item"]:
         items = {"item": first}
-    rows = [(name, model) for name in items for model in ("", *MODELS)]
-    rows += [(f"mean of {count}", model) for model in MODELS]
+    mapped = next(iter(shown.values())).maps
+    models = [model for model in MODELS if f"{model}.original" in mapped]
+    rows = [(name, model) for name in items for model in ("", *models)]
+    rows += [(f"mean of {count}", model) for model in models]
     columns = [(theta, input_) for theta in shown for input_ in INPUTS]
     figure, grid, bar = _grid_of_panels(len(rows), len(columns))
     for (name, model), row in zip(rows, grid, strict=True):
@@ -292,8 +307,9 @@ def _grid_of_panels(rows: int, columns: int) -> tuple[Figure, NDArray[Any], Axes
 def _reliability(rows: pd.DataFrame) -> str:
     """Say how reliable the maps of each model are."""
     of_models = []
-    for model, name in MODELS.items():
+    for model in [model for model in MODELS if model in set(rows["model"])]:
         known = rows[rows["model"] == model].set_index("input")["reliability"].reindex(INPUTS)
+        name = MODELS[model]
         of_models.append(f"{name.lower()} {', '.join(f'{value:.2f}' for value in known.dropna())}")
     return f"Reliability of maps of x, $R_θ x$: {'; '.join(of_models)}."
 

@@ -28,6 +28,8 @@ NO_TURN = "θ = 0: both pictures are the same"
 def training_figure(table: pd.DataFrame) -> Figure:
     """Draw every quantity of training over epochs: mean and range over θ, and θ = 0 apart.
 
+    What no run has, such as fine-tuning without masks, is left out.
+
     Parameters
     ----------
     table : DataFrame
@@ -35,27 +37,27 @@ def training_figure(table: pd.DataFrame) -> Figure:
         over seeds.
     """
     arms = arms_of(table)
-    rows = -(-len(CURVES) // COLUMNS)
+    stages = set(table["stage"])
+    curves = {(stage, c): title for (stage, c), title in CURVES.items() if stage in stages}
+    rows = -(-len(curves) // COLUMNS)
     figure = Figure((WIDTH, 1 + 1.7 * rows * len(arms)), layout="constrained")
     grid = figure.subplots(rows * len(arms), COLUMNS, squeeze=False)
     for of_arm, arm in zip(grid.reshape(len(arms), -1), arms, strict=True):
         runs = rows_of(table, **dict(zip(IN_SET, arm, strict=True)))
-        for axes, ((stage, column), title) in zip(of_arm, CURVES.items(), strict=False):
+        for axes, ((stage, column), title) in zip(of_arm, curves.items(), strict=False):
             _draw(axes, runs[runs["stage"] == stage], column)
             axes.set_title(title, loc="left")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-        for axes in of_arm[len(CURVES) :]:
+        for axes in of_arm[len(curves) :]:
             axes.set_visible(False)
         of_arm[0].set_ylabel(row_label("", arm, arms))
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     legend(figure)
     runs = table[[*IN_SET, "training", "angle", "seed"]].drop_duplicates()
-    headline(
-        figure,
-        f"{title_of(table, arms)}: {len(runs)} training runs",
-        "Fine-tuning may stop early: means are over the runs that still go on.",
-    )
+    early = "Fine-tuning may stop early: means are over the runs that still go on."
+    said = [early] if "finetune" in stages else []
+    headline(figure, f"{title_of(table, arms)}: {len(runs)} training runs", *said)
     return figure
 
 
