@@ -216,7 +216,7 @@ def test_presets_can_be_planned(fresh, preset):
     # views × encoders × seeds
     arms = {"paper-2024": 6, "notebook-2024": 2, "paper-2025-medical": 3, "reference": 1}
     arms = {**arms, "controls": 24}[preset]
-    sets = 4 if preset == "controls" else 3  # those of the default
+    sets = 5 if preset == "controls" else 3  # those of the default, and one turned
     assert plan["data"] == sets
     assert plan["pretrain"] == plan["saliency"] == sets * arms
 
