@@ -73,3 +73,19 @@ def test_a_gpus_generator_follows_from_the_jobs_and_moves_it_on():
     first, second = draw(drawn), draw(drawn)
     assert not torch.equal(first, second)
     assert torch.equal(draw(again), first)
+
+
+@pytest.mark.parametrize(
+    ("device", "chosen"), [("auto", "cuda:1"), ("cuda", "cuda:1"), ("cuda:0", "cuda:0")]
+)
+def test_a_job_takes_a_gpu_that_no_other_has_unless_one_is_named(monkeypatch, device, chosen):
+    """As torch says of a machine with two GPUs; the first is locked by another job."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(runtime.gpus, "visible", lambda: ["0", "1"])
+    monkeypatch.setattr(runtime.gpus, "claim", lambda names: names.index("1"))
+    before = torch.get_num_threads()
+    try:
+        assert runtime.setup(device, before) == torch.device(chosen)
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -20,7 +20,8 @@ def setup(device: str, threads: int) -> torch.device:
     Parameters
     ----------
     device : {"auto", "cpu", "cuda", ...}
-        `auto` takes a CUDA device that no other job has, where there is one.
+        `auto` takes a CUDA device that no other job has, where there is one, and else the CPU;
+        `cuda` takes such a device too, and `cuda:1` that very one.
     threads : int
         Threads of one job on the CPU. It is fixed by the configuration, not by the machine, since
         the order of summation (and so the last bit) depends on it.
@@ -31,9 +32,11 @@ def setup(device: str, threads: int) -> torch.device:
         If CUDA is asked for and not there.
     """
     torch.set_num_threads(threads)
-    if device == "auto":
+    if device in ("auto", "cuda") and torch.cuda.is_available():
         names = gpus.visible()[: torch.cuda.device_count()]  # of a divided GPU torch takes one part
-        device = f"cuda:{gpus.claim(names)}" if torch.cuda.is_available() else "cpu"
+        device = f"cuda:{gpus.claim(names)}"
+    elif device == "auto":
+        device = "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(
             f"device: {device}: torch sees no CUDA device here; "
