@@ -17,6 +17,8 @@ from thetascope.learning.pretraining import pretrain
 from thetascope.learning.resume import State
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
+from thetascope.saliency.gradients import TOGETHER, smoothgrad
+from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 SPIKE = {"period": 360, "strength": 0.5}
 PRETRAIN = pretraining(epochs=4, queue_size=7, hidden_dim=16, output_dim=8)
@@ -245,3 +247,29 @@ def test_a_cpu_has_no_graphs():
         return x
 
     assert capture.captured(function, torch.device("cpu")) is function
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", ["pretrained", "finetuned"])
+def test_captured_gradients_make_the_same_maps(device, model, monkeypatch):
+    """Of five pictures two at a time, so that the last is a pass of another shape."""
+    torch.manual_seed(0)
+    images, masks = problem(device)
+    encoder = Encoder("resnet18", 3).to(device)
+    unet = build_unet(encoder, 2, FINETUNE, torch.Generator().manual_seed(0)).to(device).eval()
+    objective, inputs, given = {
+        "pretrained": (pair_cosine(encoder.eval()), (images[:5], images[5:]), ()),
+        "finetuned": (foreground_logit(unet), (images[:5],), (masks[:5] > 0,)),
+    }[model]
+
+    def maps():
+        noise = torch.Generator().manual_seed(2)
+        options = 2 * (TOGETHER + 3), 0.1, 2 * TOGETHER, noise
+        return smoothgrad(objective, inputs, *options, given=given)
+
+    plain(monkeypatch)
+    expected = maps()
+    graphs = graphs_for(device, monkeypatch)
+    for ours, theirs in zip(maps(), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
+    assert device != "cpu" or graphs.recorded == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from thetascope.errors import UserError
 from thetascope.learning import runtime
+from thetascope.learning.capture import captured
 from thetascope.learning.encoders import memory_format
 
 # batches of copies [N, K, C, S, S], then what is given with each item [N, ...] → their mean [N]
@@ -85,7 +87,10 @@ def smoothgrad(
     halves = torch.arange(samples).tensor_split(2)
     sizes = [len(half) for half in halves]
     maps: list[list[Tensor]] = [[] for _ in inputs]
-    for rows in torch.arange(len(inputs[0])).split(max(1, chunk_size // min(TOGETHER, sizes[0]))):
+    at_once = max(1, chunk_size // min(TOGETHER, sizes[0]))
+    plain = partial(_pass, objective, len(inputs))
+    replayed = captured(plain, device)  # a graph takes one shape; each would hold memory of its own
+    for rows in torch.arange(len(inputs[0])).split(at_once):
         # drawn item by item, so that the grouping of rows does not change the noise of any
         noise = [
             [torch.cat([mirrored(n, x[0], drawn) for n in sizes]) for x in inputs] for _ in rows
@@ -94,20 +99,27 @@ def smoothgrad(
             x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows]
             for x, r, of_input in zip(inputs, ranges, zip(*noise, strict=True), strict=True)
         ]
-        sums = [torch.zeros_like(x[rows]).expand(2, -1, -1, -1, -1).clone() for x in inputs]
+        sums = inputs[0].new_zeros(len(inputs), 2, len(rows), *inputs[0].shape[1:])
         for half, columns in enumerate(halves):
             for part in columns.split(TOGETHER) if len(columns) else ():
-                copies = tuple(n[:, part].requires_grad_() for n in noisy)
-                mean = objective(*copies, *(g[rows] for g in given))
-                for total, gradient in zip(
-                    sums, torch.autograd.grad(mean.sum(), copies), strict=True
-                ):
-                    total[half] += len(part) * gradient.sum(dim=1)
+                run = replayed if (len(rows), len(part)) == (at_once, TOGETHER) else plain
+                of_part = run(*(n[:, part] for n in noisy), *(g[rows] for g in given))
+                sums[:, half] += len(part) * of_part
         for found, total, x in zip(maps, sums, inputs, strict=True):
             means = [total.sum(dim=0) / samples, *(total[i] / sizes[i] for i in (0, 1))]
             relevance = torch.stack(means) * (x[rows] if times_input else 1)
             found.append(relevance.abs().amax(dim=2))
     return tuple(torch.cat(found, dim=1) for found in maps)
+
+
+def _pass(objective: Objective, count: int, *tensors: Tensor) -> Tensor:
+    """Gradients of the first `count` tensors, copies [R, K, C, S, S]: [count, R, C, S, S].
+
+    Means over the copies, since the objective is one.
+    """
+    copies = [one.detach().requires_grad_() for one in tensors[:count]]
+    gradients = torch.autograd.grad(objective(*copies, *tensors[count:]).sum(), copies)
+    return torch.stack([gradient.sum(dim=1) for gradient in gradients])
 
 
 def mirrored(count: int, like: Tensor, generator: Generator) -> Tensor:
