@@ -38,7 +38,8 @@ def test_a_set_without_masks_has_probes_maps_and_a_verdict(fresh):
 
     tables = fresh.folder / "results/tables"
     dice = pd.read_csv(tables / "dice.csv")
-    assert set(dice["attribution"]) == {"probe"} and len(dice) == 4
+    probes = dice[dice["attribution"] == "probe"]
+    assert len(probes) == 4 and dice["attribution"].str.match("probe|similarity_").all()
     assert pd.read_csv(tables / "reliability.csv").empty
     assert not (tables / "segmentation.csv").exists()
     verdict = pd.read_csv(tables / "verdict.csv")
@@ -52,7 +53,7 @@ def test_a_set_without_masks_has_probes_maps_and_a_verdict(fresh):
     assert models == {"pretrained", "baseline"}
     assert maps["pretrained.original.smoothgrad"].shape == (2, 32, 32)
     plots = {path.stem for path in (fresh.folder / "results/plots").glob("*.svg")}
-    kinds = "samples", "training", "probe", "orientation"
-    assert plots == {*(f"{kind}-bare" for kind in kinds), "pairs-bare-090.0"}
+    kinds = "samples", "training", "probe", "similarity", "orientation"
+    assert plots == {*(f"{kind}-bare" for kind in kinds), "pairs-bare-090.0", "forest"}
     again = fresh.snakemake("all", "--dry-run", configfile="bare.yaml")
     assert "Nothing to be done" in again.stdout + again.stderr

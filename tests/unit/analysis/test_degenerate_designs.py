@@ -1,8 +1,10 @@
 """Designs that hold less than a curve: tables, verdict, figures and explorer say what there is."""
 
+import io
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from factories import analysis, reliability_rows, score_rows
 
@@ -23,9 +25,11 @@ from thetascope.analysis.tables import dice_table
 from thetascope.files import read_table, write_table
 from thetascope.report import explorer
 from thetascope.report.figures import curves
+from thetascope.report.figures.forest import forest_figure
 from thetascope.report.figures.periods import factorial_figure, periodogram_figure
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
+from thetascope.vocabulary import ARM
 
 MEASURES = ["value", "chance", "own_cut"]
 VIEWS = {name: {"canvas": name, "sham": False} for name in ("plain", "disc")}
@@ -101,7 +105,8 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     stored("signatures", signatures.signature_table(per_item, ANALYSIS))
     stored("peaks", oscillation.peaks_table(per_item, tested, ANALYSIS.level))
     tables = {name: stored(name, table) for name, table in tables.items()}
-    tables |= {"noise": noise, "reliability": reliability}
+    none = pd.DataFrame(columns=["rule", *ARM, "training", "s"])
+    tables |= {"noise": noise, "reliability": reliability, "benchmarks": none}
     judged = stored("verdict", verdict.verdict_table(tables, ANALYSIS, VIEWS))
     of_diagonal = resolved and design not in ("none", "seen at 0 and 90 alone")
     arms = len(rows[["view", "encoder", "method"]].drop_duplicates())
@@ -127,8 +132,10 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     words = statements.page(judged, tables, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
     assert stored("downstream", downstream.downstream_table(per_item, tests)).empty
-    assert "<td>" in table_page(tables["oscillation"], "t", {}) or not of_diagonal
-    assert verdict_page(words, judged, {})
+    assert "<td>" in table_page(tables["oscillation"], "oscillation", {}) or not of_diagonal
+    forest = io.StringIO()
+    forest_figure(judged, ANALYSIS).savefig(forest, format="svg")
+    assert verdict_page(words, judged, forest.getvalue(), {})
 
     explored = explorer.curves(dice, judged, reliability)
     assert explorer.page({"series": explored})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 import skimage.transform
+import timm
 import torch
 import torchvision
 from factories import ENCODERS
@@ -167,8 +168,8 @@ def test_imagenet_weights_are_asked_of_timm(monkeypatch, resnet):
         asked.append((name, pretrained, num_classes))
         return resnet if pretrained else build(name, pretrained=False, num_classes=num_classes)
 
-    build = checkpoints.timm.create_model
-    monkeypatch.setattr(checkpoints.timm, "create_model", create_model)
+    build = timm.create_model
+    monkeypatch.setattr(timm, "create_model", create_model)
     state = checkpoints.initial_backbone("resnet18", "imagenet", None, 1)
     assert ("resnet18", True, 0) in asked
     assert all(torch.equal(state[k], v) for k, v in resnet.state_dict().items())
