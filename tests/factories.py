@@ -48,6 +48,21 @@ def analysis(**changes):
     return Analysis(**{**section, "questions": {"main": question}, "seed": 3} | changes)
 
 
+def both(value):
+    """The same for both models."""
+    return {"pretrained": value, "finetuned": value}
+
+
+def mapping(**changes):
+    """The section `saliency`: one noisy copy, and nothing that may be left out."""
+    from thetascope.saliency.maps import Saliency  # torch takes seconds
+
+    section = {"samples": both(1), "noise_level": both(0.15), "noise_scale": "range"}
+    section |= {"times_input": False, "logit_over": "predicted", "blur": 0.0}
+    section |= {"unaligned": False, "pre_rotation": False, "guided": False, "randomise": []}
+    return Saliency(**section | {"deletion": 0, "items": 2, "chunk_size": 4} | changes)
+
+
 def pretraining(**changes):
     """The section `pretrain`: two epochs, a small head and queue."""
     from thetascope.learning.contrastive import Pretrain  # torch takes seconds

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
-from factories import ENCODERS, pretraining, squares
+from factories import ENCODERS, both, mapping, pretraining, squares
 from torch import nn
 
 from thetascope.errors import UserError
@@ -19,28 +19,14 @@ from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import Finetune, build_unet, finetune
 from thetascope.learning.timm_names import known, timm_name
 from thetascope.saliency.gradients import folded
-from thetascope.saliency.maps import Saliency, saliency_maps
+from thetascope.saliency.maps import saliency_maps
 
 # the follow-up's, by timm's names
 FOLLOW_UP = (
     *("resnet18", "convnext_tiny", "vit_base_patch16_224", "efficientnet_b0", "regnety_004"),
     *("wide_resnet50_2", "mobilenetv2_100", "swin_tiny_patch4_window7_224"),
 )
-MAPS = Saliency(
-    samples={"pretrained": 1, "finetuned": 1},
-    noise_level={"pretrained": 0.1, "finetuned": 0.1},
-    noise_scale="range",
-    times_input=False,
-    logit_over="all",
-    blur=0.0,
-    unaligned=False,
-    pre_rotation=False,
-    guided=False,
-    randomise=[],
-    deletion=0,
-    items=1,
-    chunk_size=8,
-)
+MAPS = mapping(noise_level=both(0.1), logit_over="all", items=1, chunk_size=8)
 
 
 def generator(seed=0):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from factories import both, mapping
 from scipy.ndimage import gaussian_filter
 
 from thetascope.learning import runtime
@@ -19,21 +20,7 @@ from thetascope.saliency.sanity import deletion_insertion, randomised
 
 INPUTS = ("original", "rotated")
 BASELINES = ("sobel", "centre", "hog", "random")
-SETTINGS = Saliency(
-    samples={"pretrained": 1, "finetuned": 1},
-    noise_level={"pretrained": 0.15, "finetuned": 0.15},
-    noise_scale="range",
-    times_input=False,
-    logit_over="predicted",
-    blur=0.0,
-    unaligned=False,
-    pre_rotation=False,
-    guided=False,
-    randomise=[],
-    deletion=0,
-    items=2,
-    chunk_size=4,
-)
+SETTINGS = mapping()
 
 
 def generator(seed=0):
@@ -61,10 +48,6 @@ def test_without_a_fine_tuned_model_all_other_maps_are_the_same():
     assert len(missing) > 4 and alone.keys() == whole.keys() - missing
     for key, array in alone.items():
         np.testing.assert_array_equal(array, whole[key], err_msg=key)
-
-
-def both(value):
-    return {"pretrained": value, "finetuned": value}
 
 
 def is_map(key):

@@ -15,17 +15,11 @@ from scipy import stats
 from thetascope.analysis.bounds import Error
 from thetascope.analysis.cases import case_tests
 from thetascope.analysis.curves import KEY, Curve, by_place, curve_table, curves, place
-from thetascope.analysis.inference import (
-    OF_ONE_MODEL,
-    TEST,
-    asked_for,
-    corrected,
-    test_rows,
-    with_p,
-)
+from thetascope.analysis.inference import TEST, asked_for, corrected, test_rows, with_p
 from thetascope.analysis.oscillation import RAW, fit_rows, with_bounds
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis
+from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import fit, known_periods, phases
 
 FACTORS = ["dataset", "view", "input", "encoder", "method"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from thetascope.analysis.bootstrap import mean
 from thetascope.analysis.scores import DECIMALS, Array, Scores
-from thetascope.analysis.sweeps import sweeps
+from thetascope.analysis.sweeps import OF_ONE_MODEL, sweeps
 from thetascope.angles import FIXED
 from thetascope.vocabulary import ARM, SCORE, SHARED
 
@@ -187,7 +187,7 @@ def exchangeable(key: Mapping[str, Any]) -> bool:
     """Whether angles of such a curve may change places under H0 (see `inference`)."""
     random = key["model"] != "baseline" or key["attribution"] == "random"
     random &= key["attribution"] not in SHARED
-    return random and key["series"] != "chance" and key["sweep"] not in ("eval", "eval_margin")
+    return random and key["series"] != "chance" and key["sweep"] not in OF_ONE_MODEL
 
 
 def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

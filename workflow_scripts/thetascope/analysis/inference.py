@@ -39,12 +39,12 @@ from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, 
 from thetascope.analysis.permutation import agreement_test, permutation_test
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
+from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import known_periods
 
 log = logging.getLogger(__name__)
 
 EXPLORATORY = "exploratory"  # rows that no declared question asks for
-OF_ONE_MODEL = ("eval", "eval_margin")  # sweeps whose angles all come from one run
 SMALL = 0.05  # a p above which nobody asks whether it rests on θ = 0
 TEST = ["period", "resolved", "p", "p_max", "p_without_0", "p_any", "permutations"]
 
@@ -208,10 +208,10 @@ def asked_for(
     return found
 
 
-def corrected(tests: pd.DataFrame) -> pd.DataFrame:
-    """Add q: every p corrected for the number of those of its `question`."""
+def corrected(tests: pd.DataFrame, family: Sequence[str] = ("question",)) -> pd.DataFrame:
+    """Add q: every p corrected for the number of those that have the same in these columns."""
     p, q = tests["p"].to_numpy(np.float64), np.full(len(tests), np.nan)
-    for name in tests["question"].unique():
-        tested = (tests["question"] == name).to_numpy() & np.isfinite(p)
+    for rows in tests.groupby(list(family)).indices.values():
+        tested = rows[np.isfinite(p[rows])]
         q[tested] = stats.false_discovery_control(p[tested])
     return tests.assign(q=q)

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.curves import KEY, Curve, curves, place
 from thetascope.analysis.downstream import NO_MAPS
-from thetascope.analysis.inference import EXPLORATORY, question_of
+from thetascope.analysis.inference import EXPLORATORY, corrected, question_of
 from thetascope.analysis.permutation import p_value
 from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis, Permutations
@@ -218,6 +217,5 @@ def signature_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
                     counts = analysis.permutations, levels, slots * levels, angles
                     rows.append((question, factor, across, classifier, *kind, *numbers, *counts))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"held_angle": float, "q": float})
-    for _, rows_ in table.groupby(["question", "classifier"]):
-        table.loc[rows_.index, "q"] = stats.false_discovery_control(rows_["p"])
+    table = corrected(table, ["question", "classifier"])
     return table.sort_values(COLUMNS[: 4 + len(KIND)], ignore_index=True)

@@ -11,6 +11,7 @@ from thetascope.analysis import glance
 from thetascope.analysis import reliability as reliabilities
 from thetascope.analysis.cases import MIN_CASES
 from thetascope.analysis.settings import Analysis
+from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.verdict import (
     ABOVE,
     AT_CHANCE,
@@ -63,7 +64,7 @@ def _sentences(row: pd.Series) -> Iterator[str]:
     if row["verdict"] == UNTESTED:
         design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
         yield f"Not testable ({design})."
-        if row["sweep"] in ("eval", "eval_margin") and row["n_cases"] < MIN_CASES:
+        if row["sweep"] in OF_ONE_MODEL and row["n_cases"] < MIN_CASES:
             yield f"A test of one model seen from all angles takes {MIN_CASES} cases."
     elif row["verdict"] == NO_WAVE:
         yield f"No wave above {row['amplitude_bound']:.3f}."

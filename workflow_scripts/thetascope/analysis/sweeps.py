@@ -16,6 +16,9 @@ from thetascope.angles import FIXED, NONE, RANDOM, degrees, training
 Cell = tuple[str, float | None, float]
 
 
+OF_ONE_MODEL = ("eval", "eval_margin")  # sweeps whose angles all come from one run
+
+
 @dataclass(frozen=True)
 class Sweep:
     """What varies along a curve, and what is held.

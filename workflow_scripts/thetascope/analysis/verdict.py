@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from thetascope.analysis import reliability as reliabilities
 from thetascope.analysis.curves import KEY, by_place, place
-from thetascope.analysis.inference import EXPLORATORY
+from thetascope.analysis.inference import EXPLORATORY, corrected
 from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.settings import Analysis
 
@@ -104,10 +103,7 @@ def _beside(waves: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFram
 
 def _with_levels(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     """Correct the p of levels, question by question, and say what they mean."""
-    p, q = rows["level_p"].to_numpy(np.float64), np.full(len(rows), np.nan)
-    for name in rows["question"].unique():
-        tested = (rows["question"] == name).to_numpy() & np.isfinite(p)
-        q[tested] = stats.false_discovery_control(p[tested])
+    q = corrected(rows.assign(p=rows["level_p"]))["q"]
     told = np.where(rows["level"] > 0, ABOVE, BELOW)
     finds = np.where(np.isnan(q), UNKNOWN, np.where(q <= level, told, AT_CHANCE))
     return rows.assign(level_q=q, finds=finds)

@@ -53,7 +53,7 @@ def masked(config: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, dataset in config["datasets"].items()
-        if has_masks(dataset["adapter"], {k: v for k, v in dataset.items() if k != "adapter"})
+        if has_masks(dataset["adapter"], dataset)
     ]
 
 

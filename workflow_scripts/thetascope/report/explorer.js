@@ -212,7 +212,7 @@ function drawLegend() {
 
 const HEAD = ["θ", "Image", "Value", "Low", "High", "Chance", "Own cut", "Items", "Seeds"];
 const numbers = () => curves().flatMap((s) => s.theta.map((theta, i) => [
-  theta, INPUTS[s.input].name, s.value[i], s.low[i], s.high[i], s.chance[i], s.own_cut[i], s.items[i], s.seeds[i],
+  theta, s.input, s.value[i], s.low[i], s.high[i], s.chance[i], s.own_cut[i], s.items[i], s.seeds[i],
 ]));
 
 function tableOf(head, rows) {
@@ -223,8 +223,8 @@ function tableOf(head, rows) {
 }
 
 function drawNumbers() {
-  const shown = numbers().map(([theta, image, ...rest]) =>
-    [`${theta}°`, image, ...rest.map((value, i) => (i < 5 ? fixed(value) : `${value}`))]);
+  const shown = numbers().map(([theta, input, ...rest]) =>
+    [`${theta}°`, INPUTS[input].name, ...rest.map((value, i) => (i < 5 ? fixed(value) : `${value}`))]);
   $("numbers").replaceChildren(tableOf(HEAD, shown));
 }
 
@@ -332,7 +332,7 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-const fileName = (ending) => `${[...data.fields.map((f) => state[f])].join("-")}.${ending}`.replace(/[^\w.-]/g, "_");
+const fileName = (ending) => `${data.fields.map((f) => state[f]).join("-")}.${ending}`.replace(/[^\w.-]/g, "_");
 
 function savePicture() {
   const copy = $("plot").cloneNode(true);
@@ -366,11 +366,9 @@ function savePicture() {
 function saveNumbers() {
   const quoted = (value) => (/[",\n]/.test(value) ? `"${`${value}`.replaceAll('"', '""')}"` : value ?? "");
   const names = ["theta", "input", "value", "ci_low", "ci_high", "chance", "own_cut", "n_items", "n_seeds"];
-  const columns = curves().flatMap((s) => s.theta.map((theta, i) => [
-    ...data.fields.map((f) => s[f]), theta, s.input, s.value[i], s.low[i], s.high[i], s.chance[i], s.own_cut[i],
-    s.items[i], s.seeds[i],
-  ]));
-  const lines = [[...data.fields, ...names], ...columns].map((row) => row.map(quoted).join(","));
+  const curve = data.fields.map((f) => state[f]); // all rows are of the same but for the input
+  const rows = numbers().map((row) => [...curve, ...row]);
+  const lines = [[...data.fields, ...names], ...rows].map((row) => row.map(quoted).join(","));
   save(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }), fileName("csv"));
 }
 
