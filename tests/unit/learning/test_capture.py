@@ -115,7 +115,7 @@ def problem(device):
 
 def run_pretrain(device, state=None, method="moco", precision="float32", **changes):
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3, precision).to(device)
+    encoder = Encoder("test_resnet", 3, precision).to(device)
     options = View(), method, replace(PRETRAIN, **changes), torch.Generator().manual_seed(0)
     return encoder, pretrain(encoder, problem(device)[0], 30.0, *options, state)
 
@@ -123,7 +123,7 @@ def run_pretrain(device, state=None, method="moco", precision="float32", **chang
 def run_finetune(device, state=None, precision="float32"):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    model = build_unet(Encoder("resnet18", 3, precision), 2, FINETUNE, generator)
+    model = build_unet(Encoder("test_resnet", 3, precision), 2, FINETUNE, generator)
     table = finetune(
         model, *problem(device), range(8), [8, 9], FINETUNE, torch.Generator().manual_seed(0), state
     )
@@ -255,7 +255,7 @@ def test_captured_gradients_make_the_same_maps(device, model, monkeypatch):
     """Of five pictures two at a time, so that the last is a pass of another shape."""
     torch.manual_seed(0)
     images, masks = problem(device)
-    encoder = Encoder("resnet18", 3).to(device)
+    encoder = Encoder("test_resnet", 3).to(device)
     unet = build_unet(encoder, 2, FINETUNE, torch.Generator().manual_seed(0)).to(device).eval()
     objective, inputs, given = {
         "pretrained": (pair_cosine(encoder.eval()), (images[:5], images[5:]), ()),

@@ -79,7 +79,7 @@ def test_a_cpu_has_no_tf32():
 def test_channels_come_last_but_in_depthwise_networks_on_a_gpu(name):
     network = Encoder(name).network
     assert memory_format(network, CPU) is torch.channels_last
-    depthwise = name in ("efficientnet_lite0", "convnext_tiny")
+    depthwise = name in ("efficientnet_lite0", "test_convnext")
     expected = torch.contiguous_format if depthwise else torch.channels_last
     assert memory_format(network, CUDA) is expected
 

@@ -21,7 +21,7 @@ SETTINGS = pretraining()
 
 def train(angle=90.0, method="moco", seed=0, n=10, view=None, **changes):
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3)
+    encoder = Encoder("test_resnet", 3)
     images = torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     table = pretrain(
         encoder,
@@ -73,7 +73,7 @@ def test_the_query_of_a_matched_view_is_resampled_for_its_angle():
 
 def test_no_epoch_leaves_the_encoder_alone():
     torch.manual_seed(0)
-    untouched = Encoder("resnet18", 3)
+    untouched = Encoder("test_resnet", 3)
     encoder, table = train(epochs=0)
     assert same_weights(encoder, untouched)
     assert table.empty

@@ -27,7 +27,7 @@ class InterruptedTrainingError(Exception):
 
 def run_pretrain(state, angle=30.0, method="moco", **changes):
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3)
+    encoder = Encoder("test_resnet", 3)
     generator = torch.Generator().manual_seed(0)
     settings = replace(PRETRAIN, **changes)
     table = pretrain(encoder, IMAGES, angle, View(), method, settings, generator, state)
@@ -49,7 +49,7 @@ def run_spiked(state):
 def run_finetune(state, **changes):
     torch.manual_seed(0)
     generator, settings = torch.Generator().manual_seed(0), replace(FINETUNE, **changes)
-    model = build_unet(Encoder("resnet18", 3), 2, settings, generator)
+    model = build_unet(Encoder("test_resnet", 3), 2, settings, generator)
     table = finetune(model, IMAGES, MASKS, range(8), [8, 9], settings, generator, state)
     return model, table
 

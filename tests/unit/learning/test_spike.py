@@ -89,7 +89,7 @@ def steps_of(monkeypatch, angle, **changes):
     settings = replace(pretraining(epochs=20), **changes)
     options = View(), "moco", settings, generator()
     torch.manual_seed(0)
-    module.pretrain(Encoder("resnet18", 3), images, angle, *options)
+    module.pretrain(Encoder("test_resnet", 3), images, angle, *options)
     return images, seen
 
 
@@ -118,7 +118,7 @@ def test_without_a_spike_steps_see_every_image_with_its_own_copy(monkeypatch):
 def test_the_queue_knows_whose_copies_its_keys_are():
     torch.manual_seed(0)
     learner = Learner(
-        Encoder("resnet18", 3), "moco", pretraining(), generator(), torch.device("cpu")
+        Encoder("test_resnet", 3), "moco", pretraining(), generator(), torch.device("cpu")
     )
     first, second = torch.rand(2, 4, 3, 32, 32)
     learner.step(first, second, torch.arange(4), torch.tensor([0, 3, 2, 1]))

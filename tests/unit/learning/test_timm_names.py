@@ -39,7 +39,7 @@ def pictures():
     return (m.repeat_interleave(2, -1).repeat_interleave(2, -2) for m in (images, masks))
 
 
-@pytest.mark.parametrize("name", sorted({*FOLLOW_UP, *ENCODERS}))
+@pytest.mark.parametrize("name", sorted({*FOLLOW_UP, *ENCODERS, "resnet50"}))
 def test_an_encoder_goes_through_every_stage(name):
     images, masks = pictures()
     torch.manual_seed(0)

@@ -159,7 +159,7 @@ def test_guided_restores_relus_that_work_in_place():
     assert [getattr(m, "inplace", None) for m in encoder.modules()] == before
 
 
-@pytest.mark.parametrize("name", ["convnext_tiny", "vit_base_patch16_224"])
+@pytest.mark.parametrize("name", ["test_convnext", "test_vit"])
 def test_guided_is_refused_without_relus(name):
     with pytest.raises(UserError, match=r"saliency\.guided"), guided(Encoder(name, 3)):
         pass
@@ -258,7 +258,7 @@ def test_an_items_map_does_not_depend_on_the_items_after_it(network, images):
 
 def test_guided_on_a_residual_network_agrees_with_captum():
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3).eval()
+    encoder = Encoder("test_resnet", 3).eval()
     x = torch.rand(2, 3, 32, 32, generator=generator())
     with guided(encoder):
         (ours,) = whole(lambda x: encoder(x)[:, 7], (x,), 1, 0.0, 8, generator())
@@ -306,7 +306,7 @@ def test_times_input_of_a_linear_model_is_the_product(images):
     torch.testing.assert_close(maps, (images * weights).abs().amax(1))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnext_tiny"])
+@pytest.mark.parametrize("name", ["test_resnet", "efficientnet_lite0", "test_convnext"])
 def test_folding_changes_neither_function_nor_gradient(name):
     torch.manual_seed(0)
     encoder = Encoder(name)
@@ -335,7 +335,7 @@ def test_folding_changes_neither_function_nor_gradient(name):
 
 
 def test_folding_leaves_the_model_as_it_is():
-    encoder = Encoder("resnet18")
+    encoder = Encoder("test_resnet")
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     folded(encoder, torch.rand(1, 3, 32, 32))
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())

@@ -30,7 +30,7 @@ def generator(seed=0):
 def pair_of_models():
     """Untrained; the second finds foreground in about half of the pixels."""
     torch.manual_seed(0)
-    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5).eval()
+    encoder, unet = Encoder("test_resnet", 3), UNet(Encoder("test_resnet", 3), 2, [8] * 5).eval()
     with torch.no_grad():
         logits = unet(torch.rand(4, 3, 32, 32, generator=generator(9)))
         unet.classifier.bias[0] += (logits[:, 1] - logits[:, 0]).median()
@@ -67,8 +67,8 @@ def test_items_come_from_the_test_part_evenly():
 
 def test_maps_of_both_models_in_the_frame_of_x():
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3)
-    unet = UNet(Encoder("resnet18", 3), 2, [16, 8, 8, 8, 8])
+    encoder = Encoder("test_resnet", 3)
+    unet = UNet(Encoder("test_resnet", 3), 2, [16, 8, 8, 8, 8])
     images = torch.rand(2, 3, 32, 32, generator=generator())
     settings = replace(SETTINGS, samples=both(2))
     arrays = saliency_maps(encoder, unet, images, 30.0, View(), settings, generator())
@@ -94,7 +94,7 @@ def test_maps_of_both_models_in_the_frame_of_x():
 @pytest.mark.parametrize("canvas", ["zero", "reflect", "disc", "crop"])
 def test_maps_are_zero_where_a_view_shows_nothing(canvas, sham):
     torch.manual_seed(0)
-    encoder, unet = Encoder("resnet18", 3), UNet(Encoder("resnet18", 3), 2, [8] * 5)
+    encoder, unet = Encoder("test_resnet", 3), UNet(Encoder("test_resnet", 3), 2, [8] * 5)
     images = torch.rand(1, 3, 32, 32, generator=generator())
     view = View(canvas, sham=sham)
     settings = replace(SETTINGS, guided=True)

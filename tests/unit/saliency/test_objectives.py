@@ -14,7 +14,7 @@ def generator(seed=0):
 
 def test_both_inputs_of_a_pair_get_their_own_gradient():
     torch.manual_seed(0)
-    encoder = Encoder("resnet18", 3).eval()
+    encoder = Encoder("test_resnet", 3).eval()
     x, y = (torch.rand(2, 3, 32, 32, generator=generator(i)) for i in (1, 2))
     ours = smoothgrad(pair_cosine(encoder), (x, y), 1, 0.0, 8, generator())
     for position, map_ in enumerate(ours):
@@ -39,7 +39,7 @@ def test_foreground_logit_is_the_log_odds_of_any_foreground():
 def test_the_cosine_of_a_picture_with_itself_has_no_gradient():
     """Its maximum, 1: at θ = 0 and 360 the plain gradient of the pair is 0 but for rounding."""
     torch.manual_seed(0)
-    cosine = pair_cosine(Encoder("resnet18", 3).eval())
+    cosine = pair_cosine(Encoder("test_resnet", 3).eval())
     x = torch.rand(1, 3, 32, 32, generator=generator())
     largest = {
         turns: smoothgrad(cosine, (x, x.rot90(turns, (2, 3))), 1, 0.0, 2, generator())[0][0].max()

@@ -21,10 +21,9 @@ def images():
 
 
 FAMILIES = [
-    "resnet18",
-    "resnet50",
-    "convnext_tiny",
-    "vit_base_patch16_224",
+    "test_resnet",
+    "test_convnext",
+    "test_vit",
     "efficientnet_lite0",
 ]
 
@@ -57,7 +56,7 @@ def test_randomised_reaches_down_from_the_last_layer_in_every_family(name):
 
 
 def test_randomised_keeps_the_values_and_their_scale():
-    encoder = Encoder("resnet18", 3)
+    encoder = Encoder("test_resnet", 3)
     images = torch.rand(4, 3, 32, 32, generator=generator())
     copy_ = randomised(encoder, 100, images, generator())
     for before, after in zip(encoder.parameters(), copy_.parameters(), strict=True):
@@ -65,7 +64,7 @@ def test_randomised_keeps_the_values_and_their_scale():
     again, other = (randomised(encoder, 100, images, generator(seed)) for seed in (0, 1))
     states = zip(copy_.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in states)
-    assert not torch.equal(copy_.network.conv1.weight, other.network.conv1.weight)
+    assert not torch.equal(*(next(model.network.parameters()) for model in (copy_, other)))
 
 
 def test_randomised_batch_norm_fits_the_weights_it_follows():
