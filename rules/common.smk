@@ -240,7 +240,10 @@ KINDS = ["samples", "training", "probe", "similarity", "orientation"]
 WITH_MASKS = ["oscillation", "supplement", "peaks", "periodogram", "saliency"]
 if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
     WITH_MASKS += ["factorial"]  # a run is evaluated at other angles than its own
-PLOTS = ["results/plots/forest.svg", "results/plots/forest.png"] + [
+OF_ALL_SETS = ["forest", "specification"]
+PLOTS = expand(
+    "results/plots/{kind}.{suffix}", kind=OF_ALL_SETS, suffix=["svg", "png"]
+) + [
     f"results/plots/{kind}-{dataset}.{suffix}"
     for dataset in config["datasets"]
     for kind in KINDS + (WITH_MASKS if dataset in MASKED else [])

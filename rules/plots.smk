@@ -9,6 +9,7 @@ localrules:
     plot_samples,
     plot_training,
     plot_forest,
+    plot_specification,
     plot_probe,
     plot_peaks,
     plot_oscillation,
@@ -80,6 +81,29 @@ rule plot_forest:
         code=fingerprint("plot_forest.py"),
     script:
         "../workflow_scripts/plot_forest.py"
+
+
+rule plot_specification:
+    """Draw for the wave of every verdict how much of the curve it is, metric by metric."""
+    input:
+        verdict="results/tables/verdict.csv",
+        oscillation="results/tables/oscillation.csv",
+        metrics="results/tables/metrics.csv",
+    output:
+        shown("results/plots/specification.svg", CURVES, "specification"),
+        "results/plots/specification.png",
+    log:
+        "logs/plots/specification.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        analysis=config["analysis"],
+        code=fingerprint("plot_specification.py"),
+    script:
+        "../workflow_scripts/plot_specification.py"
 
 
 rule plot_probe:

@@ -142,4 +142,4 @@ def test_the_archive_holds_the_same(finished):
     with zipfile.ZipFile(finished.folder / "report.zip") as archive:
         names = [name.rsplit("/")[-1] for name in archive.namelist()]
     assert "report.html" in names
-    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 18
+    assert len([name for name in names if name.endswith((".svg", ".png", ".html"))]) == 19

@@ -1,4 +1,4 @@
-"""Three thousand wrong configurations: each is accepted and works, or refused by naming the key."""
+"""A thousand wrong configurations: each is accepted and works, or refused by naming the key."""
 
 import copy
 import datetime
@@ -135,7 +135,7 @@ def complaints(config):
 
 def test_every_configuration_is_of_use_or_refused_by_key():
     accepted = 0
-    for seed in range(3_000):
+    for seed in range(1_000):
         config = configuration_with_mistakes(random.Random(seed))
         lines = complaints(config)
         accepted += not lines
@@ -144,7 +144,7 @@ def test_every_configuration_is_of_use_or_refused_by_key():
             assert line.startswith(("top level", *map(str, [*config, *DEFAULT]))), (seed, line)
             _key, _, remedy = line.partition(": ")
             assert len(remedy) > 10, (seed, line)
-    assert 30 < accepted < 1500  # both ways are tried
+    assert 10 < accepted < 500  # both ways are tried
 
 
 @pytest.mark.parametrize(

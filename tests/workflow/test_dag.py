@@ -33,6 +33,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "orientation_correlation": 1,
         "benchmarks_table": 1,
         "plot_forest": 1,
+        "plot_specification": 1,
         "plot_oscillation": 1,
         "plot_saliency": 1,
         "plot_orientation": 1,
@@ -46,7 +47,7 @@ def test_smoke_dag_has_every_stage(fresh):
         "verdict_page": 1,
         "table_page": 5,
         "explorer": 1,
-        "total": 62,
+        "total": 63,
     }
 
 

@@ -54,6 +54,11 @@ def test_a_set_without_masks_has_probes_maps_and_a_verdict(fresh):
     assert maps["pretrained.original.smoothgrad"].shape == (2, 32, 32)
     plots = {path.stem for path in (fresh.folder / "results/plots").glob("*.svg")}
     kinds = "samples", "training", "probe", "similarity", "orientation"
-    assert plots == {*(f"{kind}-bare" for kind in kinds), "pairs-bare-090.0", "forest"}
+    assert plots == {
+        *(f"{kind}-bare" for kind in kinds),
+        "pairs-bare-090.0",
+        "forest",
+        "specification",
+    }
     again = fresh.snakemake("all", "--dry-run", configfile="bare.yaml")
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -27,6 +27,7 @@ from thetascope.report import explorer
 from thetascope.report.figures import curves
 from thetascope.report.figures.forest import forest_figure
 from thetascope.report.figures.periods import factorial_figure, periodogram_figure
+from thetascope.report.figures.specification import specification_figure
 from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
 from thetascope.vocabulary import ARM
@@ -101,7 +102,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         "pooled": together.pooled_table(per_item, ANALYSIS),
         "questions": together.questions_table(per_item, ANALYSIS),
     }
-    stored("metrics", together.metrics_table(per_item, ANALYSIS))
+    metrics = stored("metrics", together.metrics_table(per_item, ANALYSIS))
     stored("signatures", signatures.signature_table(per_item, ANALYSIS))
     stored("peaks", oscillation.peaks_table(per_item, tested, ANALYSIS.level))
     tables = {name: stored(name, table) for name, table in tables.items()}
@@ -116,6 +117,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     shown = [
         periodogram_figure(spectrum, dice, [360], confidence),
         curves.oscillation_figure(scored, confidence),
+        specification_figure(judged, tables["oscillation"], metrics, ANALYSIS),
     ]
     if crossed:
         shown.append(factorial_figure(dice, "auroc"))
