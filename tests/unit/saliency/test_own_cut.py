@@ -11,14 +11,14 @@ from thetascope.learning.rotation import View
 from thetascope.saliency.metrics import Scoring
 from thetascope.saliency.scoring import score_maps
 
-SIZE, ITEMS = 48, 16
-THETA = np.arange(0, 360, 15.0)
+SIZE, ITEMS = 48, 8
+THETA = np.arange(0, 360, 30.0)
 METRICS = ("auroc", "dice_area", "dice_quantile", "relevance_mass")
 
 
 def pictures(name):
     """Real pictures [N, 1, S, S] in grey, and their masks."""
-    items = list(load_items(name, {}))[:: 2 if name == "mni152" else 3][:ITEMS]
+    items = list(load_items(name, {}))[:: 4 if name == "mni152" else 6][:ITEMS]
     grey = [resize(i.image.mean(axis=0), (SIZE, SIZE), anti_aliasing=True) / 255 for i in items]
     masks = [resize(i.mask > 0, (SIZE, SIZE), order=0) for i in items]
     return torch.tensor(np.array(grey), dtype=torch.float32)[:, None], np.array(masks)
