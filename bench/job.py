@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""One (data set, θ) from pre-training to scores, by the rules and by a plain script (plain.py).
+"""A sweep over θ from pre-training to scores, by the rules and by a plain script (plain.py).
 
 Usage: python bench/job.py [FOLDER --images PATTERN --masks PATTERN] [--rounds N] [--threads N] …
 Without a folder of pictures it takes the tiles of the data set `ihc`. Both run in turn, the rules
-as `snakemake --cores 2`. The stored images and the backbone, which all θ share, are there before.
+as `snakemake --cores 2`, once for each precision. The stored images and the backbone, which all θ
+share, are there before.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +25,7 @@ import yaml
 from PIL import Image
 from snakemake.utils import update_config
 
+from thetascope.angles import label
 from thetascope.datasets import options
 from thetascope.files import read_csv
 
@@ -42,6 +45,8 @@ def arguments():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=5, help="of either training")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--angles", type=int, default=1, help="how many, in equal steps")
+    parser.add_argument("--precision", nargs="+", default=["float32"], help="of the rules")
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 
@@ -70,7 +75,7 @@ def settings(chosen, folder):
     }
     length = {"epochs": chosen.epochs, "batch_size": chosen.batch}
     changes = {
-        "angles": [30],
+        "angles": [360 / chosen.angles * i for i in range(chosen.angles)],
         "encoders": [chosen.encoder],
         "image_size": chosen.size,
         "device": "cpu",
@@ -115,27 +120,41 @@ def main():
     table["mask"], table["image"] = table["id"].map(masks), str(folder) + "/" + table["source"]
     table.to_csv(work / "pictures.csv")
 
-    scores = f"runs/pictures/plain/{chosen.encoder}/moco/angle-030.0/seed-0/eval-030.0/dice.csv"
     took = []
     for _ in range(chosen.rounds):
-        for made in ("results/runs", "benchmarks"):
-            shutil.rmtree(work / made, ignore_errors=True)
-        wall, cpu, _ = run("-m", "snakemake", f"results/{scores}", *options)
-        jobs = {
-            path.stem: pd.read_csv(path, sep="\t").loc[0]
-            for path in work.glob("benchmarks/runs/**/*.tsv")
-        }
-        # forks of `prefork` are no children of anything here: they say themselves what they took
-        ours = {"wall": wall, "CPU": cpu + sum(job["cpu_time"] for job in jobs.values())}
-        ours |= {rule: job["s"] for rule, job in jobs.items()}
-        wall, cpu, said = run(
-            ROOT / "bench/plain.py", work / "pictures.csv", work, work / "settings.yaml"
-        )
-        stages = {rule: float(s) for rule, s in re.findall(r"^(\w+): (\S+) s$", said, re.M)}
-        took.append(pd.DataFrame({"rules": ours, "plain": {"wall": wall, "CPU": cpu, **stages}}))
+        took.append(pd.DataFrame({p: by_rules(work, chosen, p, options) for p in chosen.precision}))
+        took[-1]["plain"] = by_plain_script(work)
         print(took[-1].round(1).to_string(), flush=True)
-    ratios = pd.DataFrame([each["plain"] / each["rules"] for each in took])
-    print(f"plain script / rules, median:\n{ratios.median().round(2).to_string()}")
+    ratios = pd.concat([each.rdiv(each["plain"], axis=0) for each in took], keys=range(len(took)))
+    median = ratios.drop(columns="plain").groupby(level=1, sort=False).median()
+    print(f"plain script / rules, median:\n{median.round(2).to_string()}")
+
+
+def by_rules(work, chosen, precision, options):
+    """Seconds of a sweep by the rules: all, CPU, and the sum of every rule."""
+    for made in ("results/runs", "benchmarks"):
+        shutil.rmtree(work / made, ignore_errors=True)
+    of_sweep = f"results/runs/pictures/plain/{chosen.encoder}/moco"
+    labels = [label(360 / chosen.angles * i) for i in range(chosen.angles)]
+    scores = [f"{of_sweep}/angle-{angle}/seed-0/eval-{angle}/dice.csv" for angle in labels]
+    wall, cpu, _ = run("-m", "snakemake", *scores, *options, "--config", f"precision={precision}")
+    jobs = [
+        pd.read_csv(path, sep="\t").assign(rule=path.stem)
+        for path in work.glob("benchmarks/runs/**/*.tsv")
+    ]
+    jobs = pd.concat(jobs)
+    # forks of `prefork` are no children of anything here: they say themselves what they took
+    return {"wall": wall, "CPU": cpu + jobs["cpu_time"].sum(), **jobs.groupby("rule")["s"].sum()}
+
+
+def by_plain_script(work):
+    """Seconds of the same by the plain script."""
+    files = work / "pictures.csv", work, work / "settings.yaml"
+    wall, cpu, said = run(ROOT / "bench/plain.py", *files)
+    stages = Counter()
+    for rule, seconds in re.findall(r"^(\w+): (\S+) s$", said, re.M):
+        stages[rule] += float(seconds)
+    return {"wall": wall, "CPU": cpu, **stages}
 
 
 if __name__ == "__main__":

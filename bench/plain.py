@@ -294,11 +294,16 @@ def probe(encoder, train, test):
 
 
 def main(csv, folder, settings):
-    """Run the four stages and say how long each took."""
-    begun = {"start": time.monotonic()}
+    """Run the four stages for every θ."""
     folder, settings = Path(folder), yaml.safe_load(Path(settings).read_text())
     torch.set_num_threads(settings["threads"])
-    table, angle = pd.read_csv(csv), settings["angles"][0]
+    for angle in settings["angles"]:
+        stages(pd.read_csv(csv), angle, folder, settings)
+
+
+def stages(table, angle, folder, settings):
+    """Run the four stages for one θ and say how long each took."""
+    begun = {"start": time.monotonic()}
     parts = {
         part: Pictures(rows, angle, settings["image_size"]) for part, rows in table.groupby("split")
     }
