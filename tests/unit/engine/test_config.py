@@ -94,7 +94,7 @@ def test_every_key_of_the_default_is_commented():
 
 def test_schema_and_default_have_the_same_keys():
     assert SCHEMA["properties"].keys() == set(SCHEMA["required"]) == DEFAULT.keys()
-    for section in ("split", "pretrain", "finetune", "saliency", "orientation", "analysis"):
+    for section in ("split", "pretrain", "finetune", "saliency", "probe", "orientation", "analysis"):
         schema = SCHEMA["properties"][section]
         assert schema["properties"].keys() == set(schema["required"]) == DEFAULT[section].keys()
 
@@ -159,6 +159,12 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("saliency.randomise", [20, 20], "saliency.randomise: [20, 20]: lists an entry more than once"),
         ("saliency.deletion", -1, "saliency.deletion: -1: must be at least 0"),
         ("saliency.extra_metrics", ["dice"], "saliency.extra_metrics.0: 'dice': must be one of"),
+        ("probe.perceptron", "mlp", "probe.perceptron: 'mlp': must be of type boolean"),
+        ("probe.pictures", "all", "probe.pictures: 'all': must be one of unseen, seen"),
+        ("probe.pictures", "seen", "probe.pictures: seen: is read only with `perceptron: true`"),
+        ("probe.widths", [], "probe.widths: []: needs at least 1 entries"),
+        ("probe.widths", [64, 0], "probe.widths.1: 0: must be at least 1"),
+        ("probe.momentum", 1, "probe.momentum: 1: must be below 1"),
         ("downloads.moco_v2.checksum", "md5:xyz", "downloads.moco_v2.checksum: 'md5:xyz': must"),
         ("downloads.moco_v2.checksum", "md5:a04e12f", "downloads.moco_v2.checksum: 'md5:a04e12f': must"),
         ("downloads.moco_v2.url", "ftp://a/b", "downloads.moco_v2.url: 'ftp://a/b': must match"),
