@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from factories import REGULAR, dice_rows, of
+from PIL import Image
 
 from thetascope.report.figures.patterns import patterns_figure
+from thetascope.report.figures.style import save
 
 OF_PROBES = {"model": "pretrained", "input": "pair"}
 
@@ -51,24 +53,26 @@ def test_rows_are_sets_and_columns_arms_on_one_scale():
     assert "90 % bootstrap intervals over 12 test items" in figure.get_suptitle()
 
 
-def test_the_grid_of_the_follow_up_fits_a_page():
+def test_the_grid_of_the_follow_up_fits_a_page(tmp_path):
     """Sixteen sets and sixteen columns: nothing is cut off, and no text lies upon another."""
     sets = [f"image_set_{i}" for i in range(16)]
     encoders = [f"vit_base_patch{i}_224" for i in range(8)]
     table = rows(np.arange(0, 360, 45), dataset=sets, encoder=encoders, method=["moco", "simclr"])
     figure = patterns_figure(table, 0.95)
     assert len(figure.axes) == 256 and figure.get_size_inches()[0] == 7
-    figure.draw_without_rendering()
+    save(figure, [tmp_path / "grid.png"], {})
+    with Image.open(tmp_path / "grid.png") as picture:
+        margins = np.asarray(picture.convert("L"))
+    assert (margins[:, :5] == 255).all() and (margins[:, -5:] == 255).all()
+    figure.draw_without_rendering()  # places at its own resolution, not at the file's
     panels = np.reshape(figure.axes, (16, 16))
     titles = [axes.title.get_window_extent() for axes in panels[0]]
     assert all(a.x1 <= b.x0 + 1 for a, b in pairwise(titles))
+    assert max(box.y1 for box in titles) <= figure._suptitle.get_window_extent().y0
     names = [axes.texts[0].get_window_extent() for axes in panels[:, 0]]
     assert all(b.y1 <= a.y0 for a, b in pairwise(names))
     numbers = [axes.yaxis.get_ticklabels()[0].get_window_extent() for axes in panels[:, 0]]
     assert all(a.x1 <= b.x0 for a, b in zip(names, numbers, strict=True))
-    for box in (*titles, *names):
-        assert box.x0 >= 0 and box.y0 >= 0
-        assert box.x1 <= figure.bbox.x1 and box.y1 <= figure._suptitle.get_window_extent().y0
     # panels are wider than the gaps between them
     boxes = [axes.get_position() for axes in panels[0]]
     assert boxes[0].width > 2 * (boxes[1].x0 - boxes[0].x1)

@@ -43,7 +43,9 @@ def patterns_figure(table: pd.DataFrame, confidence: float) -> Figure:
     many = len(arms) >= MANY
     height = (SMALL if len(sets) >= MANY else PANEL) * len(sets) + (2.9 if many else 1.6)
     figure = Figure((WIDTH, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01 if many else 0.04)  # type: ignore[union-attr]
+    # names on the left are a little wider when they are drawn than when they are laid out
+    pads = {"w_pad": 0.01 if many else 0.04, "rect": (0.02, 0, 0.96, 1)}
+    figure.get_layout_engine().set(**pads)  # type: ignore[union-attr]
     grid = figure.subplots(len(sets), len(arms), sharex=True, sharey=True, squeeze=False)
     for row, dataset in zip(grid, sets, strict=True):
         for axes, arm in zip(row, arms, strict=True):
@@ -57,12 +59,12 @@ def patterns_figure(table: pd.DataFrame, confidence: float) -> Figure:
     ticks = (0, 180) if many else range(0, 361, 90)
     for axes in grid[-1]:
         axes.set(xlabel="θ" if many else "θ (degrees)", xticks=ticks, xlim=(-5, 365))
+        axes.tick_params("x", labelsize=6 if many else "medium")
     common = ", ".join(names[0] for names in zip(*arms, strict=True) if len(set(names)) == 1)
     headline(
         figure,
         "How well can pairs (x, $R_θ x$) be told from pairs of different pictures?",
-        f"Accuracy by the encoder's features{f' ({common})' if common else ''}. {swept.meaning}.",
-        f"{counts_of(curves, confidence)}.",
+        f"{swept.meaning}{f' ({common})' if common else ''}. {counts_of(curves, confidence)}.",
     )
     legend(figure, columns=3)
     return figure
