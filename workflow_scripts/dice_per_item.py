@@ -1,4 +1,4 @@
-"""Rule dice_per_item: dice.csv, probe.csv, perceptron.csv, segmentation.csv, … → one Parquet file."""
+"""Rule dice_per_item: scores of maps, probes, segmentation, similarity → one Parquet file."""
 
 from thetascope.engine import prefork
 

@@ -1,4 +1,4 @@
-"""Response patterns from end to end: two sets, two encoders, two methods, and what asks for them."""
+"""Response patterns from end to end: two sets, two encoders, two methods."""
 
 import json
 

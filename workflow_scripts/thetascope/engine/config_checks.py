@@ -156,8 +156,8 @@ def probe(config: Config) -> Iterator[str]:
     given = config["probe"]
     if given["pictures"] == "seen" and not given["perceptron"]:
         yield (
-            "probe.pictures: seen: is read only with `perceptron: true`; set that, or `unseen`: the "
-            "linear probe is judged by test pictures in any case"
+            "probe.pictures: seen: is read only with `perceptron: true`; set that, or `unseen`, as "
+            "the linear probe is judged by test pictures in any case"
         )
 
 

@@ -127,6 +127,16 @@ def train(f: Tensor, g: Tensor, settings: Perceptron, generator: torch.Generator
     return network
 
 
+def _scaled(fitted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
+    """Features [N, D] less the mean of those that are fitted on, over one number for all.
+
+    A scale for each would blow up a feature that is nearly constant.
+    """
+    mean = fitted.mean(dim=0)
+    scale = (fitted - mean).square().mean().sqrt().clamp(min=1e-9)
+    return (fitted - mean) / scale, (judged - mean) / scale
+
+
 def perceptron_probe(
     encoder: Encoder,
     images: Images,
@@ -137,9 +147,6 @@ def perceptron_probe(
     generator: torch.Generator,
 ) -> pd.DataFrame:
     """Accuracy of a perceptron on both features of pairs.
-
-    Features have length 1, less the mean of those that are fitted on, over one number for all of
-    them: a scale for each would blow up a feature that is nearly constant.
 
     Parameters
     ----------
@@ -168,12 +175,8 @@ def perceptron_probe(
     seen, new = (
         pair_features(encoder, images, rows, degrees, view, BATCH) for rows in (fitted, judged)
     )
-    means = [z.mean(dim=0) for z in seen]
-    scales = [(z - m).square().mean().sqrt().clamp(min=1e-9) for z, m in zip(seen, means, strict=True)]
-    f, g, *tested = (
-        (z - m) / scale for of in (seen, new) for z, m, scale in zip(of, means, scales, strict=True)
-    )
+    (f, new_f), (g, new_g) = map(_scaled, seen, new)
     network = train(f, g, settings, generator)
     with torch.no_grad():
-        claims = _claims(network, *tested, torch.arange(2 * len(judged), device=f.device))
+        claims = _claims(network, new_f, new_g, torch.arange(2 * len(judged), device=f.device))
     return pair_scores(claims, manifest.loc[judged], "perceptron")
