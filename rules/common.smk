@@ -106,6 +106,7 @@ if hooks.is_main_process(workflow):
 
 TUNED = [run for run in RUNS if is_tuned(run)]
 SCORED = [e for e in EVALUATIONS if e["dataset"] in MASKED]
+WITH_PERCEPTRON = EVALUATIONS if config["probe"]["perceptron"] else []
 
 
 EVALUATION_NAME = f"{RUN_NAME}/eval-{{eval_angle}}"
@@ -123,6 +124,7 @@ STAGES = [
     ("finetune", RUN_NAME, ["finetune.csv", "finetuned.pt", "segmentation.csv"], TUNED),
     ("saliency", EVALUATION_NAME, ["saliency.npz", "probe.csv"], EVALUATIONS),
     ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], SCORED),
+    ("perceptron", EVALUATION_NAME, ["perceptron.csv"], WITH_PERCEPTRON),
 ]
 
 
@@ -240,10 +242,9 @@ KINDS = ["samples", "training", "probe", "similarity", "orientation"]
 WITH_MASKS = ["oscillation", "supplement", "peaks", "periodogram", "saliency"]
 if config["eval_angles"] != "same" and any(map(angles.is_fixed, TRAIN_ANGLES)):
     WITH_MASKS += ["factorial"]  # a run is evaluated at other angles than its own
-OF_ALL_SETS = ["forest", "specification"]
-PLOTS = expand(
-    "results/plots/{kind}.{suffix}", kind=OF_ALL_SETS, suffix=["svg", "png"]
-) + [
+OF_ALL_SETS = ["forest", "specification"] + (["patterns"] if WITH_PERCEPTRON else [])
+PLOTS = expand("results/plots/{kind}.{suffix}", kind=OF_ALL_SETS, suffix=["svg", "png"])
+PLOTS += [
     f"results/plots/{kind}-{dataset}.{suffix}"
     for dataset in config["datasets"]
     for kind in KINDS + (WITH_MASKS if dataset in MASKED else [])
@@ -286,6 +287,7 @@ SETTINGS = {
         if k not in ("quantile", "extra_metrics")
     },
     "score": {k: config["saliency"][k] for k in ("quantile", "extra_metrics")},
+    "perceptron": {k: v for k, v in config["probe"].items() if k != "perceptron"},
 }
 
 
@@ -306,7 +308,8 @@ onstart:
     hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
-        if sum(map(to_do.__getitem__, ("pretrain", "finetune", "saliency"))) > 1:
+        of_torch = ("pretrain", "finetune", "saliency", "perceptron")
+        if sum(map(to_do.__getitem__, of_torch)) > 1:
             prefork.start()
     hooks.follow_progress(to_do, show_logs=not here)
 

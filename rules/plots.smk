@@ -11,6 +11,7 @@ localrules:
     plot_forest,
     plot_specification,
     plot_probe,
+    plot_patterns,
     plot_peaks,
     plot_oscillation,
     plot_periodogram,
@@ -127,6 +128,27 @@ rule plot_probe:
         code=fingerprint("plot_probe.py"),
     script:
         "../workflow_scripts/plot_probe.py"
+
+
+rule plot_patterns:
+    """Draw over θ, for all image sets and encoders at once, how well pairs are told apart."""
+    input:
+        "results/tables/dice.csv",
+    output:
+        shown("results/plots/patterns.svg", CURVES, "patterns"),
+        "results/plots/patterns.png",
+    log:
+        "logs/plots/patterns.log",
+    conda:
+        "../envs/thetascope.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        confidence=config["analysis"]["confidence"],
+        code=fingerprint("plot_patterns.py"),
+    script:
+        "../workflow_scripts/plot_patterns.py"
 
 
 rule plot_peaks:

@@ -1,7 +1,7 @@
 # What both models look at, and how well that meets the mask; without masks, the pretrained one alone.
 #
 # inputs   {RUN}/pretrained.pt, finetuned.pt, a data set's images, masks and manifest
-# outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv (per item),
+# outputs  {RUN}/eval-{eval_angle}/saliency.npz, probe.csv and, on request, perceptron.csv (per item),
 #          dice.csv, reliability.csv (per item × model × input × attribution)
 
 
@@ -60,3 +60,31 @@ rule score:
         code=fingerprint("score.py"),
     script:
         "../workflow_scripts/score.py"
+
+
+rule perceptron:
+    """Train a perceptron to tell pairs apart by the encoder's features, and judge it."""
+    input:
+        images="results/data/{dataset}/images.npy",
+        manifest="results/data/{dataset}/manifest.csv",
+        pretrained=f"{RUN}/pretrained.pt",
+    output:
+        f"{EVALUATION}/perceptron.csv",
+    log:
+        f"logs/{EVALUATION_NAME}/perceptron.log",
+    priority: UNDER_WAY
+    conda:
+        "../envs/thetascope.yaml"
+    threads: torch_threads
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing(60),
+    params:
+        settings=SETTINGS["perceptron"],
+        threads=config["threads"],  # the last digits depend on it
+        precision=config["precision"],
+        view=lambda wildcards: config["views"][wildcards.view],
+        code=fingerprint("perceptron.py"),
+    script:
+        "../workflow_scripts/perceptron.py"

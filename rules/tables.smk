@@ -9,6 +9,7 @@ rule dice_per_item:
     input:
         maps=per_evaluation("dice.csv", SCORED),
         probes=per_evaluation("probe.csv"),
+        perceptrons=per_evaluation("perceptron.csv", WITH_PERCEPTRON),
         segmentations=per_run("segmentation.csv", TUNED),
         similarities=[
             f"results/{ARM_NAME}/similarity.csv".format(**arm) for arm in ARMS
@@ -25,6 +26,7 @@ rule dice_per_item:
     params:
         scored=SCORED,
         evaluations=EVALUATIONS,
+        perceptrons=WITH_PERCEPTRON,
         tuned=TUNED,
         arms=ARMS,
         code=fingerprint("dice_per_item.py"),

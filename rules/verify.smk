@@ -21,6 +21,7 @@ rule verify:
             *per_evaluation(
                 "probe.csv", [e for e in EVALUATIONS if e["dataset"] not in MASKED]
             ),
+            *per_evaluation("perceptron.csv", WITH_PERCEPTRON),
         ],
         folders=["results/data", "results/backbones"],
         snakefile=f"{workflow.basedir}/{hooks.snakefile_name(workflow)}",

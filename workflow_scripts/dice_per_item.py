@@ -1,4 +1,4 @@
-"""Rule dice_per_item: dice.csv, probe.csv, segmentation.csv, similarity.csv → one Parquet file."""
+"""Rule dice_per_item: scores of maps, probes, segmentation, similarity → one Parquet file."""
 
 from thetascope.engine import prefork
 
@@ -14,8 +14,8 @@ from thetascope.files import record, write_parquet
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    names = [*params.scored, *params.evaluations]
-    maps = scores.merge([*given.maps, *given.probes], names)
+    names = [*params.scored, *params.evaluations, *params.perceptrons]
+    maps = scores.merge([*given.maps, *given.probes, *given.perceptrons], names)
     parts = [maps, scores.merge(given.similarities, params.arms)]
     if given.segmentations:
         of_runs = scores.per_item(given.segmentations, params.tuned)

@@ -205,7 +205,11 @@ def test_what_lies_on_this_machine_is_never_downloaded(fresh):
 
 
 @pytest.mark.parametrize(
-    "preset", ["paper-2024", "notebook-2024", "paper-2025-medical", "reference", "controls"]
+    "preset",
+    [
+        *("paper-2024", "notebook-2024", "paper-2025-medical", "paper-2025-patterns"),
+        *("reference", "controls"),
+    ],
 )
 def test_presets_can_be_planned(fresh, preset):
     few = "angles=[0]"  # thousands of jobs take their time even to plan
@@ -216,7 +220,7 @@ def test_presets_can_be_planned(fresh, preset):
     plan = planned_jobs(fresh.snakemake("--dry-run", "--config", few, configfile=config))
     # views × encoders × seeds
     arms = {"paper-2024": 6, "notebook-2024": 2, "paper-2025-medical": 3, "reference": 1}
-    arms = {**arms, "controls": 24}[preset]
+    arms = {**arms, "paper-2025-patterns": 16, "controls": 24}[preset]
     sets = 5 if preset == "controls" else 3  # those of the default, and one turned
     assert plan["data"] == sets
     assert plan["pretrain"] == plan["saliency"] == sets * arms

@@ -94,7 +94,15 @@ def test_every_key_of_the_default_is_commented():
 
 def test_schema_and_default_have_the_same_keys():
     assert SCHEMA["properties"].keys() == set(SCHEMA["required"]) == DEFAULT.keys()
-    for section in ("split", "pretrain", "finetune", "saliency", "orientation", "analysis"):
+    for section in (
+        "split",
+        "pretrain",
+        "finetune",
+        "saliency",
+        "probe",
+        "orientation",
+        "analysis",
+    ):
         schema = SCHEMA["properties"][section]
         assert schema["properties"].keys() == set(schema["required"]) == DEFAULT[section].keys()
 
@@ -159,6 +167,12 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("saliency.randomise", [20, 20], "saliency.randomise: [20, 20]: lists an entry more than once"),
         ("saliency.deletion", -1, "saliency.deletion: -1: must be at least 0"),
         ("saliency.extra_metrics", ["dice"], "saliency.extra_metrics.0: 'dice': must be one of"),
+        ("probe.perceptron", "mlp", "probe.perceptron: 'mlp': must be of type boolean"),
+        ("probe.pictures", "all", "probe.pictures: 'all': must be one of unseen, seen"),
+        ("probe.pictures", "seen", "probe.pictures: seen: is read only with `perceptron: true`"),
+        ("probe.widths", [], "probe.widths: []: needs at least 1 entries"),
+        ("probe.widths", [64, 0], "probe.widths.1: 0: must be at least 1"),
+        ("probe.momentum", 1, "probe.momentum: 1: must be below 1"),
         ("downloads.moco_v2.checksum", "md5:xyz", "downloads.moco_v2.checksum: 'md5:xyz': must"),
         ("downloads.moco_v2.checksum", "md5:a04e12f", "downloads.moco_v2.checksum: 'md5:a04e12f': must"),
         ("downloads.moco_v2.url", "ftp://a/b", "downloads.moco_v2.url: 'ftp://a/b': must match"),
@@ -381,6 +395,20 @@ def test_the_papers_grids():
     assert {"000.0", "045.0", "135.0", "225.0", "315.0", "358.0", "359.0"} <= set(evaluated)
     trained = angles.expand(second["angles"])
     assert (len(trained), trained[0], trained[-1]) == (361, "000.0", "360.0")
+
+
+def test_the_response_patterns_are_those_of_the_follow_up():
+    config = overlaid("paper-2025-patterns")
+    trained = angles.expand(config["angles"])
+    assert (len(trained), trained[0], trained[-1]) == (24, "000.0", "345.0")
+    assert len(config["encoders"]) == 8 and config["methods"] == ["moco", "simclr"]
+    probe = config["probe"]
+    assert probe["perceptron"] and probe["pictures"] == "unseen" and len(probe["widths"]) == 5
+    assert (probe["lr"], probe["batch_size"], probe["epochs"]) == (0.015, 64, 20)
+    assert config["split"]["test"] == 0.2
+    names = [dataset["name"] for dataset in config["datasets"].values()]
+    items = [dataset["items"] for dataset in config["datasets"].values()]
+    assert len(names) >= 2 and config["pretrain"]["queue_size"] < 0.79 * min(items)
 
 
 def test_the_abstracts_experiment_trains_at_every_angle():

@@ -22,9 +22,11 @@ def library(tmp_path):
         ("saliency/metrics.py", {"score.py", "explorer.py", *PICTURES}),
         ("learning/contrastive.py", {"pretrain.py"}),
         ("saliency/sanity.py", {"saliency.py"}),
+        ("learning/perceptron.py", {"perceptron.py"}),
+        ("learning/probe.py", {"perceptron.py", "saliency.py"}),
         (
             "learning/rotation.py",
-            {"pretrain.py", "finetune.py", "saliency.py", "explorer.py", *TURNED},
+            {"pretrain.py", "finetune.py", "saliency.py", "perceptron.py", "explorer.py", *TURNED},
         ),
         ("datasets/adapters/retina.py", set()),  # adapters are named by their rule, one by one
         ("engine/job.py", set()),

@@ -19,7 +19,7 @@ from thetascope.analysis.waves import fit, known_periods
 
 ANGLES = (12, 24, 36, 72)
 MORE_CASES = (1, 2, 4)  # times as many test cases as the pilot has
-OF_RUN, OF_MAPS = ("pretrain", "finetune"), ("saliency", "score")
+OF_RUN, OF_MAPS = ("pretrain", "finetune"), ("saliency", "score", "perceptron")
 COLUMNS = ["question", "angles", "cases", "seeds_half", "seeds_all", "runs", "hours", "n_tests"]
 
 

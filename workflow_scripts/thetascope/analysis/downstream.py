@@ -16,7 +16,7 @@ from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Permutations
 from thetascope.vocabulary import ARM, SCORE, SHARED, SIMILARITIES
 
-TASKS = ("segmentation", "probe")  # the `attribution` of what models can do
+TASKS = ("segmentation", "probe", "perceptron")  # the `attribution` of what models can do
 NO_MAPS = (*TASKS, *SIMILARITIES, *SHARED)
 KEY = [*ARM, *SCORE, "series", "task"]
 COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]

@@ -151,6 +151,16 @@ def spike(config: Config) -> Iterator[str]:
         )
 
 
+def probe(config: Config) -> Iterator[str]:
+    """A choice for a perceptron that is not there."""
+    given = config["probe"]
+    if given["pictures"] == "seen" and not given["perceptron"]:
+        yield (
+            "probe.pictures: seen: is read only with `perceptron: true`; set that, or `unseen`, as "
+            "the linear probe is judged by test pictures in any case"
+        )
+
+
 def encoders(config: Config) -> Iterator[str]:
     """Settings that an encoder does not allow."""
     for name in config["encoders"]:
@@ -184,5 +194,5 @@ def precision(config: Config) -> Iterator[str]:
 
 CHECKS = (
     *(image_sets, grids, views, pre_rotation, split, analysis),
-    *(weights, spike, encoders, precision),
+    *(weights, spike, probe, encoders, precision),
 )

@@ -14,7 +14,7 @@ import pandas as pd
 from thetascope.files import read_record
 from thetascope.vocabulary import ARM
 
-GPU_RULES = ("pretrain", "finetune", "saliency")
+GPU_RULES = ("pretrain", "finetune", "saliency", "perceptron")
 CHECKPOINT = ".pt"  # what `keep: results` does not keep
 SAMPLE = 10  # measured jobs that are looked at per group
 GROUP = ["rule", *ARM]

@@ -17,12 +17,25 @@ RIDGE = 1.0  # per training pair, on features of unit variance
 
 
 @torch.no_grad()
-def _pairs(
+def pair_features(
     encoder: Encoder, images: Images, rows: Sequence[int], degrees: float, view: View, size: int
-) -> Tensor:
-    """Products of unit features of rows [N], true pairs above false ones: [2 N, D].
+) -> tuple[Tensor, Tensor]:
+    """Features of x and of R_θ x, each of length 1, float [N, D].
 
-    The false partner is the one half of the items away, so seldom a neighbour.
+    Parameters
+    ----------
+    encoder : Encoder
+        In evaluation mode.
+    images : Images
+        Float [N, C, S, S] in [0, 1], on the encoder's device.
+    rows : sequence of int
+        Of which images.
+    degrees : float
+        θ of the pair.
+    view : View
+        Canvas and interpolation.
+    size : int
+        Images per pass.
     """
     features: tuple[list[Tensor], list[Tensor]] = [], []
     for part in torch.as_tensor(rows, device=images.device).split(size):
@@ -30,7 +43,54 @@ def _pairs(
         for of_view, turned in zip(features, (view.original, view.rotated), strict=True):
             of_view.append(encoder(turned(x, degrees)))
     f, g = (F.normalize(torch.cat(of_view), dim=1) for of_view in features)
-    return torch.cat([f * g, f * g.roll(len(g) // 2, dims=0)]).double()
+    return f, g
+
+
+def partners(count: int) -> Tensor:
+    """Whose R_θ x makes each item's false pair: of the item one half away, seldom a neighbour."""
+    return torch.arange(count).roll(count // 2)
+
+
+def pair_scores(claims: Tensor, items: pd.DataFrame, attribution: str) -> pd.DataFrame:
+    """Scores of a classifier of pairs, as `scoring.score_maps` gives those of maps.
+
+    Parameters
+    ----------
+    claims : Tensor
+        Float [2 N], above 0 for what is taken for a true pair: of the true pairs, then of the false
+        ones.
+    items : DataFrame
+        The manifest's N rows of the items, with `id` and `case`.
+    attribution : str
+        Name of the classifier.
+
+    Returns
+    -------
+    DataFrame
+        One row per item: the share of its two pairs, the true and the false one, that is
+        recognised, beside `chance`, 0.5.
+    """
+    true, false = claims.view(2, len(items))
+    right = (true.sign() - false.sign() + 2) / 4  # an undecided claim counts half
+    return pd.DataFrame(
+        {
+            "item": items["id"].to_numpy(),
+            "case": items["case"].to_numpy(),
+            "pre_rotation": float("nan"),  # its pictures are none that maps are of
+            "model": "pretrained",
+            "input": "pair",
+            "attribution": attribution,
+            "metric": f"{attribution}_accuracy",
+            "value": right.cpu(),
+            "chance": 0.5,
+            "own_cut": float("nan"),
+        }
+    )
+
+
+def _products(f: Tensor, g: Tensor) -> Tensor:
+    """Products of both features of pairs, true ones above false ones: float64 [2 N, D]."""
+    return torch.cat([f * g, f * g[partners(len(g))]]).double()
 
 
 def _ridged(gram: Tensor, pairs: int) -> Tensor:
@@ -70,12 +130,12 @@ def pair_probe(
     Returns
     -------
     DataFrame
-        Scores as `scoring.score_maps` gives them: the share of each test item's two pairs, the true
-        and the false one, that is recognised, beside `chance`, 0.5.
+        Of `pair_scores`.
     """
     encoder.eval()
     fitted, judged = (
-        _pairs(encoder, images, rows, degrees, view, batch_size) for rows in (train, test)
+        _products(*pair_features(encoder, images, rows, degrees, view, batch_size))
+        for rows in (train, test)
     )
     mean, std = fitted.mean(dim=0), fitted.std(dim=0).clamp(min=1e-9)
     fitted, judged = (fitted - mean) / std, (judged - mean) / std
@@ -86,20 +146,4 @@ def pair_probe(
         weights = torch.linalg.solve(_ridged(fitted.T @ fitted, count), fitted.T @ sign)
     else:  # the dual form, whose system is the smaller one
         weights = fitted.T @ torch.linalg.solve(_ridged(fitted @ fitted.T, count), sign)
-    claim = judged @ weights
-    true, false = claim.view(2, len(test))
-    right = (true.sign() - false.sign() + 2) / 4  # an undecided claim counts half
-    return pd.DataFrame(
-        {
-            "item": items["id"].to_numpy(),
-            "case": items["case"].to_numpy(),
-            "pre_rotation": float("nan"),  # its pictures are none that maps are of
-            "model": "pretrained",
-            "input": "pair",
-            "attribution": "probe",
-            "metric": "probe_accuracy",
-            "value": right.cpu(),
-            "chance": 0.5,
-            "own_cut": float("nan"),
-        }
-    )
+    return pair_scores(judged @ weights, items, "probe")

@@ -46,6 +46,7 @@ NAMES = {
         "footprint": "All pixels that the view shows",
         "segmentation": "Segmentation, no map",
         "probe": "Linear probe, no map",
+        "perceptron": "Perceptron, no map",
         **{name: f"Features, no map: {said}" for name, said in SIMILAR_TO.items()},
     },
     "metric": METRICS
@@ -54,6 +55,7 @@ NAMES = {
         "pointing_game": "Highest pixel in the mask",
         "equivariance": "Agreement of the two maps",
         "probe_accuracy": "Accuracy of telling pairs apart",
+        "perceptron_accuracy": "The same, by a perceptron",
         **SIMILARITY,
         "dice_macro": "Dice, mean over labels",
         "deletion": "Deletion",
