@@ -20,8 +20,9 @@ OTHERS = {
 }
 INPUTS = {"original": "x", "rotated": "R_θ x", "pair": "both"}
 WORDS = {
-    "finds the foreground": "yes, if the mean score over all θ is above chance, what a random map "
-    "would score there; then by how much, and the interval for other cases.",
+    "above chance": "yes, if the mean score over all θ is above what a random map or a guess would "
+    "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
+    "probe tells pairs apart.",
     "wave": "a sinusoid over θ in the score over chance or, for maps of R_θ x, in the score over "
     "the same model's map of x on the same pixels.",
     "amplitude": "half the height of the wave from trough to crest; in brackets its interval for "
@@ -80,8 +81,8 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per curve, question by question, all text: `verdict` (see `answer`), `question`,
-        `data set`, what else tells a question's curves apart, `model`, `map of`, `metric`, `finds
-        the foreground` and `amplitude`, both with their intervals; a dash where there is no value.
+        `data set`, what else tells a question's curves apart, `model`, `map of`, `metric`, `above
+        chance` and `amplitude`, both with their intervals; a dash where there is no value.
     """
     verdicts = in_order(verdicts)
     kinds = verdicts.groupby("question")[TELLING].nunique(dropna=False)
@@ -98,7 +99,7 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
         "model": verdicts["model"],
         "map of": verdicts["input"].replace(INPUTS),
         "metric": verdicts["metric"],
-        "finds the foreground": [
+        "above chance": [
             f"{found}: {level}" for found, level in zip(verdicts["finds"], levels, strict=True)
         ],
         "amplitude": _with_interval(verdicts, "amplitude", "amplitude", ".3f"),
