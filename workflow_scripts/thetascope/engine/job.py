@@ -80,7 +80,7 @@ def job(snakemake: Any) -> Iterator[None]:
         "s": time.time() - psutil.Process().create_time(),
         "cpu_time": _cpu_time(),
         "cpu_start": begun,
-        "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "max_rss": _largest_memory(),
         # for `estimate`, who may find that checkpoints are gone
         "bytes": sum(Path(file).stat().st_size for file in snakemake.output),
     }
@@ -93,3 +93,9 @@ def _cpu_time() -> float:
     """CPU seconds of this process so far, its threads included."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def _largest_memory() -> float:
+    """MB that this process had at most: macOS counts in bytes, Linux in kB."""
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
