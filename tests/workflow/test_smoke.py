@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -271,12 +270,10 @@ def test_all_controls_together_give_finite_tables(fresh):
 
 def test_all_this_runs_with_the_packages_of_requirements_txt_alone(fresh):
     """Of this environment, without what the tests need besides; `logging` asks for one of these."""
-    code = "import {}; print({}.__version__)"
     names = {"pygments": True, "torch": True, "pytest": False, "thetascope": False}
     for name, there in names.items():
-        command = [users_python(), "-E", "-c", code.format(name, name)]
+        command = [users_python(), "-E", "-c", f"import {name}"]
         done = subprocess.run(command, capture_output=True, text=True)
-        assert (done.returncode == 0) == there, done.stderr
-        assert not there or done.stdout.strip() == version(name)
+        assert (done.returncode == 0) == there, (name, done.stderr)
     said = fresh.snakemake("--dry-run", "--config", "logging=tensorboard", check=False)
     assert "logging: tensorboard: needs the package tensorboard" in said.stdout + said.stderr
