@@ -41,13 +41,13 @@ def test_the_sentence_counts_every_curve_once():
     rows = [{"verdict": kind, "question": "turning"} for kind in kinds]
     said = glance.sentence(verdicts({}, {}, *rows))
     assert said == (
-        "There is a wave in 2 of 2 curves (training), in 1 of 6 curves (turning); the others: 2 "
-        "open, 1 without a wave that matters, 1 with a wave that the canvas makes, 1 not testable."
+        "Curves with a wave over θ: 2 of 2 (training), 1 of 6 (turning); the others: 2 open, 1 "
+        "without a wave that matters, 1 with a wave that the canvas makes, 1 not testable."
     )
-    assert "in none of 1 curves (training); the others: 1 open." in glance.sentence(
-        verdicts({"verdict": "open"})
-    )
-    assert glance.sentence(verdicts({})) == "There is a wave in 1 of 1 curves (training)."
+    of_one = "Curves with a wave over θ: {} of 1 (training)"
+    said = glance.sentence(verdicts({"verdict": "open"}))
+    assert said == f"{of_one.format(0)}; the others: 1 open."
+    assert glance.sentence(verdicts({})) == f"{of_one.format(1)}."
     assert "no verdict" in glance.sentence(verdicts({})[:0])
 
 

@@ -53,13 +53,13 @@ def sentence(verdicts: pd.DataFrame) -> str:
     if verdicts.empty:
         return "No curve is what a question declared, so there is no verdict."
     waves = [
-        f"in {(rows == WAVE).sum() or 'none'} of {len(rows)} curves ({name})"
+        f"{(rows == WAVE).sum()} of {len(rows)} ({name})"
         for name, rows in verdicts.groupby("question", sort=False)["verdict"]
     ]
     counts = verdicts["verdict"].value_counts()
     others = [f"{counts[name]} {said}" for name, said in OTHERS.items() if name in counts]
     rest = f"; the others: {', '.join(others)}" if others else ""
-    return f"There is a wave {', '.join(waves)}{rest}."
+    return f"Curves with a wave over θ: {', '.join(waves)}{rest}."
 
 
 def in_order(verdicts: pd.DataFrame) -> pd.DataFrame:
