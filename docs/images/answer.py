@@ -18,8 +18,8 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constra
 for (dataset, what), ax in zip(SHOWN.items(), axes, strict=True):
     thetascope.plot_curve(thetascope.select(dice, dataset=dataset, **CURVE), ax)
     (row,) = (row for _, row in thetascope.select(verdict, dataset=dataset, **CURVE).iterrows())
-    ax.set_title(f"{dataset}, {what}\nverdict: {glance.answer(row)}", fontsize=10)
-    ax.set(xlabel="θ (degrees)", ylabel="AUROC of maps of R_θ x", ylim=(0, 1.02))
-    ax.legend(loc="lower left", fontsize=8)
-axes[1].set_ylabel("")
+    ax.set_title(f"{dataset}, {what}\n{glance.answer(row)}", fontsize=10)
+    ax.set(xlabel="θ (degrees)", ylabel="", ylim=(0, 1.02))
+axes[0].set_ylabel("AUROC of maps of $R_θ x$")
+axes[0].get_legend().remove()
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=150)

@@ -80,7 +80,7 @@ def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
 
 def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
     explained = glance.words(ANALYSIS)
-    assert len(explained) == 5
+    assert len(explained) == 8
     rows = verdicts({}, {"verdict": "no wave"}, {"verdict": "open"})
     table = glance.table(rows)
     shown = f"{' '.join(table)} {' '.join(table['verdict'])}"

@@ -162,8 +162,8 @@ def _lines(
         "The questions were declared in the configuration. p is of one test; q is corrected for "
         "all tests of its question (Benjamini–Hochberg). A wave below "
         f"{analysis.smallest_effect:g} would not matter. Brackets of waves are about other "
-        "training runs on these images, those of levels about other cases too. Plan "
-        f"{analysis.plan}."
+        "training runs on these images, those of levels about other cases too. "
+        f"Digest of this plan: {analysis.plan}."
     )
     for name, asked in analysis.questions.items():
         words = [ASKED[one] for one in asked.get("series", ()) if one in ASKED]
