@@ -112,7 +112,8 @@ def test_it_opens_at_the_verdict_with_its_table_in_colours_and_its_figure(opened
     assert amplitude.evaluate(
         """cell => {
             const box = cell.getBoundingClientRect();
-            return cell.contains(document.elementFromPoint(box.right - 4, box.top + box.height / 2));
+            const [x, y] = [box.right - 4, box.top + box.height / 2];
+            return cell.contains(document.elementFromPoint(x, y));
         }"""
     )
     figure = first.locator("img[src^='data:image/svg']")
