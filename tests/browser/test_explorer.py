@@ -132,7 +132,7 @@ def test_it_opens_on_the_verdict_with_a_curve_of_every_data_set(overview, finish
     assert shown.count() == len(table)
     for i, row in enumerate(table.to_numpy().tolist()):
         assert shown.nth(i).locator("th, td").all_inner_texts() == row
-    assert overview.locator("#words dt").count() == 5
+    assert overview.locator("#words dt").count() == len(glance.WORDS)
     expect(overview.locator("#next")).not_to_be_empty()
 
 
@@ -235,9 +235,9 @@ def test_only_what_there_is_can_be_chosen_and_only_where_there_is_a_choice(opene
         "Dice, mean over labels",
         "dice_class_1",
     ]
-    expect(opened.locator("#maps-note")).to_have_text("What is measured here has no map.")
-    assert opened.locator("#pictures img").count() == 0
-    expect(opened.locator("#items")).to_be_hidden()
+    said = "What is measured here has no map; these are maps of the same model. Seed 0."
+    expect(opened.locator("#maps-note")).to_contain_text(said)
+    assert opened.locator("#pictures img").count() == 6
     expect(opened.locator("#told")).to_contain_text("; chance 0.")
     expect(opened.locator("#legend")).not_to_contain_text("cut to the same pixels")
 
@@ -292,6 +292,25 @@ def test_a_click_shows_the_maps_of_that_angle_and_their_scores(opened, finished)
         own = f", own cut {of['own_cut']:.3f}" if input_ == "rotated" else ""
         said = f"Marked: Dice {of['value']:.3f}, chance {of['chance']:.3f}{own}"
         expect(opened.locator("figcaption").nth(place_of)).to_have_text(said)
+
+
+def test_without_masks_the_probes_curve_has_the_maps_of_its_model_and_none_is_marked(
+    page, data, tmp_path
+):
+    data["series"] = [s for s in data["series"] if s["attribution"] == "probe"]
+    data["opening"]["verdicts"] = []
+    for item in data["panels"]["sets"]["ihc"]["items"]:
+        item["outline"] = ""
+    page.goto(f"{write(tmp_path, data)}#dataset=ihc")
+    expect(page.locator("#title")).to_have_text("ihc: Accuracy of telling pairs apart")
+    note = page.locator("#maps-note")
+    expect(note).to_contain_text("has no map; these are maps of the same model.")
+    expect(note).not_to_contain_text("mask")
+    captions = page.locator("#pictures figcaption").all_text_contents()
+    turned = "R_θ x: the image turned by 0°"
+    assert captions == ["x: the image", "Its map", turned, "Its map, turned back"]
+    left = [page.locator("figure").nth(i).bounding_box()["x"] for i in range(4)]
+    assert left[0] == left[2] < left[1] == left[3]
 
 
 def test_the_turned_image_is_that_image_turned_and_masks_are_outlined(opened):

@@ -107,6 +107,15 @@ def test_it_opens_at_the_verdict_with_its_table_in_colours_and_its_figure(opened
     assert to_hex([int(n) / 255 for n in re.findall(r"\d+", colour)[:3]]).upper() in (
         VERDICTS.values()
     )
+    # the graph of the workflow, beside it, hides none of it
+    amplitude = shown.nth(1).locator("td").last
+    assert amplitude.evaluate(
+        """cell => {
+            const box = cell.getBoundingClientRect();
+            const [x, y] = [box.right - 4, box.top + box.height / 2];
+            return cell.contains(document.elementFromPoint(x, y));
+        }"""
+    )
     figure = first.locator("img[src^='data:image/svg']")
     assert figure.evaluate("image => image.naturalWidth") > 300
 

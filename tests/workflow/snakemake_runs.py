@@ -1,17 +1,24 @@
 """A real project folder and a real Snakemake for the tests of the workflow."""
 
+import atexit
+import functools
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
+import tempfile
+import venv
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 import psutil
+from packaging.markers import Marker
 
 ROOT = Path(__file__).parents[2]
+PINS = ROOT / "requirements.txt"
 PARTS = (
     "Snakefile",
     "config.yaml",
@@ -24,6 +31,27 @@ PARTS = (
     "slurm",
     "workflow_scripts",
 )
+
+
+@functools.cache
+def users_python():
+    """The Python of an environment that holds what requirements.txt names, and nothing else.
+
+    So all that the tests run as a user is run without the development set-up. It is made of links
+    to the packages that are installed here, in a second.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="thetascope-user-"))
+    atexit.register(shutil.rmtree, folder)
+    venv.create(folder, symlinks=True)
+    packages = sysconfig.get_path("purelib", vars={"base": folder})
+    pins = re.findall(r"^([\w.-]+)==\S+(?: ; (.*?))? \\$", PINS.read_text("utf-8"), re.M)
+    for name in (name for name, marker in pins if not marker or Marker(marker).evaluate()):
+        package = metadata.distribution(name)
+        for part in {file.parts[0] for file in package.files} - {"..", "__pycache__"}:
+            link = Path(packages, part)
+            if not link.is_symlink():  # several of NVIDIA's share a folder
+                link.symlink_to(package.locate_file(part))
+    return folder / "bin/python"
 
 
 @dataclass(frozen=True)
@@ -66,7 +94,7 @@ class Project:
 
 
 def _command(arguments, configfile):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    command = [users_python(), "-m", "snakemake", "--cores", "2", *arguments]
     return command + (["--configfile", configfile] if configfile else [])
 
 

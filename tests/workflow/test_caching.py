@@ -1,5 +1,6 @@
 """What re-runs after which change, asked of real dry-runs on a finished smoke experiment."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -31,6 +32,12 @@ def edit(project, name, old, new):
 
 def test_a_second_run_does_nothing(project):
     assert plan(project) == {}
+
+
+def test_watching_trainings_reruns_nothing(project, tmp_path, monkeypatch):
+    (tmp_path / "site/tensorboard").mkdir(parents=True)  # only looked for
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    assert plan(project, "--config", "logging=tensorboard") == {}
 
 
 def test_adding_an_angle_runs_only_its_own_jobs(project):

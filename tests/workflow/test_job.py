@@ -22,7 +22,8 @@ from thetascope.errors import UserError
 from thetascope.engine.job import job
 
 with job(snakemake):
-    logging.getLogger("thetascope.test").info("epoch 1/1 loss 0.5")
+    scalars = {"epoch": 1, "loss": 0.5}
+    logging.getLogger("thetascope.test").info("epoch 1/1 loss 0.5", extra={"scalars": scalars})
     if snakemake.wildcards.case == "mistake":
         raise UserError("mask.png: no such file; check the path")
     if snakemake.wildcards.case == "bug":
@@ -36,11 +37,11 @@ with job(snakemake):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(case):
+    def run(case, *arguments):
         (tmp_path / "Snakefile").write_text(SNAKEFILE.format(case=case))
         (tmp_path / "work.py").write_text(SCRIPT)
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "1"],
+            [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -56,6 +57,15 @@ def test_a_good_job_logs_its_epochs_and_stays_quiet(run):
     assert done.returncode == 0
     assert "INFO thetascope.test: epoch 1/1 loss 0.5" in log
     assert "epoch 1/1" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("logging", ["text", "tensorboard"])
+def test_the_numbers_of_an_epoch_go_to_tensorboard_if_asked(run, tmp_path, logging):
+    """In a folder beside the log file; tests/unit/engine/test_watching.py reads such files."""
+    done, log = run("good", "--config", f"logging={logging}")
+    assert done.returncode == 0 and "WARNING" not in log
+    files = list((tmp_path / "logs/good").glob("events.out.tfevents.*"))
+    assert len(files) == (logging == "tensorboard")
 
 
 def test_a_users_mistake_shows_its_message_without_a_traceback(run):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from snakemake_runs import planned_jobs
+from snakemake_runs import planned_jobs, users_python
 
 from thetascope.files import read_table
 
@@ -266,3 +266,14 @@ def test_all_controls_together_give_finite_tables(fresh):
     # the disc shows the same pixels at every θ
     chance = table[table["metric"] == "dice_area"].groupby("attribution")["chance"].agg(np.ptp)
     assert chance["smoothgrad"] < 1e-4
+
+
+def test_all_this_runs_with_the_packages_of_requirements_txt_alone(fresh):
+    """Of this environment, without what the tests need besides; `logging` asks for one of these."""
+    names = {"pygments": True, "torch": True, "pytest": False, "thetascope": False}
+    for name, there in names.items():
+        command = [users_python(), "-E", "-c", f"import {name}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode == 0) == there, (name, done.stderr)
+    said = fresh.snakemake("--dry-run", "--config", "logging=tensorboard", check=False)
+    assert "logging: tensorboard: needs the package tensorboard" in said.stdout + said.stderr

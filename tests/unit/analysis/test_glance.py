@@ -41,13 +41,13 @@ def test_the_sentence_counts_every_curve_once():
     rows = [{"verdict": kind, "question": "turning"} for kind in kinds]
     said = glance.sentence(verdicts({}, {}, *rows))
     assert said == (
-        "There is a wave in 2 of 2 curves (training), in 1 of 6 curves (turning); the others: 2 "
-        "open, 1 without a wave that matters, 1 with a wave that the canvas makes, 1 not testable."
+        "Curves with a wave over θ: 2 of 2 (training), 1 of 6 (turning); the others: 2 open, 1 "
+        "without a wave that matters, 1 with a wave that the canvas makes, 1 not testable."
     )
-    assert "in none of 1 curves (training); the others: 1 open." in glance.sentence(
-        verdicts({"verdict": "open"})
-    )
-    assert glance.sentence(verdicts({})) == "There is a wave in 1 of 1 curves (training)."
+    of_one = "Curves with a wave over θ: {} of 1 (training)"
+    said = glance.sentence(verdicts({"verdict": "open"}))
+    assert said == f"{of_one.format(0)}; the others: 1 open."
+    assert glance.sentence(verdicts({})) == f"{of_one.format(1)}."
     assert "no verdict" in glance.sentence(verdicts({})[:0])
 
 
@@ -63,11 +63,11 @@ def test_a_row_has_its_numbers_with_their_intervals_and_says_so_where_there_are_
     assert first == {
         **{"verdict": "wave of 90°, amplitude 0.04", "question": "training", "data set": "waves"},
         **{"model": "m", "map of": "x", "metric": "auroc"},
-        **{"finds the foreground": "yes: +0.120 [+0.070, +0.310]"},
+        **{"above chance": "yes: +0.120 [+0.070, +0.310]"},
         **{"amplitude": "0.041 [0.021, 0.061]"},
     }
     assert second["map of"] == "R_θ x" and second["amplitude"] == "–"
-    assert second["finds the foreground"] == "not testable: +0.120"
+    assert second["above chance"] == "not testable: +0.120"
 
 
 def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
@@ -80,7 +80,7 @@ def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
 
 def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
     explained = glance.words(ANALYSIS)
-    assert len(explained) == 5
+    assert len(explained) == 8
     rows = verdicts({}, {"verdict": "no wave"}, {"verdict": "open"})
     table = glance.table(rows)
     shown = f"{' '.join(table)} {' '.join(table['verdict'])}"

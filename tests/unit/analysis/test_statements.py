@@ -41,6 +41,20 @@ def test_levels_have_words_of_their_own(finds, words):
     assert say(finds=finds).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("metric", "yes", "no"),
+    [
+        ("probe_accuracy", "tells pairs apart", "tells pairs apart less often than a guess would"),
+        ("cka", "is above chance", "is below chance"),
+        ("equivariance", "is above chance", "is below chance"),
+    ],
+)
+def test_what_meets_no_mask_finds_no_foreground(metric, yes, no):
+    assert say(metric=metric).startswith(f"It {yes} (+0.120")
+    assert say(metric=metric, finds="below chance").startswith(f"It {no} (+0.120")
+    assert say(metric=metric, finds="cannot tell").startswith(f"Whether it {yes} is open (+0.120")
+
+
 def test_no_wave_and_open_say_what_could_have_been_missed():
     assert "No wave above 0.058." in say(verdict="no wave")
     words = say(verdict="open", seeds_needed=7.0)
@@ -103,7 +117,7 @@ def verdicts(*rows):
     return pd.DataFrame([ROW | row for row in rows]).reindex(columns=COLUMNS)
 
 
-def test_the_page_opens_with_a_sentence_a_table_a_figure_five_words_and_a_next_step():
+def test_the_page_opens_with_a_sentence_a_table_a_figure_its_words_and_a_next_step():
     rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
     shown = verdicts(*rows)
     text = page(shown, tables(), ANALYSIS)
@@ -115,7 +129,7 @@ def test_the_page_opens_with_a_sentence_a_table_a_figure_five_words_and_a_next_s
     assert lines[2] == "| " + " | ".join(glance.table(shown).iloc[0]) + " |"
     assert len(lines) == 2 + 3
     assert blocks[3].endswith("(../plots/forest.svg)")
-    assert len(blocks[4].splitlines()) == 5
+    assert len(blocks[4].splitlines()) == len(glance.WORDS)
     assert blocks[5].startswith("To learn more: ")
 
 
@@ -130,7 +144,7 @@ def test_the_questions_have_one_table():
     rows = [{}, {"verdict": "open"}, {"verdict": "open", "question": "turning", "finds": "no"}]
     text = page(verdicts(*rows), tables(), ANALYSIS)
     lines = text[text.index("## Question by question") :].splitlines()
-    assert lines[2] == "| question | curves | find the foreground | wave | open | p of any wave |"
+    assert lines[2] == "| question | curves | above chance | wave | open | p of any wave |"
     assert lines[4] == "| training | 2 | 2 | 1 | 1 | 0.004 |"
     assert lines[5] == "| turning | 1 | 0 | 0 | 1 | 0.6 |"
     assert ANALYSIS.plan in text and "A wave below 0.02 would not matter" in lines[7]

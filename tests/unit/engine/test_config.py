@@ -11,6 +11,7 @@ from snakemake.utils import update_config
 
 from thetascope import angles
 from thetascope.engine import config as configuration
+from thetascope.engine import config_checks
 from thetascope.engine.runs import eval_angles, weights_of
 from thetascope.errors import UserError
 from thetascope.learning.rotation import View
@@ -216,6 +217,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("seeds", [-1], "seeds.0: -1: must be at least 0"),
         ("device", "gpu", "device: 'gpu': must match"),
         ("precision", "half", "precision: 'half': must be one of auto, float32, tf32, bfloat16"),
+        ("logging", "wandb", "logging: 'wandb': must be one of text, tensorboard"),
         ("image_size", 8, "image_size: 8: must be at least 32"),
     ],
 )  # fmt: skip
@@ -238,6 +240,16 @@ def test_contradictions_between_sections():
     assert "saliency.guided: true" in refusal(config)
     no_gpu = {**changed("precision", "tf32"), "device": "cpu"}
     assert "precision: tf32: only GPUs have it" in refusal(no_gpu)
+
+
+def test_files_for_tensorboard_need_its_package(monkeypatch):
+    config = changed("logging", "tensorboard")
+    configuration.resolve(config)
+    found = config_checks.find_spec
+    gone = {"tensorboard": None}
+    monkeypatch.setattr(config_checks, "find_spec", lambda name: gone.get(name, found(name)))
+    assert "logging: tensorboard: needs the package tensorboard" in refusal(config)
+    configuration.resolve(DEFAULT)
 
 
 def test_a_spike_needs_fixed_angles():

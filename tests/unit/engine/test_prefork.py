@@ -104,3 +104,16 @@ def test_the_parent_ends_with_whoever_started_it_and_leaves_nothing():
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert said.returncode == 0 and not folder.exists()
+
+
+def test_where_no_socket_can_be_made_there_is_no_parent_and_nothing_left(
+    monkeypatch, tmp_path, caplog
+):
+    far = tmp_path / ("long-name-" * 11)
+    far.mkdir()
+    monkeypatch.setattr(prefork.tempfile, "tempdir", str(far))
+    monkeypatch.delenv(prefork.ADDRESS, raising=False)
+    prefork.start()
+    assert prefork.ADDRESS not in os.environ
+    assert "Each job imports torch for itself" in caplog.text and "too long" in caplog.text
+    assert not list(far.iterdir())

@@ -1,4 +1,4 @@
-"""The verdict at a glance: one sentence, one table, five words, and what to do next."""
+"""The verdict at a glance: one sentence, one table, its words, and what to do next."""
 
 from __future__ import annotations
 
@@ -20,15 +20,23 @@ OTHERS = {
 }
 INPUTS = {"original": "x", "rotated": "R_θ x", "pair": "both"}
 WORDS = {
-    "finds the foreground": "yes, if the mean score over all θ is above chance, what a random map "
-    "would score there; then by how much, and the interval for other cases.",
+    "model": "pretrained is the encoder before it is fine-tuned on masks, finetuned the network "
+    "after it.",
+    "map of": "x is the image as it is, R_θ x the image rotated by θ.",
+    "metric": "auroc is 1 if a map is brighter everywhere in the mask than outside, dice_area is 1 "
+    "if as many of its brightest pixels as the mask has are the mask.",
+    "above chance": "yes, if the mean score over all θ is above what a random map or a guess would "
+    "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
+    "probe tells pairs apart. The answer is corrected for the number of curves, the interval is of "
+    "one curve: it may leave out 0 where the answer is that one cannot tell.",
     "wave": "a sinusoid over θ in the score over chance or, for maps of R_θ x, in the score over "
     "the same model's map of x on the same pixels.",
     "amplitude": "half the height of the wave from trough to crest; in brackets its interval for "
     "other training runs. The largest wave stands here, even where it may be noise.",
     "no wave above": "the bound: with {confidence:g} % confidence there is no larger wave, and a "
     "smaller one than {smallest:g} would not matter.",
-    "open": "neither a wave nor its absence is shown: there may be one as large as the bound.",
+    "open": "neither a wave nor its absence is shown: there may be one as large as the bound. This "
+    "too is corrected for the number of curves, and the interval of the amplitude is not.",
 }
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
@@ -52,13 +60,13 @@ def sentence(verdicts: pd.DataFrame) -> str:
     if verdicts.empty:
         return "No curve is what a question declared, so there is no verdict."
     waves = [
-        f"in {(rows == WAVE).sum() or 'none'} of {len(rows)} curves ({name})"
+        f"{(rows == WAVE).sum()} of {len(rows)} ({name})"
         for name, rows in verdicts.groupby("question", sort=False)["verdict"]
     ]
     counts = verdicts["verdict"].value_counts()
     others = [f"{counts[name]} {said}" for name, said in OTHERS.items() if name in counts]
     rest = f"; the others: {', '.join(others)}" if others else ""
-    return f"There is a wave {', '.join(waves)}{rest}."
+    return f"Curves with a wave over θ: {', '.join(waves)}{rest}."
 
 
 def in_order(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -80,8 +88,8 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per curve, question by question, all text: `verdict` (see `answer`), `question`,
-        `data set`, what else tells a question's curves apart, `model`, `map of`, `metric`, `finds
-        the foreground` and `amplitude`, both with their intervals; a dash where there is no value.
+        `data set`, what else tells a question's curves apart, `model`, `map of`, `metric`, `above
+        chance` and `amplitude`, both with their intervals; a dash where there is no value.
     """
     verdicts = in_order(verdicts)
     kinds = verdicts.groupby("question")[TELLING].nunique(dropna=False)
@@ -98,7 +106,7 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
         "model": verdicts["model"],
         "map of": verdicts["input"].replace(INPUTS),
         "metric": verdicts["metric"],
-        "finds the foreground": [
+        "above chance": [
             f"{found}: {level}" for found, level in zip(verdicts["finds"], levels, strict=True)
         ],
         "amplitude": _with_interval(verdicts, "amplitude", "amplitude", ".3f"),

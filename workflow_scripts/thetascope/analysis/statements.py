@@ -30,6 +30,13 @@ ASKED = {
     "excess": "does the score over chance change with θ?",
     "turning": "does it change with θ what turning the image did, beyond cutting its corners off?",
 }
+# what it means to score above chance, and below it: of a mask, of pairs, and of all else
+OF_MASKS = "finds the foreground", "looks away from the foreground"
+LEVELS = {
+    "probe_accuracy": ("tells pairs apart", "tells pairs apart less often than a guess would")
+}
+NO_MASK = ("equivariance", "similarity_rank", "similarity_ssim", "deletion", "insertion")
+LEVELS |= dict.fromkeys((*NO_MASK, "cka", "cosine"), ("is above chance", "is below chance"))
 FOREST = "../plots/forest.svg"  # from results/tables and from results/pages
 FACTORS = {
     "dataset": "data sets",
@@ -50,12 +57,13 @@ def _sentences(row: pd.Series) -> Iterator[str]:
     level = (
         f"{row['level']:+.3f} [{row['level_cases_ci_low']:+.3f}, {row['level_cases_ci_high']:+.3f}]"
     )
+    above, below = LEVELS.get(row["metric"], OF_MASKS)
     if row["finds"] == ABOVE:
-        yield f"It finds the foreground ({level} over chance)."
+        yield f"It {above} ({level} over chance)."
     elif row["finds"] == BELOW:
-        yield f"It looks away from the foreground ({level} over chance)."
+        yield f"It {below} ({level} over chance)."
     elif row["finds"] == AT_CHANCE:
-        yield f"Whether it finds the foreground is open ({level} over chance)."
+        yield f"Whether it {above} is open ({level} over chance)."
     wave = (
         f"{row['amplitude']:.3f} [{row['amplitude_ci_low']:.3f}, {row['amplitude_ci_high']:.3f}] "
         f"at period {row['period']:g}°"
@@ -141,7 +149,7 @@ def _lines(
     yield ""
     counts = verdicts["verdict"].value_counts()
     columns = [name for name in VERDICTS if name in counts]
-    yield f"| question | curves | find the foreground | {' | '.join(columns)} | p of any wave |"
+    yield f"| question | curves | above chance | {' | '.join(columns)} | p of any wave |"
     yield f"|---|{'---|' * (len(columns) + 3)}"
     joint = tables["questions"].set_index("question")["p_any_curve"]
     for name in analysis.questions:
@@ -154,8 +162,8 @@ def _lines(
         "The questions were declared in the configuration. p is of one test; q is corrected for "
         "all tests of its question (Benjamini–Hochberg). A wave below "
         f"{analysis.smallest_effect:g} would not matter. Brackets of waves are about other "
-        "training runs on these images, those of levels about other cases too. Plan "
-        f"{analysis.plan}."
+        "training runs on these images, those of levels about other cases too. "
+        f"Digest of this plan: {analysis.plan}."
     )
     for name, asked in analysis.questions.items():
         words = [ASKED[one] for one in asked.get("series", ()) if one in ASKED]

@@ -52,9 +52,10 @@ def verdict_table(
     DataFrame
         One row per curve of a question.
 
-        Level: `finds` (do the maps find the foreground?) is `yes` or `below chance` where the mean
-        score over chance differs from 0 (`level_q` ≤ 1 − confidence, corrected for the curves of
-        the question), else `cannot tell`, and `not testable` with a single case.
+        Level: `finds` (do maps find the foreground, or probes tell pairs apart?) is `yes` or `below
+        chance` where the mean score over chance differs from 0 (`level_q` ≤ 1 − confidence,
+        corrected for the curves of the question), else `cannot tell`, and `not testable` with a
+        single case.
 
         Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave is not
         there in a view with the canvas `disc` and differs from that view's (`canvas_q`);

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,16 @@ def precision(config: Config) -> Iterator[str]:
         )
 
 
+def watching(config: Config) -> Iterator[str]:
+    """Files for TensorBoard without the package that writes them."""
+    if config["logging"] == "tensorboard" and find_spec("tensorboard") is None:
+        yield (
+            "logging: tensorboard: needs the package tensorboard, which is not installed here; "
+            "`pip install tensorboard`, or set it to text"
+        )
+
+
 CHECKS = (
     *(image_sets, grids, views, pre_rotation, split, analysis),
-    *(weights, spike, probe, encoders, precision),
+    *(weights, spike, probe, encoders, precision, watching),
 )

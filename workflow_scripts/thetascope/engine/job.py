@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from thetascope.engine.watching import EventFiles
 from thetascope.errors import UserError
 from thetascope.files import atomic
 
@@ -27,7 +28,8 @@ def job(snakemake: Any) -> Iterator[None]:
     The log file gets one line per epoch and, where something fails, the traceback; the terminal
     gets warnings and errors. A `UserError` shows its message alone. What a finished job took is
     written below `benchmarks/`, which mirrors `logs/`: Snakemake's own measurement knows nothing of
-    work that is handed over (see `prefork`).
+    work that is handed over (see `prefork`). With `logging: tensorboard` the numbers of every epoch
+    go into event files too, in a folder beside the log file that has its name.
 
     Parameters
     ----------
@@ -38,10 +40,13 @@ def job(snakemake: Any) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     file, terminal = logging.FileHandler(path, mode="w"), logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
+    handlers: list[logging.Handler] = [file, terminal]
+    if snakemake.config.get("logging") == "tensorboard":
+        handlers.append(EventFiles(path.with_suffix(""), snakemake.rule))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[file, terminal],
+        handlers=handlers,
     )
     where = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     log = logging.getLogger(f"thetascope.{snakemake.rule}")
@@ -75,7 +80,7 @@ def job(snakemake: Any) -> Iterator[None]:
         "s": time.time() - psutil.Process().create_time(),
         "cpu_time": _cpu_time(),
         "cpu_start": begun,
-        "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "max_rss": _largest_memory(),
         # for `estimate`, who may find that checkpoints are gone
         "bytes": sum(Path(file).stat().st_size for file in snakemake.output),
     }
@@ -88,3 +93,9 @@ def _cpu_time() -> float:
     """CPU seconds of this process so far, its threads included."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def _largest_memory() -> float:
+    """MB that this process had at most: macOS counts in bytes, Linux in kB."""
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

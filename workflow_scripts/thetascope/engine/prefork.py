@@ -3,8 +3,8 @@
 Importing torch and timm takes seconds of CPU, three times per run, and pandas and matplotlib two
 for every table and figure: more than the computing of a small run. On one machine a parent process
 does it once: each job's own process hands its script over, waits, and ends as the script did. Where
-there is no parent (on a cluster, in an environment of its own, not on Linux) or it has died, the
-script goes on as any other.
+there is no parent (on a cluster, in an environment of its own, not on Linux, or where no socket can
+be made) or it has died, the script goes on as any other.
 
 The parent only imports, so that there is no thread and no CUDA context when it forks.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import runpy
 import select
@@ -25,6 +26,8 @@ import tempfile
 import threading
 import traceback
 from pathlib import Path
+
+log = logging.getLogger("snakemake.logging")  # the terminal of the run
 
 ADDRESS = "THETASCOPE_PREFORK"  # the environment variable that tells jobs where the parent listens
 SERVE = "from thetascope.engine.prefork import serve; serve"
@@ -46,9 +49,14 @@ IMPORTS = (
 def start() -> None:
     """Start the parent; it ends with this process, once its jobs are done."""
     folder = tempfile.mkdtemp(prefix="thetascope-")  # nobody else may enter, so nobody else connect
-    os.environ[ADDRESS] = f"{folder}/socket"
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.environ[ADDRESS])
+        try:
+            listener.bind(f"{folder}/socket")
+        except OSError as error:  # a path of 108 bytes or more, a disk that holds no sockets
+            shutil.rmtree(folder)
+            log.warning("Each job imports torch for itself, since %s: %s", folder, error)
+            return
+        os.environ[ADDRESS] = f"{folder}/socket"
         listener.listen(64)  # jobs may wait here until all is imported
         root = str(Path(__file__).parents[2])
         subprocess.Popen(

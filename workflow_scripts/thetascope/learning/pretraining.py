@@ -164,7 +164,8 @@ def pretrain(
             sums += step(*pairs(items, partners), items, partners)
         row = [epoch + 1, lr, *(sums / steps).tolist()]
         loss_, top1 = row[2:4]
-        log.info("epoch %d/%d loss %.4f top1 %.3f", epoch + 1, settings.epochs, loss_, top1)
+        said, scalars = (epoch + 1, settings.epochs, loss_, top1), zip(COLUMNS, row, strict=True)
+        log.info("epoch %d/%d loss %.4f top1 %.3f", *said, extra={"scalars": dict(scalars)})
         if not math.isfinite(loss_):
             raise UserError(
                 f"the loss is {loss_} in epoch {epoch + 1}: lower `pretrain.lr` "

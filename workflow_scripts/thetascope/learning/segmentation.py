@@ -253,16 +253,16 @@ def finetune(
         predictions = predict(model, images, batch_size, held_out)
         dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
-        log.info(
-            "epoch %d/%d loss %.4f validation Dice %.4f", epoch, settings.epochs, mean_loss, dice
-        )
+        row = {"epoch": epoch, "loss": mean_loss, "validation_dice": dice}
+        said = epoch, settings.epochs, mean_loss, dice
+        log.info("epoch %d/%d loss %.4f validation Dice %.4f", *said, extra={"scalars": row})
         if not math.isfinite(mean_loss):
             raise UserError(
                 f"the loss is {mean_loss} in epoch {epoch}: lower `finetune.lr` (now "
                 f"{settings.lr}); if it is so in epoch 1, the encoder has probably diverged in "
                 "pre-training: lower `pretrain.lr`"
             )
-        epochs.append({"epoch": epoch, "loss": mean_loss, "validation_dice": dice})
+        epochs.append(row)
         if dice > best_dice:
             best_dice, best_epoch = dice, epoch
             best_state = copy.deepcopy(model.state_dict())

@@ -279,29 +279,38 @@ function drawMaps() {
   const theta = nearest(panel.angles, state.theta);
   const item = panel.items[state.item];
   const at = item.angles[panel.angles.indexOf(theta)];
-  const maps = ["original", "rotated"].map((input) => [input, at.maps[`${state.model}.${input}.${state.attribution}`]]);
-  if (!maps.some(([, of]) => of)) {
+  const of = (attribution) => ["original", "rotated"]
+    .map((input) => [input, at.maps[`${state.model}.${input}.${attribution}`]]).filter((row) => row[1]);
+  const own = of(state.attribution);
+  const maps = own.length ? own : of("smoothgrad");
+  if (!maps.length) {
     $("maps-note").textContent = "What is measured here has no map.";
     return;
   }
   $("maps-title").textContent = `Saliency maps at θ = ${theta}°`;
   const missing = theta === state.theta ? ""
     : `No maps are kept at θ = ${state.theta}°; these are of the nearest angle that has some, ${theta}°. `;
+  const whose = own.length ? "" : "What is measured here has no map; these are maps of the same model. ";
+  const outline = item.outline ? " The outline is that of the mask." : "";
   const left = panel.mapped > panel.items.length ? ` ${panel.items.length} of ${panel.mapped} mapped items are here.` : "";
-  $("maps-note").textContent = `${missing}Seed ${panel.seed}. The outline is that of the mask.${left}`;
+  $("maps-note").textContent = `${whose}${missing}Seed ${panel.seed}.${outline}${left}`;
   $("items").hidden = panel.items.length < 2;
   $("item").textContent = `Item ${state.item + 1} of ${panel.items.length}: ${item.id}`;
+  $("pictures").classList.toggle("unmarked", !item.outline); // without a mask nothing is marked
   const size = panel.size;
-  for (const [input, of] of maps.filter((row) => row[1])) {
+  for (const [input, { map, marked, value, chance, own_cut }] of maps) {
     const rotated = input === "rotated";
-    const own = of.own_cut === null ? "" : `, own cut ${fixed(of.own_cut)}`;
+    const cut = own_cut === null ? "" : `, own cut ${fixed(own_cut)}`;
     $("pictures").append(
       picture(at[input], rotated ? `R_θ x: the image turned by ${theta}°` : "x: the image",
         rotated ? `The image turned by ${theta}°, as the model sees it` : "The image",
         rotated ? at.turned_outline : item.outline, size),
-      picture(of.map, rotated ? "Its map, turned back" : "Its map", `${INPUTS[input].name}: saliency map at θ = ${theta}°`,
+      picture(map, rotated ? "Its map, turned back" : "Its map", `${INPUTS[input].name}: saliency map at θ = ${theta}°`,
         item.outline, size),
-      picture(of.marked, `Marked: Dice ${fixed(of.value)}, chance ${fixed(of.chance)}${own}`,
+    );
+    if (!item.outline) continue;
+    $("pictures").append(
+      picture(marked, `Marked: Dice ${fixed(value)}, chance ${fixed(chance)}${cut}`,
         `${INPUTS[input].name}: as many pixels as the mask has, the map's highest`, item.outline, size),
     );
   }

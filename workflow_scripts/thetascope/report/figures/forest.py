@@ -96,7 +96,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, words: pd.DataFrame, smallest: float) 
 def _words(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Name every curve, and say its `verdict`; the amplitude is drawn already."""
     words = glance.table(verdicts)
-    names = words.drop(columns=["verdict", "question", "finds the foreground", "amplitude"])
+    names = words.drop(columns=["verdict", "question", "above chance", "amplitude"])
     names["metric"] = names["metric"].replace(SHORT)
     named = [fill(", ".join(row), NAME) for row in names.to_numpy()]
     named = [name.replace("R_θ x", "$R_θ x$") for name in named]
