@@ -40,7 +40,8 @@ def fails(log):
 
 
 def as_given(log):
-    return SimpleNamespace(log=[str(log)], wildcards=WILDCARDS, rule="pretrain", output=[])
+    what = {"wildcards": WILDCARDS, "rule": "pretrain", "output": [], "config": {}}
+    return SimpleNamespace(log=[str(log)], **what)
 
 
 def begun(log, number=1):
