@@ -76,6 +76,29 @@ def in_order(verdicts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def names(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Say of what the curves are, for `verdict.verdict_table`.
+
+    One row per curve, question by question, all text: `question`, `data set`, what else tells a
+    question's curves apart, `model`, `map of` and `metric`; a dash where there is no value.
+    """
+    verdicts = in_order(verdicts)
+    kinds = verdicts.groupby("question")[TELLING].nunique(dropna=False)
+    telling = [name for name in TELLING if (kinds[name] > 1).any()]
+    named = {
+        "question": verdicts["question"],
+        "data set": verdicts["dataset"],
+        **{
+            name: verdicts[name].astype(object).where(verdicts[name].notna(), "–")
+            for name in telling
+        },
+        "model": verdicts["model"],
+        "map of": verdicts["input"].replace(INPUTS),
+        "metric": verdicts["metric"],
+    }
+    return pd.DataFrame(named, index=verdicts.index).astype(str)
+
+
 def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Show the verdicts to people.
 
@@ -87,25 +110,14 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per curve, question by question, all text: `verdict` (see `answer`), `question`,
-        `data set`, what else tells a question's curves apart, `model`, `map of`, `metric`, `above
-        chance` and `amplitude`, both with their intervals; a dash where there is no value.
+        One row per curve, question by question, all text: `verdict` (see `answer`), its `names`,
+        `above chance` and `amplitude`, both with their intervals; a dash where there is no value.
     """
     verdicts = in_order(verdicts)
-    kinds = verdicts.groupby("question")[TELLING].nunique(dropna=False)
-    telling = [name for name in TELLING if (kinds[name] > 1).any()]
     levels = _with_interval(verdicts, "level", "level_cases", "+.3f")
     shown = {
         "verdict": [answer(row) for _, row in verdicts.iterrows()],
-        "question": verdicts["question"],
-        "data set": verdicts["dataset"],
-        **{
-            name: verdicts[name].astype(object).where(verdicts[name].notna(), "–")
-            for name in telling
-        },
-        "model": verdicts["model"],
-        "map of": verdicts["input"].replace(INPUTS),
-        "metric": verdicts["metric"],
+        **names(verdicts),
         "above chance": [
             f"{found}: {level}" for found, level in zip(verdicts["finds"], levels, strict=True)
         ],

@@ -95,13 +95,12 @@ def _draw(axes: Axes, rows: pd.DataFrame, words: pd.DataFrame, smallest: float) 
 
 def _words(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Name every curve, and say its `verdict`; the amplitude is drawn already."""
-    words = glance.table(verdicts)
-    names = words.drop(columns=["verdict", "question", "above chance", "amplitude"])
+    names = glance.names(verdicts).drop(columns="question")
     names["metric"] = names["metric"].replace(SHORT)
     named = [fill(", ".join(row), NAME) for row in names.to_numpy()]
     named = [name.replace("R_θ x", "$R_θ x$") for name in named]
-    said = words["verdict"].str.partition(", amplitude")[0]
-    return pd.DataFrame({"name": named, "verdict": said}, index=words.index)
+    said = glance.table(verdicts)["verdict"].str.partition(", amplitude")[0]
+    return pd.DataFrame({"name": named, "verdict": said}, index=names.index)
 
 
 def _marks(interval: str) -> list[Line2D]:

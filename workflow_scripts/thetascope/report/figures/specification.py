@@ -83,10 +83,7 @@ def specification_figure(
 
 def _waves(verdicts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     """Name the waves of the verdicts that have several metrics, each once."""
-    words = glance.table(verdicts)
-    telling = words.drop(
-        columns=["verdict", "question", "finds the foreground", "amplitude", "metric"]
-    )
+    telling = glance.names(verdicts).drop(columns=["question", "metric"])
     verdicts = glance.in_order(verdicts)
     names = [
         fill(f"{question}: {', '.join(row)}, {period:g}°", NAME).replace("R_θ x", r"$R_θ\,x$")
