@@ -78,8 +78,10 @@ def test_snakemake_is_killed(project, lose, stage):
 def test_two_in_one_folder(project, lose):
     before = lose("saliency")
     first = start(project, STAGES["saliency"][0])
-    job_of(project, first, "saliency")
+    job = job_of(project, first, "saliency")
+    job.suspend()  # or it ends before the second has looked
     second = project.snakemake(STAGES["saliency"][0], check=False)
+    job.resume()
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout + second.stderr
     assert first.wait() == 0
