@@ -165,6 +165,16 @@ def test_one_seed_is_never_recognised_by_itself():
     assert len(table(study(by_dataset, encoders="e"))) == 3  # across seeds alone, data sets alone
 
 
+def test_likeness_to_other_seeds_is_not_recognised():
+    """Of two seeds it is one number: the curve of one would be recognised by itself."""
+    likeness = {"input": "original", "metric": "cka", "series": "value"}
+    parts = [
+        study(by_dataset, attribution=name, **likeness)
+        for name in ("similarity_backbone", "similarity_replicate")
+    ]
+    assert set(table(*parts)["attribution"]) == {"similarity_backbone"}
+
+
 def test_what_is_recognised_without_learning_stands_beside_it():
     footprint = {"model": "baseline", "attribution": "footprint"}
     probe = {"input": "pair", "attribution": "probe", "metric": "probe_accuracy"}

@@ -32,6 +32,8 @@ KIND = [column for column in KEY if column not in FACTORS]
 FOUND = ["accuracy", "chance", "p", "q", "permutations", "n_levels", "n_curves", "n_angles"]
 COLUMNS = ["question", "factor", "across", "classifier", *KIND, *FOUND]
 NO_LEARNING = "no learning"  # in the place of a question: what is known of curves without any
+# of two seeds the same curve: one would be recognised by itself
+OF_OTHER_SEEDS = "similarity_replicate"
 PART = 2**22  # similarities that are held at a time
 
 
@@ -167,7 +169,11 @@ def _arranged(found: dict[tuple[str, str], Curve], factor: str) -> Iterator[tupl
 
 def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, Curve]]:
     """Yield curves that a question asks for, those of no map, and those without any learning."""
-    found = [curve.of_means for curve in curves(scores) if not staggered(curve.theta)]
+    found = [
+        curve.of_means
+        for curve in curves(scores)
+        if not staggered(curve.theta) and curve.key["attribution"] != OF_OTHER_SEEDS
+    ]
     keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
     for curve, question in zip(
         found, question_of(keys, analysis.questions, {"period"}), strict=True
