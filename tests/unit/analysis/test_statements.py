@@ -41,10 +41,14 @@ def test_levels_have_words_of_their_own(finds, words):
     assert say(finds=finds).startswith(words)
 
 
+OF_PAIRS = "tells pairs apart", "tells pairs apart less often than a guess would"
+
+
 @pytest.mark.parametrize(
     ("metric", "yes", "no"),
     [
-        ("probe_accuracy", "tells pairs apart", "tells pairs apart less often than a guess would"),
+        ("probe_accuracy", *OF_PAIRS),
+        ("perceptron_accuracy", *OF_PAIRS),
         ("cka", "is above chance", "is below chance"),
         ("equivariance", "is above chance", "is below chance"),
     ],

@@ -21,7 +21,8 @@ WAVES = [  # the first twice, by two metrics that were both declared
 SHARES = {
     ("ihc", 90.0): {"dice_area": (0.7, 0.01), "auroc": (0.5, 0.05), "mine": (0.1, 0.4)},
     ("ihc", 180.0): {"dice_area": (0.2, 0.01), "auroc": (0.2, 0.01), "mine": (0.2, 0.01)},
-    ("retina", 180.0): {"dice_area": (0.3, 0.2), "auroc": (0.9, 0.002)},
+    # by a metric that the first wave has not
+    ("retina", 180.0): {"dice_area": (0.3, 0.2), "auroc": (0.9, 0.002), "auprc": (0.6, 0.3)},
     ("alone", 180.0): {"dice_macro": (0.9, 0.002)},
 }
 
@@ -43,7 +44,7 @@ def tables():
             wave | {"amplitude_median": 0.1, "n_small_p": small, "p": p, "n_metrics": count}
             for wave, small, p, count in (
                 (kind | WAVES[0], 2, 0.0123, 3),
-                (kind | WAVES[2], 1, 0.4, 2),
+                (kind | WAVES[2], 1, 0.4, 3),
             )
         ]
     ).reindex(columns=METRICS)
@@ -54,7 +55,7 @@ def test_every_wave_has_one_row_with_the_shares_and_small_p_of_its_metrics(table
     axes, bar = specification_figure(*tables, ANALYSIS).axes
     shares, dots = axes.collections
     np.testing.assert_array_equal(
-        np.ma.filled(shares.get_array(), np.nan), [[0.7, 0.5, 0.1], [0.3, 0.9, np.nan]]
+        np.ma.filled(shares.get_array(), np.nan), [[0.7, 0.5, np.nan, 0.1], [0.3, 0.9, 0.6, np.nan]]
     )
     assert shares.get_clim() == (0, 1)
     assert {tuple(dot) for dot in dots.get_offsets()} == {(0, 0), (1, 0), (1, 1)}  # p ≤ 0.05
@@ -62,8 +63,8 @@ def test_every_wave_has_one_row_with_the_shares_and_small_p_of_its_metrics(table
     assert [name.split(",")[0] for name in names] == ["turning: ihc", "training: retina"]
     assert [name.rsplit(", ")[-1] for name in names] == ["90°", "180°"]
     named = [name.get_text() for name in axes.get_xticklabels()]
-    assert named == ["Dice at the mask's area", "AUROC", "mine"]
-    assert [text.get_text() for text in axes.texts] == ["p 0.012, 2 of 3", "p 0.400, 1 of 2"]
+    assert named == ["Dice at the mask's area", "AUROC", "Average precision (AUPRC)", "mine"]
+    assert [text.get_text() for text in axes.texts] == ["p 0.012, 2 of 3", "p 0.400, 1 of 3"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first on top
     assert "share of the curve's variance" in bar.get_title()
 

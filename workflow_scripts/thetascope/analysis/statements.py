@@ -32,9 +32,8 @@ ASKED = {
 }
 # what it means to score above chance, and below it: of a mask, of pairs, and of all else
 OF_MASKS = "finds the foreground", "looks away from the foreground"
-LEVELS = {
-    "probe_accuracy": ("tells pairs apart", "tells pairs apart less often than a guess would")
-}
+OF_PAIRS = "tells pairs apart", "tells pairs apart less often than a guess would"
+LEVELS = dict.fromkeys(("probe_accuracy", "perceptron_accuracy"), OF_PAIRS)
 NO_MASK = ("equivariance", "similarity_rank", "similarity_ssim", "deletion", "insertion")
 LEVELS |= dict.fromkeys((*NO_MASK, "cka", "cosine"), ("is above chance", "is below chance"))
 FOREST = "../plots/forest.svg"  # from results/tables and from results/pages

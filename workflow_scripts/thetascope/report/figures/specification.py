@@ -98,8 +98,8 @@ def _waves(verdicts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
 def _draw(axes: Axes, waves: pd.DataFrame, oscillation: pd.DataFrame, level: float) -> None:
     """Draw one row per wave, the first on top, and one column per metric."""
     of_wave = [*OF_METRICS, "period"]
-    found = waves[of_wave].merge(oscillation, on=of_wave, validate="m:m", how="left")
-    found["row"] = found.groupby("metric").cumcount()
+    numbered = waves[of_wave].assign(row=range(len(waves)))
+    found = numbered.merge(oscillation, how="left", on=of_wave)
     shown = [*SHORT, *sorted({*found["metric"]} - {*SHORT})]
     shown = [name for name in shown if name in {*found["metric"]}]
     share, p = (
