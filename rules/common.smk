@@ -15,6 +15,7 @@ from thetascope.engine import config as configuration, hooks, own_files, prefork
 from thetascope.engine.fingerprint import fingerprint
 from thetascope.engine.patterns import one_of
 from thetascope.engine.runs import (
+    GPU_RULES,
     angles_and_seeds,
     eval_angles,
     masked,
@@ -308,8 +309,7 @@ onstart:
     hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
-        of_torch = ("pretrain", "finetune", "saliency", "perceptron")
-        if sum(map(to_do.__getitem__, of_torch)) > 1:
+        if sum(map(to_do.__getitem__, GPU_RULES)) > 1:
             prefork.start()
     hooks.follow_progress(to_do, show_logs=not here)
 

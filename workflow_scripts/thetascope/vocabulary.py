@@ -7,7 +7,8 @@ SCORE = ["model", "input", "attribution", "metric"]
 # attributions that are no maps: how alike features are to those of another encoder
 SIMILARITIES = ("similarity_backbone", "similarity_zero")
 # of these every encoder has a part in the values of several angles or seeds
-SHARED = ("similarity_quarter", "similarity_replicate")
+OF_OTHER_SEEDS = "similarity_replicate"
+SHARED = ("similarity_quarter", OF_OTHER_SEEDS)
 
 # wildcards in the order of the paths of a run and of an evaluation
 RUN_WILDCARDS = [*ARM, "angle", "seed"]

@@ -26,14 +26,13 @@ from thetascope.analysis.scores import Array, Scores
 from thetascope.analysis.settings import Analysis, Permutations
 from thetascope.analysis.waves import staggered
 from thetascope.angles import NONE
+from thetascope.vocabulary import OF_OTHER_SEEDS
 
 FACTORS = ["dataset", "encoder"]
 KIND = [column for column in KEY if column not in FACTORS]
 FOUND = ["accuracy", "chance", "p", "q", "permutations", "n_levels", "n_curves", "n_angles"]
 COLUMNS = ["question", "factor", "across", "classifier", *KIND, *FOUND]
 NO_LEARNING = "no learning"  # in the place of a question: what is known of curves without any
-# of two seeds the same curve: one would be recognised by itself
-OF_OTHER_SEEDS = "similarity_replicate"
 PART = 2**22  # similarities that are held at a time
 
 
@@ -169,6 +168,7 @@ def _arranged(found: dict[tuple[str, str], Curve], factor: str) -> Iterator[tupl
 
 def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, Curve]]:
     """Yield curves that a question asks for, those of no map, and those without any learning."""
+    # likeness to other seeds is one curve for two seeds: it would be recognised by itself
     found = [
         curve.of_means
         for curve in curves(scores)

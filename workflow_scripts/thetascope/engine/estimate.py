@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from thetascope.engine.runs import GPU_RULES
 from thetascope.files import read_record
 from thetascope.vocabulary import ARM
 
-GPU_RULES = ("pretrain", "finetune", "saliency", "perceptron")
 CHECKPOINT = ".pt"  # what `keep: results` does not keep
 SAMPLE = 10  # measured jobs that are looked at per group
 GROUP = ["rule", *ARM]

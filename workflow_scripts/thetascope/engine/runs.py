@@ -10,6 +10,8 @@ from thetascope import angles
 from thetascope.datasets.options import has_masks
 from thetascope.errors import UserError
 
+GPU_RULES = ("pretrain", "finetune", "saliency", "perceptron")  # whose jobs compute with torch
+
 
 def angles_and_seeds(config: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Angle, as path label, and seed of every run of an arm, by angle and then seed.

@@ -99,7 +99,8 @@ def _words(verdicts: pd.DataFrame) -> pd.DataFrame:
     names["metric"] = names["metric"].replace(SHORT)
     named = [fill(", ".join(row), NAME) for row in names.to_numpy()]
     named = [name.replace("R_θ x", "$R_θ x$") for name in named]
-    said = glance.table(verdicts)["verdict"].str.partition(", amplitude")[0]
+    answers = [glance.answer(row) for _, row in glance.in_order(verdicts).iterrows()]
+    said = [words.partition(", amplitude")[0] for words in answers]
     return pd.DataFrame({"name": named, "verdict": said}, index=names.index)
 
 
