@@ -30,7 +30,6 @@ from thetascope.saliency.maps import Saliency, saliency_maps
 
 PLAIN = View()
 STAGES = ("pretrain", "finetune", "saliency")
-EPOCHS = 4  # of the profiled stages; a study has 100 and 200, so that its start counts for less
 PROCESSES = (1, 12)  # that share the GPU while runs are counted
 RUN_PICTURES = 70  # of a data set of the default experiment, all but those of the test
 
@@ -42,6 +41,7 @@ def arguments():
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--pictures", type=int, default=700, help="of the profiled stages")
+    parser.add_argument("--epochs", type=int, default=4, help="of the profiled stages")
     parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
     parser.add_argument("--seconds", type=float, default=6, help="in which runs are counted")
     # what a process of its own does for this bench
@@ -171,6 +171,8 @@ def kernel_shares(run, epochs):
     """Print the share of each stage's time in which any kernel runs."""
     said = []
     for stage in STAGES:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             begun = time.perf_counter()
             getattr(run, stage)(epochs)
@@ -183,7 +185,8 @@ def kernel_shares(run, epochs):
         for start, length in sorted(of_gpu):
             busy += max(0, start + length - max(start, done))
             done = max(done, start + length)
-        said.append(f"{stage} {busy / 1e9 / seconds:.2f} of {seconds:.1f} s")
+        most = torch.cuda.max_memory_reserved() / 1e9
+        said.append(f"{stage} {busy / 1e9 / seconds:.2f} of {seconds:.1f} s with {most:.1f} GB")
     print(f"{run.name}, {run.count} pictures, {epochs} epochs: kernels run", ", ".join(said))
 
 
@@ -243,7 +246,7 @@ def main():
         run = Run(chosen, PAPER, name, chosen.size, max(chosen.pictures, batch))
         steps(run)
         if device.type == "cuda":
-            kernel_shares(run, epochs=EPOCHS)
+            kernel_shares(run, chosen.epochs)
     steps(Run(chosen, DEFAULT, small, DEFAULT["image_size"], RUN_PICTURES))
     if chosen.stored:
         many_stored(Run(chosen, PAPER, "resnet50", chosen.size, chosen.stored))

@@ -326,11 +326,13 @@ CORES = hooks.cores(workflow)  # None where a cluster schedules
 
 ONE_AT_A_TIME = False  # torch jobs, where nothing else keeps them from sharing a GPU
 
-# a resource without a limit has none: on a workstation, one job at a time per GPU
+# a resource without a limit has none: on a workstation, as many jobs at a time as GPUs have slots
 if CORES and config["device"] != "cpu" and not hooks.is_limited(workflow, "gpu"):
     if count := len(gpus.visible()):
-        pinned = config["device"] not in ("auto", "cuda")
-        ONE_AT_A_TIME = not hooks.limit(workflow, "gpu", 1 if pinned else count)
+        if config["device"] not in ("auto", "cuda"):  # it is pinned to one
+            count = 1
+        jobs = count * gpus.slots(config, CORES)
+        ONE_AT_A_TIME = not hooks.limit(workflow, "gpu", jobs)
 
 
 def torch_threads(wildcards):

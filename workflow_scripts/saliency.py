@@ -2,7 +2,7 @@
 
 from thetascope.engine import prefork
 
-prefork.hand_over()  # to a process that has imported what follows already
+prefork.hand_over(warm=True)  # to a process that may have done such jobs already
 
 from thetascope import angles
 from thetascope.datasets.arrays import read_array

@@ -227,12 +227,19 @@ def test_presets_can_be_planned(fresh, preset):
 
 
 @pytest.mark.parametrize(
-    ("devices", "device", "limit"),
-    [("0,1", "auto", 2), ("0,1", "cuda:1", 1), ("", "auto", None), ("0,1", "cpu", None)],
+    ("devices", "device", "slots", "limit"),
+    [
+        ("0,1", "auto", "auto", 2),
+        ("0,1", "auto", "6", 12),
+        ("0,1", "cuda:1", "6", 6),
+        ("", "auto", "6", None),
+        ("0,1", "cpu", "6", None),
+    ],
 )
-def test_no_more_gpu_jobs_at_once_than_gpus(fresh, monkeypatch, devices, device, limit):
+def test_no_more_gpu_jobs_at_once_than_slots(fresh, monkeypatch, devices, device, slots, limit):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
-    done = fresh.snakemake("results/data/ihc/manifest.csv", "--config", f"device={device}")
+    changes = f"device={device}", f"gpu_slots={slots}"
+    done = fresh.snakemake("results/data/ihc/manifest.csv", "--config", *changes)
     said = re.search(r"Provided resources: .*\bgpu=\D*(\d+)", done.stdout + done.stderr)
     assert (said and int(said[1])) == limit
 

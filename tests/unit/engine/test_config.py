@@ -216,6 +216,8 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("seeds", [0, 0], "seeds: [0, 0]: lists an entry more than once"),
         ("seeds", [-1], "seeds.0: -1: must be at least 0"),
         ("device", "gpu", "device: 'gpu': must match"),
+        ("gpu_slots", 0, "gpu_slots: 0: must be at least 1"),
+        ("gpu_slots", "many", "gpu_slots: 'many': must match ^auto$"),
         ("precision", "half", "precision: 'half': must be one of auto, float32, tf32, bfloat16"),
         ("logging", "wandb", "logging: 'wandb': must be one of text, tensorboard"),
         ("image_size", 8, "image_size: 8: must be at least 32"),

@@ -67,17 +67,57 @@ def test_each_process_gets_its_own_until_it_ends(tmp_path):
         )
         return process, int(process.stdout.readline())
 
-    (first, a), (second, b) = hold(), hold()
-    assert (a, b) == (0, 1)
-    third, c = hold()
-    assert c == 0  # nothing is free: shared rather than refused
-    first.kill()
-    first.wait()
-    fourth, d = hold()
-    assert d == 0
-    second.kill()
-    second.wait()
-    fifth, e = hold()
-    assert e == 1
-    for process in (third, fourth, fifth):
+    holding = [hold() for _ in range(5)]
+    assert [index for _, index in holding] == [0, 1, 0, 1, 0]  # evenly, and none is refused
+    for ended in 3, 0:
+        process, index = holding[ended]
+        process.kill()
+        process.wait()
+        holding[ended] = hold()
+        assert holding[ended][1] == index
+    for process, _ in holding:
         process.communicate("")
+
+
+def with_program(monkeypatch, folder, lines):
+    """Put an `nvidia-smi` that runs these lines in the place of a real one."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{lines}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
+SMALL = {"batch_size": 16, "chunk_size": 50, "image_size": 52}
+LARGE = {"batch_size": 32, "chunk_size": 50, "image_size": 224}
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "sizes", "slots"),
+    [
+        ("81559", 16, SMALL, 16),  # an H100
+        ("81559", 16, LARGE, 2),  # one job keeps it busy
+        ("8192", 16, SMALL, 2),
+        ("8192", 16, LARGE, 1),
+        ("8192\n81559", 16, SMALL, 2),  # what fits into the smaller one
+        ("81559", 2, SMALL, 2),
+        ("NVIDIA-SMI has failed", 16, SMALL, 1),
+    ],
+)
+def test_as_many_jobs_share_a_gpu_as_fit(monkeypatch, tmp_path, memory, cores, sizes, slots):
+    with_program(monkeypatch, tmp_path, f"printf '{memory}\n'")
+    config = {
+        "gpu_slots": "auto",
+        "threads": 1,
+        "image_size": sizes["image_size"],
+        "pretrain": {"batch_size": sizes["batch_size"]},
+        "finetune": {"batch_size": 8},
+        "saliency": {"chunk_size": sizes["chunk_size"]},
+    }
+    assert gpus.slots(config, cores) == slots
+    assert gpus.slots({**config, "gpu_slots": 5}, cores) == 5
+    assert gpus.slots({**config, "threads": 4}, cores) <= max(1, cores // 4)
+
+
+def test_without_a_driver_a_gpu_has_no_known_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus.memory() == 0

@@ -6,14 +6,12 @@ import errno
 import logging
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from thetascope.engine import prefork
 from thetascope.engine.watching import EventFiles
 from thetascope.errors import UserError
 from thetascope.files import atomic
@@ -51,7 +49,7 @@ def job(snakemake: Any) -> Iterator[None]:
     where = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     log = logging.getLogger(f"thetascope.{snakemake.rule}")
     log.info("start %s", where)
-    begun = _cpu_time()
+    _, begun = prefork.taken()
     try:
         yield
     except UserError as error:
@@ -70,15 +68,17 @@ def job(snakemake: Any) -> Iterator[None]:
             sys.exit(1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
             log.error(
-                "the GPU's memory is full: lower `pretrain.batch_size`, `finetune.batch_size` or "
-                "`saliency.chunk_size`, whichever belongs to this rule"
+                "the GPU's memory is full: lower `gpu_slots`, the number of jobs that share it, or "
+                "`pretrain.batch_size`, `finetune.batch_size` or `saliency.chunk_size`, whichever "
+                "belongs to this rule"
             )
         log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
         sys.exit(1)
     log.info("done")
+    seconds, used = prefork.taken()
     took = {
-        "s": time.time() - psutil.Process().create_time(),
-        "cpu_time": _cpu_time(),
+        "s": seconds,
+        "cpu_time": used,
         "cpu_start": begun,
         "max_rss": _largest_memory(),
         # for `estimate`, who may find that checkpoints are gone
@@ -87,12 +87,6 @@ def job(snakemake: Any) -> Iterator[None]:
     with atomic(Path("benchmarks", *path.parts[1:]).with_suffix(".tsv")) as temporary:
         numbers = (f"{value:.2f}" for value in took.values())
         temporary.write_text("\t".join(took) + "\n" + "\t".join(numbers) + "\n")
-
-
-def _cpu_time() -> float:
-    """CPU seconds of this process so far, its threads included."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _largest_memory() -> float:

@@ -20,7 +20,7 @@ def setup(device: str, threads: int) -> torch.device:
     Parameters
     ----------
     device : {"auto", "cpu", "cuda", ...}
-        `auto` takes a CUDA device that no other job has, where there is one, and else the CPU;
+        `auto` takes the CUDA device that fewest jobs have, where there is one, and else the CPU;
         `cuda` takes such a device too, and `cuda:1` that very one.
     threads : int
         Threads of one job on the CPU. It is fixed by the configuration, not by the machine, since
@@ -33,8 +33,8 @@ def setup(device: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(threads)
     if device in ("auto", "cuda") and torch.cuda.is_available():
-        names = gpus.visible()[: torch.cuda.device_count()]  # of a divided GPU torch takes one part
-        device = f"cuda:{gpus.claim(names)}"
+        count = torch.cuda.device_count()  # of a divided GPU torch takes one part
+        device = f"cuda:{gpus.claim((gpus.allowed() or [*map(str, range(count))])[:count])}"
     elif device == "auto":
         device = "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
