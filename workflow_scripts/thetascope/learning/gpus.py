@@ -16,7 +16,7 @@ held: list[IO[str]] = []  # open as long as the process lives, so that the lock 
 
 # of a job: CUDA, its kernels, weights and what optimisers keep; and of a pass, per pixel of its
 # images (bench/gpu.py)
-MB_PER_JOB, BYTES_PER_PIXEL = 2000, 6000
+MB_PER_JOB, BYTES_PER_PIXEL = 2000, 9000
 # pixels per pass from which one job keeps an H100 busy most of the time
 BUSY = 32 * 224**2
 
