@@ -17,6 +17,8 @@ rule estimate:
     params:
         settings=SETTINGS,
         views=config["views"],
+        device=config["device"],
+        precision=config["precision"],
         stages=lambda wildcards: STAGES,
     script:
         "../workflow_scripts/estimate.py"

@@ -9,7 +9,7 @@ with job(snakemake):
         found
         for rule, folder, outputs, wildcards in params.stages
         for found in stage_jobs(
-            rule, folder, outputs, wildcards, params.settings[rule], params.views
+            rule, folder, outputs, wildcards, params.settings[rule], params.views, params.precision
         )
     ]
-    print(report(estimate(jobs)))
+    print(report(estimate(jobs, params.device)))

@@ -65,12 +65,7 @@ class ClusterRun:
 
     def saved(self, rule, angle):
         """Wait until this training has saved its state."""
-        state = f"results/state/runs/**/angle-{angle}.0/**/{rule}.pt"
-        for _ in range(PATIENCE):
-            if any(self.folder.glob(state)):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{rule} {angle} saved nothing:\n{self.said.read_text()}")
+        wait_for(self.folder, f"results/state/runs/**/angle-{angle}.0/**/{rule}.pt")
 
     def running(self, rule, angle, begun=True):
         """Wait until this job runs and its script has begun; return its number and its node."""
@@ -84,6 +79,15 @@ class ClusterRun:
             assert self.process.poll() is None, self.said.read_text()
             time.sleep(0.2)
         raise AssertionError(f"{rule} {angle} never ran:\n{self.said.read_text()}")
+
+
+def wait_for(folder, pattern):
+    """Wait until there is a file of such a name."""
+    for _ in range(PATIENCE):
+        if any(folder.glob(pattern)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{folder}: there never was {pattern}")
 
 
 def slurm(*command):

@@ -1,13 +1,16 @@
 """`snakemake --profile slurm` on a real cluster: placement of jobs, results, faults."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
-from slurm_runs import files_in, slurm, state_of, uncomment
+from slurm_runs import PATIENCE, SLOW, files_in, slurm, state_of, uncomment, wait_for
 from snakemake_runs import ROOT, copy_workflow, planned_jobs
 
 pytestmark = pytest.mark.slurm
@@ -259,3 +262,43 @@ def test_only_what_is_missing_of_a_packed_job_is_computed_again(finished, packed
     assert (packed.folder / OTHER_SCORES).exists()
     assert state_of(done) == done
     assert checkpoints_are_gone(*job, start=start, angles="[0, 90]")
+
+
+# -- one job for all -------------------------------------------------------------------------------
+
+
+def submitted(folder, *command):
+    """Hand a script to SLURM, with this Snakemake in the path: the job's number."""
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    options = {"cwd": folder, "check": True, "capture_output": True, "text": True}
+    done = subprocess.run(("sbatch", "--parsable", *command), env=os.environ | path, **options)
+    return done.stdout.strip()
+
+
+def end_of(job):
+    """Wait for a job; say how it ended."""
+    for _ in range(PATIENCE):
+        state = slurm("sacct", "-XPn", "-j", job, "-o", "State").strip()
+        if state and state not in ("PENDING", "RUNNING"):
+            return state
+        time.sleep(0.2)
+    raise AssertionError(f"{job} never ended")
+
+
+def test_a_whole_experiment_in_one_job_goes_on_where_it_was_cancelled(finished, tmp_path):
+    """Its jobs share the GPU and the cores of the allocation, in warm workers."""
+    folder = without_runs(finished, tmp_path / "project")
+    site = "--account=lab", "--partition=gpu", "--cpus-per-task=1", "--mem=4G"
+    small = "--configfile", "experiments/smoke.yaml", "--config", ONE_ANGLE, *SLOW
+    command = folder, *site, "slurm/allocation.sh", SCORES, *small
+    first = submitted(*command)
+    wait_for(folder, "results/state/runs/**/pretrain.pt")
+    slurm("scancel", first)
+    assert end_of(first).startswith("CANCELLED")
+    assert not (folder / FIRST_PRETRAINED).exists()
+    second = submitted(*command)
+    assert end_of(second) == "COMPLETED", (folder / f"thetascope-{second}.log").read_text()
+    (log,) = folder.glob("logs/runs/**/pretrain.log")
+    assert "going on from" in log.read_text()
+    for name in FIRST_PRETRAINED, SCORES:
+        assert (folder / name).read_bytes() == (finished.folder / name).read_bytes()

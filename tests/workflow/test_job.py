@@ -89,4 +89,6 @@ def test_a_full_gpu_says_what_to_lower(run):
     done, log = run("memory")
     assert done.returncode != 0
     for text in (log, done.stderr):
-        assert "gpu_slots" in text and "saliency.chunk_size" in text and "CUDA out of memory." in text
+        assert (
+            "gpu_slots" in text and "saliency.chunk_size" in text and "CUDA out of memory." in text
+        )

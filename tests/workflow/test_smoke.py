@@ -208,7 +208,7 @@ def test_estimate_counts_what_has_run(finished):
     table = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.strip()}
     assert table["pretrain"][:2] == ["5", "5"]
     assert table["saliency"][:2] == ["8", "8"]
-    assert "GPU-hours: 0.0" in said
+    assert "hours are jobs with networks on CPUs in float32, 0.00 of them still to do" in said
     assert "not in these sums" not in said
     wider = finished.snakemake("estimate", "--config", "angles={start: 0, stop: 330, step: 30}")
     assert "12        4" in wider.stdout

@@ -117,18 +117,17 @@ def cosine(first: Features, second: Features) -> tuple[Array, Array]:
 def references(run: Run, runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Which runs a run is held against: similarity → the runs, if there are any.
 
-    - `similarity_zero`: that at θ = 0 with the same seed, or where a staggered seed has none the
-      first one at θ = 0. Not the run itself.
+    - `similarity_zero`: that at θ = 0 with the same seed, which of staggered seeds the first one
+      has. Not the run itself.
     - `similarity_quarter`: that at θ + 90 with the same seed.
     - `similarity_replicate`: the others at the same θ; 0 and 360 are the same.
     """
     angle, seed = run
-    zeros = [one for one in runs if one[0] == 0]
-    zero = [one for one in zeros if one[1] == seed] or zeros[:1]
+    zero = 0.0, seed
     quarter = round((angle + 90) % 360, 1), seed
     same = [one for one in runs if one[0] % 360 == angle % 360 and one != run]
     found = {
-        "similarity_zero": [one for one in zero if one != run],
+        "similarity_zero": [zero] * (zero in runs and zero != run),
         "similarity_quarter": [quarter] * (quarter in runs),
         "similarity_replicate": same,
     }

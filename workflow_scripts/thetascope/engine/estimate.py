@@ -18,6 +18,7 @@ from thetascope.vocabulary import ARM
 CHECKPOINT = ".pt"  # what `keep: results` does not keep
 SAMPLE = 10  # measured jobs that are looked at per group
 GROUP = ["rule", *ARM]
+MEANS, WHERE = ("seconds", "bytes", "kept"), ("device", "precision")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def stage_jobs(
     wildcards: Iterable[Mapping[str, str]],
     settings: Mapping[str, Any],
     views: Mapping[str, Any],
+    precision: str,
 ) -> Iterator[Job]:
     """Jobs of one rule.
 
@@ -70,12 +72,14 @@ def stage_jobs(
         Of each job.
     settings, views : mapping
         What the configuration says to this rule, and of each view.
+    precision : str
+        Of networks, as the configuration has it.
     """
     for names in wildcards:
         place = folder.format(**names)
-        params = {"settings": settings}
-        if rule in GPU_RULES:  # the others do not know how a picture is rotated
-            params["view"] = views[names["view"]]
+        params: dict[str, Any] = {"settings": settings}
+        if rule in GPU_RULES:  # the others compute with no network, and rotate no picture
+            params |= {"view": views[names["view"]], "precision": precision}
         yield Job(
             (rule, *(names[key] for key in GROUP[1:])),
             Path("benchmarks", place, f"{rule}.tsv"),
@@ -84,34 +88,43 @@ def stage_jobs(
         )
 
 
-def _measured(job: Job) -> tuple[float, float, int] | None:
-    """Seconds, bytes and bytes without checkpoints, if it ran with the settings of now."""
+def _measured(job: Job) -> dict[str, Any] | None:
+    """What it took and on which device, if it ran with the settings of now."""
     try:
         took = pd.read_csv(job.benchmark, sep="\t").iloc[0]
         seconds, size = float(took["s"]), float(took["bytes"])
         kept = sum(path.stat().st_size for path in job.kept)
-        params = read_record(job.outputs[0])["params"]
+        made_by = read_record(job.outputs[0])
+        params = made_by["params"]
     except (OSError, KeyError, ValueError):  # never run, or deleted since
         return None
     current = json.loads(json.dumps(job.params))
-    return (seconds, size, kept) if {k: params.get(k) for k in current} == current else None
+    if {key: params.get(key) for key in current} != current:
+        return None
+    where = {"device": made_by.get("device", ""), "precision": made_by.get("precision", "")}
+    return {"seconds": seconds, "bytes": size, "kept": kept, **where}
 
 
-def estimate(jobs: Iterable[Job]) -> pd.DataFrame:
+def estimate(jobs: Iterable[Job], device: str) -> pd.DataFrame:
     """Count and extrapolate.
 
     Parameters
     ----------
     jobs : iterable of Job
         All jobs of the experiment.
+    device : str
+        As the configuration has it. Only jobs of that kind of device count as measured; of `auto`
+        those on a GPU, if there are any.
 
     Returns
     -------
     DataFrame
         One row per group: `rule`, `dataset`, `view`, `encoder`, `method`, `jobs`, `done` (those
         whose results are there, but for checkpoints), `seconds`, `bytes` and `kept` (bytes without
-        checkpoints), means of one job; NaN if none has been measured with the present settings.
+        checkpoints), means of one job, NaN if none has been measured with the present settings;
+        and `device` and `precision` of those that were, "" for rules without networks.
     """
+    kind = device.partition(":")[0]
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.group, []).append(job)
@@ -119,9 +132,15 @@ def estimate(jobs: Iterable[Job]) -> pd.DataFrame:
     for group, members in groups.items():
         there = [job for job in members if all(path.exists() for path in job.kept)]
         found = [m for m in map(_measured, there[:SAMPLE]) if m]
-        means = np.mean(found, axis=0) if found else [np.nan] * 3
-        rows.append((*group, len(members), len(there), *means))
-    return pd.DataFrame(rows, columns=[*GROUP, "jobs", "done", "seconds", "bytes", "kept"])
+        if group[0] in GPU_RULES:
+            on_gpu = any(m["device"] == "cuda" for m in found)
+            wanted = ("cuda" if on_gpu else "cpu") if kind == "auto" else kind
+            found = [m for m in found if m["device"] == wanted]
+        means = {key: np.mean([m[key] for m in found]) if found else np.nan for key in MEANS}
+        where = {key: found[0][key] if found else "" for key in WHERE}
+        counts = {"jobs": len(members), "done": len(there)}
+        rows.append(dict(zip(GROUP, group, strict=True)) | counts | means | where)
+    return pd.DataFrame(rows, columns=[*GROUP, "jobs", "done", *MEANS, *WHERE])
 
 
 def report(table: pd.DataFrame) -> str:
@@ -134,7 +153,6 @@ def report(table: pd.DataFrame) -> str:
     )
     columns = ["jobs", "done", "hours", "to_do", "disk", "results"]
     sums = table.groupby("rule", sort=False)[columns].sum()
-    on_gpu = sums[sums.index.isin(GPU_RULES)].sum()
     lines = [
         f"{'rule':<10}{'jobs':>9}{'done':>9}{'hours':>12}{'still to do':>13}"
         f"{'GB, keep all':>15}{'GB, results':>14}"
@@ -144,10 +162,14 @@ def report(table: pd.DataFrame) -> str:
             f"{rule:<10}{row['jobs']:>9.0f}{row['done']:>9.0f}{row['hours']:>12.2f}"
             f"{row['to_do']:>13.2f}{row['disk']:>15.3f}{row['results']:>14.3f}"
         )
-    lines.append(
-        f"GPU-hours: {on_gpu['hours']:.2f}, of which still to do {on_gpu['to_do']:.2f} "
-        f"({', '.join(GPU_RULES)}), as long as jobs take on the device that ran them"
-    )
+    with_networks = table[table["rule"].isin(GPU_RULES) & table["seconds"].notna()]
+    for (device, precision), rows in with_networks.groupby(list(WHERE)):
+        lines.append(
+            f"of these {rows['hours'].sum():.2f} hours are jobs with networks "
+            f"{'on a GPU' if device == 'cuda' else 'on CPUs'} "
+            f"in {precision}, {rows['to_do'].sum():.2f} of them still to do; "
+            "where n jobs share a device it takes an n-th of that"
+        )
     of_a_run = (table["bytes"] - table["kept"]).groupby([table[key] for key in ARM]).sum().max()
     lines.append(
         f"`keep: results` takes up to {of_a_run / 1e9:.3f} GB more for each run under way, whose "
