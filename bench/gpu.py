@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--pictures", type=int, default=700, help="of the profiled stages")
     parser.add_argument("--epochs", type=int, default=4, help="of the profiled stages")
     parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
-    parser.add_argument("--seconds", type=float, default=6, help="in which runs are counted")
+    parser.add_argument("--seconds", type=float, default=4, help="in which runs are counted")
     # what a process of its own does for this bench
     parser.add_argument("--first-use", metavar="ENCODER", help=argparse.SUPPRESS)
     parser.add_argument("--count-runs", action="store_true", help=argparse.SUPPRESS)
