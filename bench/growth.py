@@ -24,6 +24,7 @@ from thetascope.analysis.settings import Analysis
 from thetascope.angles import label
 from thetascope.files import write_csv
 from thetascope.saliency.metrics import METRICS
+from thetascope.saliency.scoring import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -106,9 +107,11 @@ def tables_of_a_run(rng):
     probe = {"model": "pretrained", "input": "pair", "attribution": "probe", **turned}
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
-        draw(rng, maps, *MEASURES),
+        draw(rng, maps, *MEASURES)[COLUMNS],
         draw(rng, items.assign(**MAP), "split_half", "predicted"),
-        draw(rng, items.assign(**probe, metric="probe_accuracy", own_cut=np.nan), *MEASURES[:2]),
+        draw(rng, items.assign(**probe, metric="probe_accuracy"), *MEASURES[:2])
+        .assign(own_cut=np.nan)
+        .reindex(columns=COLUMNS),
         draw(rng, items.assign(label=1), "dice", "chance"),
         draw(rng, epochs, "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"),
         draw(rng, epochs, "loss", "validation_dice").assign(best=epochs["epoch"] == 1),
@@ -146,17 +149,20 @@ def run_script(folder, rule):
     evaluations = [{**run, "eval_angle": run["angle"]} for run in RUNS]
     wildcards = evaluations if rule == "reliability_table" else RUNS
     params = {
-        **{"runs": RUNS, "wildcards": wildcards, "analysis": analysis, "code": "0" * 16},
+        **{"analysis": analysis, "code": "0" * 16, "views": config["views"]},
         "intervals": asdict(Analysis(**analysis).intervals),
-        "evaluations": evaluations,
-        "views": config["views"],
         "datasets": {run["dataset"]: {} for run in RUNS},
     }
+    if PER_ITEM not in given.values():  # these ask for no runs
+        params |= {"runs": RUNS, "wildcards": wildcards, "evaluations": evaluations}
+        params |= {"scored": evaluations, "perceptrons": [], "tuned": RUNS}
     files = {name: find(file) for name, file in given.items()}
+    files["perceptrons"] = []
     files["similarities"] = params["arms"] = []  # of arms and not of runs: left out
     snakemake = SimpleNamespace(
         rule=rule,
         wildcards={},
+        config=config,
         input=Files(files),
         output=Files({name: [str(results / f) for f in files] for name, files in made.items()}),
         params=type("Params", (dict,), {"__getattr__": dict.__getitem__})(params),

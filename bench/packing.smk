@@ -44,7 +44,7 @@ for number in range(0, len(EVALUATIONS), PER_BLOCK):
                 for stage in STAGES_OF_A_RUN
                 for path in getattr(rules, stage).output
             ],
-        threads: torch_threads
+        threads: TORCH_THREADS
         resources:
             gpu=1,
             mem_mb=8000,

@@ -1,5 +1,6 @@
 # Configuration, wildcard constraints, paths, targets and code fingerprints.
 
+import gc
 import os
 import re
 import sys
@@ -25,6 +26,9 @@ from thetascope.engine.runs import (
 from thetascope.errors import UserError
 from thetascope.learning import gpus
 from thetascope.vocabulary import ARM, RUN_WILDCARDS
+
+# a plan is millions of objects that stay: to look for garbage among them took a tenth of the time
+gc.set_threshold(100_000)
 
 try:
     if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
@@ -335,15 +339,11 @@ if CORES and config["device"] != "cpu" and not hooks.is_limited(workflow, "gpu")
         ONE_AT_A_TIME = not hooks.limit(workflow, "gpu", jobs)
 
 
-def torch_threads(wildcards):
-    """Cores that a torch job claims, so that no more of them run at once than the machine holds.
-
-    `--cores 8` on two real cores would start eight processes with 0.7 GB each and gain nothing; a
-    job then claims four, and computes with `threads` all the same.
-    """
-    if ONE_AT_A_TIME:
-        return CORES
-    return config["threads"] * max(1, (CORES or 1) // os.cpu_count())
+# Cores that a torch job claims, so that no more of them run at once than the machine holds. `--cores 8`
+# on two real cores would start eight processes with 0.7 GB each and gain nothing; a job then claims four,
+# and computes with `threads` all the same.
+PER_CORE = max(1, (CORES or 1) // os.cpu_count())
+TORCH_THREADS = CORES if ONE_AT_A_TIME else config["threads"] * PER_CORE
 
 
 def growing(amount):

@@ -101,7 +101,7 @@ rule backbone:
         "logs/backbones/{encoder}-{init}.log",
     conda:
         "../envs/thetascope.yaml"
-    threads: torch_threads
+    threads: TORCH_THREADS
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),

@@ -22,7 +22,7 @@ rule finetune:
     priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
-    threads: torch_threads
+    threads: TORCH_THREADS
     resources:
         gpu=1,
         mem_mb=growing(8000),

@@ -19,7 +19,7 @@ rule pretrain:
         f"logs/{RUN_NAME}/pretrain.log",
     conda:
         "../envs/thetascope.yaml"
-    threads: torch_threads
+    threads: TORCH_THREADS
     resources:
         gpu=1,
         mem_mb=growing(8000),

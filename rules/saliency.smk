@@ -23,7 +23,7 @@ rule saliency:
     priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
-    threads: torch_threads
+    threads: TORCH_THREADS
     resources:
         gpu=1,
         mem_mb=growing(8000),
@@ -75,7 +75,7 @@ rule perceptron:
     priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
-    threads: torch_threads
+    threads: TORCH_THREADS
     resources:
         gpu=1,
         mem_mb=growing(8000),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -20,6 +21,19 @@ TASKS = ("segmentation", "probe", "perceptron")  # the `attribution` of what mod
 NO_MAPS = (*TASKS, *SIMILARITIES, *SHARED)
 KEY = [*ARM, *SCORE, "series", "task"]
 COLUMNS = ["pearson", "spearman", "p", "permutations", "n_angles"]
+
+
+def _ranks(curve: Array) -> Array:
+    """Ranks about their mean, of standard deviation 1: float [angles]."""
+    ranks = stats.rankdata(curve)
+    standard: Array = (ranks - ranks.mean()) / ranks.std()
+    return standard
+
+
+@lru_cache(maxsize=1)  # all curves of maps are held against a task's one after the other
+def _shuffled_ranks(curve: tuple[float, ...], permutations: Permutations) -> Array:
+    """Ranks of a curve with its angles shuffled: float [B, angles]."""
+    return _ranks(np.array(curve))[shuffles((len(curve),), permutations)]
 
 
 def correlation_test(
@@ -44,9 +58,8 @@ def correlation_test(
     """
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return np.nan, np.nan, np.nan
-    ranks = [stats.rankdata(curve) for curve in (first, second)]
-    a, b = ((r - r.mean()) / r.std() for r in ranks)
-    observed, null = abs(a @ b), np.abs(b[shuffles((len(b),), permutations)] @ a)
+    a, b = _ranks(first), _ranks(second)
+    observed, null = abs(a @ b), np.abs(_shuffled_ranks(tuple(second), permutations) @ a)
     p = (1 + (null >= observed * (1 - 1e-9)).sum()) / (1 + permutations.draws)
     return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
 
@@ -76,7 +89,7 @@ def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd
     for arm in arms.values():
         maps = [one for one in arm if one[0]["attribution"] not in NO_MAPS]
         tasks = [o for o in arm if o[0]["attribution"] in TASKS and o[0]["series"] == "value"]
-        for (key, theta, mean), (task, task_theta, task_mean) in product(maps, tasks):
+        for (task, task_theta, task_mean), (key, theta, mean) in product(tasks, maps):
             _, i, j = np.intersect1d(theta, task_theta, return_indices=True)
             if len(i) >= MIN_ANGLES:
                 found = correlation_test(mean[i], task_mean[j], permutations)

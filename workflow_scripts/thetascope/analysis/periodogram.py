@@ -87,9 +87,10 @@ def periodogram_table(
         if testable:
             p_max = p_value(power, highest)
             threshold = np.quantile(highest, confidence, method="higher")
+        of_curve = curve.key | curve.counts
         for row in zip(periods, power[:, 0], p_max, strict=True):
             fit = round(360 / row[0]), *row, threshold, permutations.draws
-            rows.append(curve.key | dict(zip(SPECTRUM, fit, strict=True)) | curve.counts)
+            rows.append(of_curve | dict(zip(SPECTRUM, fit, strict=True)))
     return curve_table(rows, [*KEY, *SPECTRUM, *COUNTS])
 
 

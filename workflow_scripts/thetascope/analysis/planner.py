@@ -75,6 +75,14 @@ def noise_amplitude(theta: Array, periods: Sequence[float], noise: float) -> Arr
     return noise * np.sqrt(np.pi / 4 * unit_variance(theta, periods))
 
 
+@cache  # curves of one design ask for the same
+def _noncentrality(freedom: int, power: float, level: float) -> float:
+    """A wave's sum of squares over all cells / noise² with which the F test has this power."""
+    critical = stats.f.isf(level, 2, freedom)
+    needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e6)
+    return float(needed)
+
+
 def detectable_amplitude(
     theta: Array,
     periods: Sequence[float],
@@ -106,9 +114,7 @@ def detectable_amplitude(
     freedom = seeds * (angles - 1) - 2 * len(periods)
     if freedom < 1 or not np.isfinite(noise):
         return np.full(len(periods), np.nan)
-    critical = stats.f.isf(level, 2, freedom)
-    # the noncentrality is the wave's sum of squares over all cells / noise²
-    needed = optimize.brentq(lambda x: stats.ncf.sf(critical, 2, freedom, x) - power, 1e-6, 1e6)
+    needed = _noncentrality(freedom, power, level)
     cos, sin = (powers(theta, np.full((len(periods), 1), one), periods)[:, 0] for one in (1, 1j))
     return noise * np.sqrt(needed / ((cos + sin) / 2))  # averaged over phases
 

@@ -208,21 +208,22 @@ def arrange(
     ValueError
         If two rows share kind, cell, seed and item.
     """
+    places = *cells, "seed", "item", "case", TURNED
     labels: dict[str, dict[Any, int]] = defaultdict(dict)  # column → label → code
     found = defaultdict(list)
     for part in parts:
-        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *cells, "seed", "item", "case")}
+        part = part.reindex(columns=list(dict.fromkeys([*part, *measures, TURNED])))
+        codes = {c: _codes(part[c], labels[c]) for c in (*kind, *places)}
         number, keys = _combinations([codes[c] for c in kind])
         order = np.argsort(number.astype(np.min_scalar_type(len(keys))), kind="stable")
-        places = np.stack([codes[c] for c in (*cells, "seed", "item", "case")])
-        numbers = part.reindex(columns=[*measures, TURNED]).to_numpy(np.float64)
+        numbers = part[list(measures)].to_numpy(np.float64)
         for key, rows in zip(keys, np.split(order, np.bincount(number).cumsum()[:-1]), strict=True):
-            found[key].append((places[:, rows], numbers[rows]))
+            found[key].append(([codes[c][rows] for c in places], numbers[rows]))
     names = {column: list(codes) for column, codes in labels.items()}
     scores = [
         _dense(
             {column: str(names[column][i]) for column, i in zip(kind, key, strict=True)},
-            [names[column] for column in (*cells, "seed", "item", "case")],
+            [names[column] for column in places],
             *found.pop(key),
         )
         for key in list(found)
@@ -249,27 +250,28 @@ def _combinations(
 
 
 def _dense(
-    key: dict[str, str], names: list[list[Any]], *parts: tuple[NDArray[np.integer], Array]
+    key: dict[str, str], names: list[list[Any]], *parts: tuple[list[NDArray[np.integer]], Array]
 ) -> Scores:
-    """Scores of one kind from codes [cells' columns + seed + item + case, rows] and numbers.
+    """Scores of one kind from codes and numbers [rows, measures].
 
-    Numbers [rows, measures + 1], the last of which is the pre-rotation.
+    Codes [rows] of the cells' columns, seed, item, case and pre-rotation.
     """
     numbers = np.concatenate([numbers for _, numbers in parts])
-    *cell, seed, item, case = np.concatenate([places for places, _ in parts], axis=1)
-    position, cells = _ranks(cell, names[:-3])
-    seed_rank, seeds = _ranks([seed], [names[-3]])
-    item_rank, items = _ranks([item], [names[-2]])
+    columns = zip(*(codes for codes, _ in parts), strict=True)
+    *cell, seed, item, case, turn = map(np.concatenate, columns)
+    position, cells = _ranks(cell, names[:-4])
+    seed_rank, seeds = _ranks([seed], [names[-4]])
+    item_rank, items = _ranks([item], [names[-3]])
     shape = len(cells), len(seeds), len(items)
     position = (position * shape[1] + seed_rank) * shape[2] + item_rank
     if np.bincount(position).max() > 1:
         raise ValueError(f"duplicate scores of a cell, seed and item: {key}")
     cases = np.empty(len(items), dtype=object)
-    cases[item_rank] = np.array(names[-1], dtype=object)[case]
+    cases[item_rank] = np.array(names[-2], dtype=object)[case]
     turned = np.full(shape[1:], np.nan)
-    turned[seed_rank, item_rank] = numbers[:, -1]
+    turned[seed_rank, item_rank] = np.array(names[-1], np.float64)[turn]
     arrays = np.full((len(MEASURES), np.prod(shape)), np.nan)
-    arrays[:, position] = numbers[:, :-1].T
+    arrays[:, position] = numbers.T
     value, chance, own_cut = arrays.reshape(-1, *shape)
     return Scores(key, cells, cases.astype(str), value, chance, own_cut, turned)
 

@@ -9,10 +9,13 @@ encoders where images are few and features many. So HSIC is estimated without bi
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +65,11 @@ class Features:
         with np.errstate(invalid="ignore"):
             return cls(values / np.linalg.norm(values, axis=1, keepdims=True), gram)
 
+    @cached_property
+    def own(self) -> Array:
+        """HSIC with themselves, see `_hsic`."""
+        return _hsic(self.gram, self.gram)
+
 
 def _hsic(first: Array, second: Array) -> Array:
     """Unbiased HSIC of two Gram matrices [N, N] without diagonals: of all items, of all but each.
@@ -93,11 +101,11 @@ def cka(first: Features, second: Features) -> Array:
         spread of items (and of cases) tells what other items would do. NaN with fewer than
         `FEWEST` items, or where all items have the same features.
     """
-    a, b, n = first.gram, second.gram, len(first.gram)
+    n = len(first.gram)
     if n < FEWEST:
         return np.full(n, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        whole, *left = _hsic(a, b) / np.sqrt(_hsic(a, a) * _hsic(b, b))
+        whole, *left = _hsic(first.gram, second.gram) / np.sqrt(first.own * second.own)
     values: Array = whole + (n - 1) * (np.mean(left) - left)
     return values
 
@@ -134,6 +142,32 @@ def references(run: Run, runs: Sequence[Run]) -> dict[str, list[Run]]:
     return {name: others for name, others in found.items() if others}
 
 
+def _held_against(
+    encoder: Features, others: Sequence[Features], items: NDArray[np.integer]
+) -> Iterator[dict[str, Any]]:
+    """Yield CKA and cosine of an encoder and others, the mean over these: float [N] each."""
+    alike = np.mean([cka(encoder, one) for one in others], axis=0)
+    own, of_others = np.mean([cosine(encoder, one) for one in others], axis=0)
+    yield {"items": items, "metric": "cka", "value": alike, "chance": np.zeros(len(items))}
+    yield {"items": items, "metric": "cosine", "value": own, "chance": of_others}
+
+
+def _rows(parts: Sequence[Mapping[str, Any]], manifest: pd.DataFrame) -> pd.DataFrame:
+    """One row per item of every part; all but `items`, `value` and `chance` are one for all."""
+    if not parts:
+        return pd.DataFrame(columns=["value"])
+    sizes = [len(part["items"]) for part in parts]
+    columns = {
+        name: np.concatenate([part[name] for part in parts])
+        if name in ("items", "value", "chance")
+        else np.repeat([part[name] for part in parts], sizes)
+        for name in parts[0]
+    }
+    of_items = manifest.loc[columns.pop("items"), ["id", "case"]]
+    item, case = (of_items[name].to_numpy() for name in of_items)
+    return pd.DataFrame(columns).assign(item=item, case=case, eval_angle=columns["angle"])
+
+
 def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -> pd.DataFrame:
     """How alike the encoders of one arm are, as scores like those of maps.
 
@@ -153,28 +187,28 @@ def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -
         `similarity_backbone`, that its training began with, or the runs of `references`, over which
         values are means; `metric` `cka` (see `cka`; `chance` is 0) or `cosine` (see `cosine`).
     """
+    by_angle = defaultdict(list)  # 0 and 360 are the same
+    for run in files:
+        by_angle[run[0] % 360].append(run)
 
     @lru_cache(maxsize=LOADED)
-    def read(run: Run) -> tuple[Features, Features]:
+    def read(run: Run) -> tuple[NDArray[np.integer], Features, Features]:
         arrays = read_npz(files[run])
-        return Features.of(arrays["encoder"]), Features.of(arrays["backbone"])
+        return arrays["items"], Features.of(arrays["encoder"]), Features.of(arrays["backbone"])
 
-    runs = list(files)
-    parts = []
-    for run, path in files.items():
-        items = manifest.loc[read_npz(path)["items"]]
-        encoder, backbone = read(run)
-        others = {name: [read(one)[0] for one in o] for name, o in references(run, runs).items()}
-        for name, several in ({"similarity_backbone": [backbone]} | others).items():
-            cosines = np.mean([cosine(encoder, one) for one in several], axis=0)
-            alike = np.mean([cka(encoder, one) for one in several], axis=0)
-            for metric, value, chance in ("cka", alike, 0.0), ("cosine", *cosines):
-                rows = pd.DataFrame({"value": value, "chance": chance, "attribution": name})
-                rows = rows.assign(metric=metric, angle=run[0], eval_angle=run[0], seed=run[1])
-                parts.append(
-                    rows.assign(item=items["id"].to_numpy(), case=items["case"].to_numpy())
-                )
-    scores = pd.concat(parts) if parts else pd.DataFrame(columns=["value"])
+    found: dict[Run, list[dict[str, Any]]] = {}
+    # angles a quarter turn apart one after the other, so that hardly any file is read twice
+    for run in sorted(files, key=lambda one: (one[0] % 90, one)):
+        items, encoder, backbone = read(run)
+        near = (by_angle[round((run[0] + more) % 360, 1)] for more in (0, 90, -run[0]))
+        others = references(run, list(dict.fromkeys(chain.from_iterable(near))))
+        against = {name: [read(one)[1] for one in runs] for name, runs in others.items()}
+        found[run] = [
+            {"angle": run[0], "seed": run[1], "attribution": name, **one}
+            for name, several in ({"similarity_backbone": [backbone]} | against).items()
+            for one in _held_against(encoder, several, items)
+        ]
+    scores = _rows([part for run in files for part in found[run]], manifest)
     scores = scores.assign(training=FIXED, model="pretrained", input="original")
     scores = scores.reindex(columns=COLUMNS)
     if lost := int(scores["value"].isna().sum()):
