@@ -186,4 +186,6 @@ def test_a_question_that_no_curve_answers_says_so():
 def test_a_question_of_another_series_has_no_words_but_its_name():
     section = analysis(questions={"own": {"series": ["value"], "metric": ["auroc"]}})
     said = page(verdicts()[:0], tables(), section)
+    assert "| question | curves | above chance | p of any wave |\n|" in said
+    assert "\n| own | 0 | 0 | – |\n" in said
     assert "\n## Question own\n\nCurves: series value, metric auroc.\n" in said

@@ -68,6 +68,16 @@ def test_a_mistake_of_the_user_is_repeated_as_it_was_said(log, fails):
     assert "start the same command again" in said[-1]
 
 
+def test_the_reason_is_read_when_a_job_fails_since_the_path_may_lead_elsewhere_later(
+    log, fails, monkeypatch
+):
+    failures = begun(log)
+    fails(UserError("labels: [3]: no mask has it"))
+    failures.fail(1, ["logs/pretrain.log"])
+    monkeypatch.chdir("/")
+    assert "labels: [3]: no mask has it" in str(failures)
+
+
 def test_of_any_other_error_the_last_line_is_the_reason(log, fails):
     failures = begun(log)
     fails(ValueError("shapes do not match"))

@@ -148,14 +148,15 @@ def _lines(
     yield ""
     counts = verdicts["verdict"].value_counts()
     columns = [name for name in VERDICTS if name in counts]
-    yield f"| question | curves | above chance | {' | '.join(columns)} | p of any wave |"
-    yield f"|---|{'---|' * (len(columns) + 3)}"
+    head = ["question", "curves", "above chance", *columns, "p of any wave"]
+    yield from (f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head)))
     joint = tables["questions"].set_index("question")["p_any_curve"]
     for name in analysis.questions:
         rows = verdicts[verdicts["question"] == name]
         numbers = [len(rows), (rows["finds"] == ABOVE).sum()]
         numbers += [(rows["verdict"] == column).sum() for column in columns]
-        yield f"| {name} | {' | '.join(map(str, numbers))} | {joint.get(name, np.nan):.2g} |"
+        p = f"{joint[name]:.2g}" if name in joint else "–"
+        yield f"| {' | '.join([name, *map(str, numbers), p])} |"
     yield ""
     yield (
         "The questions were declared in the configuration. p is of one test; q is corrected for "

@@ -172,7 +172,11 @@ def _problem(key: str, image: list[Path], truth: list[Path], masked: bool) -> st
             return f"{path}: is a link to {printable(path.readlink())}, which is not there"
     for kind, files, others in ("image", image, truth), ("mask", truth, image):
         if not files and masked:
-            return f"{others[0]}: has no {kind} of the key {key!r}"
+            return (
+                f"{others[0]}: has no {kind} of the key {key!r}; where names of pictures and masks "
+                "differ, `image_key` and `mask_key` say which part of them is the key "
+                "(docs/own-images.md)"
+            )
     return None
 
 

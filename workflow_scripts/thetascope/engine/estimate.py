@@ -152,16 +152,17 @@ def report(table: pd.DataFrame) -> str:
         results=table["jobs"] * table["kept"] / 1e9,
     )
     columns = ["jobs", "done", "hours", "to_do", "disk", "results"]
-    sums = table.groupby("rule", sort=False)[columns].sum()
+    sums = table.groupby("rule", sort=False)[columns].sum(min_count=1)
     lines = [
         f"{'rule':<10}{'jobs':>9}{'done':>9}{'hours':>12}{'still to do':>13}"
         f"{'GB, keep all':>15}{'GB, results':>14}"
     ]
-    for rule, row in [*sums.iterrows(), ("all", sums.sum())]:
-        lines.append(
+    for rule, row in [*sums.iterrows(), ("all", sums.sum(min_count=1))]:
+        line = (
             f"{rule:<10}{row['jobs']:>9.0f}{row['done']:>9.0f}{row['hours']:>12.2f}"
             f"{row['to_do']:>13.2f}{row['disk']:>15.3f}{row['results']:>14.3f}"
         )
+        lines.append(line.replace("nan", "  ?"))
     with_networks = table[table["rule"].isin(GPU_RULES) & table["seconds"].notna()]
     for (device, precision), rows in with_networks.groupby(list(WHERE)):
         lines.append(

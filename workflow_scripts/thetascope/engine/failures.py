@@ -23,7 +23,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._begun: dict[int, tuple[str, Stamp]] = {}
-        self._failed: dict[int, Path | None] = {}
+        self._failed: dict[int, tuple[Path | None, str]] = {}  # log and reason
 
     def begin(self, job: int, rule: str, wildcards: Mapping[str, Any], log: Sequence[str]) -> None:
         """A job begins, or begins again."""
@@ -34,9 +34,10 @@ class Failures:
         """A job fails: give the log that it wrote, or else the cluster, if there is one."""
         _, before = self._begun.get(job, ("", None))
         own = [path for path in log[:1] if _stamp([path]) != before]
-        written = (path for path in [*own, *log[1:]] if _stamp([path]))
-        self._failed[job] = next(map(Path, written), None)
-        return self._failed[job]
+        written = next((Path(path) for path in [*own, *log[1:]] if _stamp([path])), None)
+        # now: at the end of the run the path may lead elsewhere, with `--directory`
+        self._failed[job] = written, reason(written) if written else SILENT
+        return written
 
     def finish(self, job: int) -> None:
         """A job is done, perhaps after it had failed."""
@@ -48,9 +49,8 @@ class Failures:
             return ""
         n = len(self._failed)
         lines = ["", f"{n} job{'s' * (n > 1)} failed:"]
-        for job, log in list(self._failed.items())[:SHOWN]:
+        for job, (log, why) in list(self._failed.items())[:SHOWN]:
             name, _ = self._begun.get(job, (f"job {job}", None))
-            why = reason(log) if log else SILENT
             lines.append(f"- {why if why.startswith(name) else f'{name}: {why}'}")
             if log:
                 lines.append(f"  log: {log}")
