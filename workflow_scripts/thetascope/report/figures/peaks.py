@@ -79,6 +79,7 @@ def peaks_figure(tables: Mapping[str, pd.DataFrame], confidence: float) -> Figur
         figure,
         f"{title_of(table, arms)}: at which θ do maps meet the mask best?",
         f"{swept.meaning}. Dice, binarised to the mask's area. {counts_of(curves, confidence)}.",
+        "Each curve by itself: the verdict corrects for their number.",
     )
     legend(figure)
     return figure
