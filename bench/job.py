@@ -122,9 +122,13 @@ def main():
 
     took = []
     for _ in range(chosen.rounds):
-        took.append(pd.DataFrame({p: by_rules(work, chosen, p, options) for p in chosen.precision}))
-        took[-1]["plain"] = by_plain_script(work)
-        print(took[-1].round(1).to_string(), flush=True)
+        seconds = {}
+        for name in (*chosen.precision, "plain"):
+            plain = name == "plain"
+            of_name = by_plain_script(work) if plain else by_rules(work, chosen, name, options)
+            seconds[name] = pd.Series(of_name)
+            print(f"{name}:\n{seconds[name].round(1).to_string()}", flush=True)
+        took.append(pd.DataFrame(seconds))
     ratios = pd.concat([each.rdiv(each["plain"], axis=0) for each in took], keys=range(len(took)))
     median = ratios.drop(columns="plain").groupby(level=1, sort=False).median()
     print(f"plain script / rules, median:\n{median.round(2).to_string()}")

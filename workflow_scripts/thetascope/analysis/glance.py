@@ -36,8 +36,8 @@ WORDS = {
     "no wave above": "the bound: with {confidence:g} % confidence there is no larger wave, and a "
     "smaller one than {smallest:g} would not matter.",
     "open": "neither a wave nor its absence is shown: there may be one as large as the bound. The "
-    "answer is corrected for the number of curves; bound and interval are of one curve. The bound is "
-    "one-sided and the interval two-sided, so that the interval may end beyond the bound.",
+    "answer is corrected for the number of curves; bound and interval are of one curve. The bound "
+    "is one-sided and the interval two-sided, so that the interval may end beyond the bound.",
 }
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
