@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from thetascope.engine.fingerprint import LIBRARY
+from thetascope.engine.runs import GPU_RULES
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(LIBRARY.rglob("*.py"))
@@ -52,6 +53,12 @@ def test_a_script_is_thin_and_hands_over_before_it_imports_what_is_heavy(path):
         assert re.findall(r"^(?:from|import) .*", first, re.M) == [
             "from thetascope.engine import prefork"
         ]
+
+
+def test_scripts_that_compute_with_networks_run_in_warm_workers_and_no_others():
+    scripts = LIBRARY.parent.glob("*.py")
+    warm = {path.stem for path in scripts if "hand_over(warm=True)" in path.read_text("utf-8")}
+    assert warm == set(GPU_RULES)
 
 
 def test_every_rule_has_a_script_of_its_own_name_and_every_script_a_rule():

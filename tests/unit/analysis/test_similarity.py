@@ -11,7 +11,7 @@ from scipy.stats import ortho_group
 from thetascope.analysis import inference
 from thetascope.analysis.oscillation import oscillation_table
 from thetascope.analysis.scores import arrange, merge
-from thetascope.analysis.similarity import COLUMNS, Features, cka, cosine, references
+from thetascope.analysis.similarity import COLUMNS, Features, by_angle, cka, cosine, references
 from thetascope.analysis.similarity import similarity_scores as scores_of
 from thetascope.files import write_csv, write_npz
 
@@ -116,7 +116,7 @@ def test_cosines_are_of_an_item_and_of_it_with_others():
 
 
 def test_which_runs_a_run_is_held_against():
-    grid = [(float(a), seed) for a in (0, 90, 180, 270, 360) for seed in (0, 1)]
+    grid = by_angle((float(a), seed) for a in (0, 90, 180, 270, 360) for seed in (0, 1))
     assert references((0.0, 1), grid) == {
         "similarity_quarter": [(90.0, 1)],
         "similarity_replicate": [(0.0, 0), (360.0, 0), (360.0, 1)],
@@ -129,10 +129,10 @@ def test_which_runs_a_run_is_held_against():
     assert references((360.0, 0), grid)["similarity_zero"] == [(0.0, 0)]
     assert references((360.0, 0), grid)["similarity_quarter"] == [(90.0, 0)]
     # of a staggered grid only the first seed has 0; no angle has a second run
-    staggered = [(0.0, 4), (90.0, 4), (45.5, 2), (135.5, 2)]
+    staggered = by_angle([(0.0, 4), (90.0, 4), (45.5, 2), (135.5, 2)])
     assert references((45.5, 2), staggered) == {"similarity_quarter": [(135.5, 2)]}
     assert references((90.0, 4), staggered) == {"similarity_zero": [(0.0, 4)]}
-    assert references((10.0, 0), [(10.0, 0), (30.0, 0)]) == {}
+    assert references((10.0, 0), by_angle([(10.0, 0), (30.0, 0)])) == {}
 
 
 # -- studies ---------------------------------------------------------------------------------------

@@ -16,6 +16,14 @@ sys.stdin.read()
 """
 
 
+def with_program(monkeypatch, folder, lines):
+    """Put an `nvidia-smi` that runs these lines in the place of a real one."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{lines}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
 @pytest.mark.parametrize(
     ("setting", "names"),
     [("0,1", ["0", "1"]), ("", []), ("-1", []), ("GPU-ab12", ["GPU-ab12"])],
@@ -33,26 +41,19 @@ def test_without_a_driver_there_is_none(monkeypatch, tmp_path):
 
 def test_what_the_driver_lists(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    program = tmp_path / "nvidia-smi"
-    program.write_text(
-        "#!/bin/sh\necho 'GPU 0: NVIDIA A100 (UUID: GPU-1)'\necho 'GPU 1: NVIDIA A100'\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    said = "echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'\necho 'GPU 1: NVIDIA A100'"
+    with_program(monkeypatch, tmp_path, said)
     assert gpus.visible() == ["0", "1"]
 
 
 def test_what_the_driver_says_of_itself_is_no_gpu(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    program = tmp_path / "nvidia-smi"
-    program.write_text(
-        "#!/bin/sh\n"
+    said = (
         "echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'\n"
         "echo '  MIG 1g.5gb      Device  0: (UUID: MIG-1)'\n"
-        "echo 'NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.'\n"
+        "echo 'NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.'"
     )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with_program(monkeypatch, tmp_path, said)
     assert gpus.visible() == ["0"]
 
 
@@ -77,14 +78,6 @@ def test_each_process_gets_its_own_until_it_ends(tmp_path):
         assert holding[ended][1] == index
     for process, _ in holding:
         process.communicate("")
-
-
-def with_program(monkeypatch, folder, lines):
-    """Put an `nvidia-smi` that runs these lines in the place of a real one."""
-    program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{lines}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
 
 
 SMALL = {"batch_size": 16, "chunk_size": 50, "image_size": 52}

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +121,16 @@ def cosine(first: Features, second: Features) -> tuple[Array, Array]:
     return own.copy(), others / (2 * (len(own) - 1))
 
 
-def references(run: Run, runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Which runs a run is held against: similarity → the runs, if there are any.
+def by_angle(runs: Iterable[Run]) -> Mapping[float, list[Run]]:
+    """Runs of every θ below 360; 0 and 360 are the same."""
+    found = defaultdict(list)
+    for run in runs:
+        found[run[0] % 360].append(run)
+    return found
+
+
+def references(run: Run, runs: Mapping[float, Sequence[Run]]) -> dict[str, list[Run]]:
+    """Which of the runs `by_angle` a run is held against: similarity → the runs, if there are any.
 
     - `similarity_zero`: that at θ = 0 with the same seed, which of staggered seeds the first one
       has. Not the run itself.
@@ -133,11 +140,10 @@ def references(run: Run, runs: Sequence[Run]) -> dict[str, list[Run]]:
     angle, seed = run
     zero = 0.0, seed
     quarter = round((angle + 90) % 360, 1), seed
-    same = [one for one in runs if one[0] % 360 == angle % 360 and one != run]
     found = {
-        "similarity_zero": [zero] * (zero in runs and zero != run),
-        "similarity_quarter": [quarter] * (quarter in runs),
-        "similarity_replicate": same,
+        "similarity_zero": [zero] * (zero in runs.get(0, ()) and zero != run),
+        "similarity_quarter": [quarter] * (quarter in runs.get(quarter[0], ())),
+        "similarity_replicate": [one for one in runs[angle % 360] if one != run],
     }
     return {name: others for name, others in found.items() if others}
 
@@ -187,9 +193,7 @@ def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -
         `similarity_backbone`, that its training began with, or the runs of `references`, over which
         values are means; `metric` `cka` (see `cka`; `chance` is 0) or `cosine` (see `cosine`).
     """
-    by_angle = defaultdict(list)  # 0 and 360 are the same
-    for run in files:
-        by_angle[run[0] % 360].append(run)
+    runs = by_angle(files)
 
     @lru_cache(maxsize=LOADED)
     def read(run: Run) -> tuple[NDArray[np.integer], Features, Features]:
@@ -200,9 +204,8 @@ def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -
     # angles a quarter turn apart one after the other, so that hardly any file is read twice
     for run in sorted(files, key=lambda one: (one[0] % 90, one)):
         items, encoder, backbone = read(run)
-        near = (by_angle[round((run[0] + more) % 360, 1)] for more in (0, 90, -run[0]))
-        others = references(run, list(dict.fromkeys(chain.from_iterable(near))))
-        against = {name: [read(one)[1] for one in runs] for name, runs in others.items()}
+        others = references(run, runs).items()
+        against = {name: [read(one)[1] for one in several] for name, several in others}
         found[run] = [
             {"angle": run[0], "seed": run[1], "attribution": name, **one}
             for name, several in ({"similarity_backbone": [backbone]} | against).items()
