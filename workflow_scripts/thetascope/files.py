@@ -268,12 +268,14 @@ def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pd.Data
     DamagedError
         If it is not what was written.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for i in range(file.num_row_groups):  # `iter_batches` keeps what it has read
                 yield file.read_row_group(i, columns).to_pandas()
+        pa.default_memory_pool().release_unused()  # 300 MB of 43,200 runs
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise DamagedError(path, error) from error
 

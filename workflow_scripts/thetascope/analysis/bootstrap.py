@@ -57,7 +57,9 @@ def bootstrap_means(values: Array, bootstrap: Bootstrap) -> Array:
 def shuffles(shape: tuple[int, ...], permutations: Permutations) -> NDArray[np.int32]:
     """Random orders of the last axis for arrays of this shape: [draws, *shape]."""
     orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations.draws, *shape))
-    return np.random.default_rng(permutations.seed).permuted(orders, axis=-1)
+    orders = np.random.default_rng(permutations.seed).permuted(orders, axis=-1)
+    # all draws of one seed together: curves take them seed by seed
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(orders, 0, -2)), -2, 0)
 
 
 def interval(draws: Array, confidence: float) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import design, staggered
 
+SAME = 1e-12  # difference of weights that is rounding
 FEW = 10  # draws that reach a statistic, below which their share says little
 
 
@@ -42,8 +43,12 @@ def shuffled_sums(weights: Array, cells: Array, permutations: Permutations) -> A
     ndarray
         Float [m, 1 + B], the observed sums first.
     """
-    orders = shuffles(cells.T.shape, permutations)
     sums = np.einsum("mas,as->m", weights, cells)[:, None]
+    if np.allclose(weights, weights[..., :1], rtol=0, atol=SAME):  # seeds are summed beforehand
+        means = shuffled_means(cells, permutations)[:, 1:]
+        level = weights[..., 0].sum(axis=1) * cells.mean(axis=0).sum()
+        return np.hstack([sums, weights.sum(axis=2) @ means + level[:, None]])
+    orders = shuffles(cells.T.shape, permutations)
     of_seeds = np.ascontiguousarray(weights.T)  # [seeds, angles, m]
     # many rows times few columns: the other way round BLAS takes more than twice as long
     draws = sum(own[orders[:, i]] @ of_seeds[i] for i, own in enumerate(cells.T))
@@ -53,12 +58,24 @@ def shuffled_sums(weights: Array, cells: Array, permutations: Permutations) -> A
 def shuffled_means(cells: Array, permutations: Permutations) -> Array:
     """Mean over seeds, as observed and with the angles of every seed shuffled, about its mean.
 
-    As `shuffled_sums` draws: float [angles, seeds] → [angles, 1 + B], the observed means first.
+    As `shuffled_sums` draws: float [angles, seeds] → [angles, 1 + B], the observed means first. Not
+    to be written to: the last ones are kept, since several tests of a curve ask for the same.
     """
-    own = (cells - cells.mean(axis=0)).T
+    return _shuffled_means(np.float64(cells).tobytes(), cells.shape, permutations)
+
+
+@lru_cache(maxsize=1)
+def _shuffled_means(cells: bytes, shape: tuple[int, int], permutations: Permutations) -> Array:
+    """`shuffled_means` of cells by their bytes: arrays are no keys of a cache."""
+    of_seeds = np.frombuffer(cells).reshape(shape).T
+    own = (of_seeds - of_seeds.mean(axis=1, keepdims=True)) / shape[1]
     orders = shuffles(own.shape, permutations)
-    draws = sum(values[orders[:, i]] for i, values in enumerate(own)) / len(own)
-    return np.vstack([own.mean(axis=0), draws]).T
+    means = np.zeros((1 + permutations.draws, shape[0]))
+    means[0] = own.sum(axis=0)
+    taken = np.empty((permutations.draws, shape[0]))  # once: new memory takes longer than the draws
+    for i, values in enumerate(own):
+        means[1:] += np.take(values, orders[:, i], out=taken, mode="clip")
+    return means.T
 
 
 def p_value(statistic: Array, null: Array) -> Array:
