@@ -115,10 +115,10 @@ def cosine(first: Features, second: Features) -> tuple[Array, Array]:
     Features of a ReLU network are positive and have a common mean, so that those of any two images
     are alike: the second number is what the first has to be held against. Float [N] each.
     """
-    products = first.unit @ second.unit.T
-    own = np.diagonal(products)
-    others = products.sum(axis=0) + products.sum(axis=1) - 2 * own
-    return own.copy(), others / (2 * (len(own) - 1))
+    own = (first.unit * second.unit).sum(axis=1)
+    # sums of products with all items, for which no product has to be made
+    of_first, of_second = first.unit @ second.unit.sum(axis=0), second.unit @ first.unit.sum(axis=0)
+    return own, (of_first + of_second - 2 * own) / (2 * (len(own) - 1))
 
 
 def by_angle(runs: Iterable[Run]) -> Mapping[float, list[Run]]:

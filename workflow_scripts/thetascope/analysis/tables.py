@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,9 @@ def benchmarks_table(
     rows = []
     for path, names in zip(paths, wildcards, strict=True):
         columns = {k: v[0] for name in names for k, v in typed(name, [names[name]]).items()}
-        rows.append(columns | pd.read_csv(path, sep="\t").iloc[0].to_dict())
+        with Path(path).open(newline="") as file:  # pandas takes ten times as long for one row
+            header, values = csv.reader(file, delimiter="\t")
+        rows.append(columns | dict(zip(header, map(float, values), strict=True)))
     table = pd.DataFrame(rows, columns=[*keys, *TOOK])
     return table.sort_values(keys, kind="stable", ignore_index=True)
 
