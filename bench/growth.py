@@ -2,13 +2,12 @@
 """How long the tables of a large study take, and how much memory: 43,200 runs of 75 items each.
 
 Usage: python bench/growth.py FOLDER. Writes what the rules write for 3 data sets × 3,600 angles × 4
-seeds (random numbers; seven metrics of one map; 3 GB), then runs the scripts of the rules that make
+seeds (random numbers; seven metrics of one map), then runs the scripts of the rules that make
 tables of it, each in a process of its own. Given again, it finds the files in the same folder.
 """
 
 import os
 import runpy
-import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -21,8 +20,9 @@ import yaml
 
 from thetascope.analysis.scores import MEASURES
 from thetascope.analysis.settings import Analysis
+from thetascope.analysis.tables import TOOK
 from thetascope.angles import label
-from thetascope.files import write_csv
+from thetascope.files import write_csv, write_npz
 from thetascope.saliency.metrics import METRICS
 from thetascope.saliency.scoring import COLUMNS
 
@@ -41,6 +41,10 @@ RUNS = [
 FILES = ("dice.csv", "reliability.csv", "probe.csv", "segmentation.csv")
 FILES += ("pretrain.csv", "finetune.csv")
 PER_ITEM = "dice_per_item.parquet"
+OF_VERDICT = ("oscillation", "levels", "noise", "contrasts", "phases", "pooled", "questions")
+FEATURES = 1280  # of EfficientNet-Lite0
+STAGES = ("pretrain", "finetune", "saliency", "score")
+OF_JOB = "benchmarks/{dataset}/{angle}/{seed}"
 
 
 def table(name):
@@ -76,6 +80,16 @@ RULES = {
         {"pretrain": "pretrain.csv", "finetune": "finetune.csv"},
         {"": ["training.parquet"]},
     ),
+    # of one arm: a job for each of the three
+    "similarity": (
+        {"features": "features.npz", "manifest": "manifest.csv"},
+        {"": ["similarity.csv"]},
+    ),
+    "benchmarks_table": ({"": PER_ITEM}, {"": table("benchmarks")}),
+    "verdict": (
+        {n: f"{n}.csv" for n in (*OF_VERDICT, "reliability", "benchmarks")},
+        {"table": table("verdict"), "page": "verdict.md"},
+    ),
 }
 
 
@@ -88,9 +102,18 @@ class Files(list):
         self.names = names
         self.__dict__.update(names)
 
+    def items(self):
+        """Names and what has them."""
+        return self.names.items()
+
     def __getitem__(self, key):
         """By number or by name."""
         return self.names[key] if isinstance(key, str) else super().__getitem__(key)
+
+
+def under(folder, names):
+    """A name, or each of several, in this folder."""
+    return [str(folder / n) for n in names] if isinstance(names, list) else str(folder / names)
 
 
 def draw(rng, frame, *columns):
@@ -120,29 +143,45 @@ def tables_of_a_run(rng):
 
 
 def generate(folder):
-    """Write every run's files; of each data set 360 runs differ, the others are copies of them."""
+    """Write every run's files; of each data set 360 runs differ, the others have the same files."""
     rng = np.random.default_rng(0)
     originals = {}
+    items = [f"item-{i:03d}" for i in range(ITEMS)]
+    write_csv(pd.DataFrame({"id": items, "case": items}), folder / "manifest.csv", {})
+    took = folder / "took.tsv"
+    took.write_text("\t".join([*TOOK, "bytes"]) + "\n12.31\t11.20\t0.02\t598.82\t13750451.00\n")
     for i, run in enumerate(RUNS):
         here, pattern = folder / str(i), (run["dataset"], i % PATTERNS)
-        if pattern in originals:
-            shutil.copytree(originals[pattern], here)
-        else:
+        here.mkdir()
+        if pattern not in originals:
             originals[pattern] = here
             for name, table in tables_of_a_run(rng).items():
                 made_by = {"rule": name, "wildcards": run, "params": {"code": "0" * 16}}
                 write_csv(table, here / name, made_by)
+            features = rng.random((2, ITEMS, FEATURES), dtype=np.float32)
+            arrays = {"items": np.arange(ITEMS), "encoder": features[0], "backbone": features[1]}
+            write_npz(here / "features.npz", {}, **arrays)
+        else:
+            for original in originals[pattern].iterdir():
+                (here / original.name).hardlink_to(original)
+        job = folder.parent / OF_JOB.format(**run)
+        job.mkdir(parents=True)
+        for rule in STAGES:
+            (job / f"{rule}.tsv").hardlink_to(took)
 
 
 def run_script(folder, rule):
     """Run a rule's script on the files of all runs."""
     given, made = RULES[rule]
     results = folder / "tables"
+    runs = [run for run in RUNS if rule != "similarity" or run["dataset"] == RUNS[0]["dataset"]]
 
     def find(name):
-        if name in (PER_ITEM, "oscillation.csv"):
+        if name == "manifest.csv":
+            return f"{folder}/runs/{name}"
+        if name == PER_ITEM or rule in ("comparison_tables", "verdict"):
             return str(results / name)
-        return [f"{folder}/runs/{i}/{name}" for i in range(len(RUNS))]
+        return [f"{folder}/runs/{i}/{name}" for i in range(len(runs))]
 
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     analysis = config["analysis"]
@@ -151,29 +190,34 @@ def run_script(folder, rule):
     params = {
         **{"analysis": analysis, "code": "0" * 16, "views": config["views"]},
         "intervals": asdict(Analysis(**analysis).intervals),
+        "stages": [(stage, OF_JOB, [], RUNS) for stage in STAGES],
         "datasets": {run["dataset"]: {} for run in RUNS},
     }
-    if PER_ITEM not in given.values():  # these ask for no runs
+    if rule == "similarity":
+        params["runs"] = [(run["angle"], run["seed"]) for run in runs]
+    elif PER_ITEM not in given.values():  # these ask for no runs
         params |= {"runs": RUNS, "wildcards": wildcards, "evaluations": evaluations}
         params |= {"scored": evaluations, "perceptrons": [], "tuned": RUNS}
     files = {name: find(file) for name, file in given.items()}
-    files["perceptrons"] = []
-    files["similarities"] = params["arms"] = []  # of arms and not of runs: left out
+    params["arms"] = []  # the curves of similarities are left out
+    if rule == "dice_per_item":
+        files |= {"perceptrons": [], "similarities": []}
     snakemake = SimpleNamespace(
         rule=rule,
         wildcards={},
         config=config,
         input=Files(files),
-        output=Files({name: [str(results / f) for f in files] for name, files in made.items()}),
+        output=Files({name: under(results, files) for name, files in made.items()}),
         params=type("Params", (dict,), {"__getattr__": dict.__getitem__})(params),
         log=[str(results / f"{rule}.log")],
     )
+    os.chdir(folder)  # where jobs leave what they took
     runpy.run_path(str(SCRIPTS / f"{rule}.py"), {"snakemake": snakemake})
 
 
 def main():
     """Print seconds and memory of every rule."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     if len(sys.argv) > 2:
         return run_script(folder, sys.argv[2])
     if not (folder / "runs").exists():

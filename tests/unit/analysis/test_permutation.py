@@ -90,6 +90,16 @@ def test_sums_with_equal_weights_are_means():
     assert shuffled_sums(weights, own, shuffling(50)) == pytest.approx(means)
 
 
+def test_sums_are_the_same_whether_seeds_are_summed_beforehand_or_not():
+    rng = np.random.default_rng(0)
+    for cells in rng.normal(3, 1, size=(2, 7, 3)):  # with levels, which no weight here leaves out
+        weights = np.repeat(rng.random((4, 7, 1)), 3, axis=2)
+        apart = weights + 1e-9 * np.arange(3)  # no longer the same for all seeds
+        sums, each = (shuffled_sums(w, cells, shuffling(50)) for w in (weights, apart))
+        assert sums == pytest.approx(each, abs=1e-6)
+        assert np.ptp(sums, axis=1).min() > 0.1
+
+
 def test_p_counts_the_observed_and_what_equals_it():
     null = np.array([2.0, 1, 2 - 1e-12, 3, 0])
     assert p_value(null, null) == 3 / 5
