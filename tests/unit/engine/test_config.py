@@ -360,7 +360,7 @@ def overlaid(*names):
 
 # second overlays, and what they lie upon
 SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "notebook-2024")
-SECOND |= dict.fromkeys(("findings-pilot", "findings-controls"), "findings")
+SECOND |= dict.fromkeys(("findings-pilot", "findings-controls", "findings-fixed"), "findings")
 
 
 @pytest.mark.parametrize(
