@@ -127,6 +127,10 @@ def test_staggered_seeds_have_runs_at_their_own_angles_alone(fresh):
     every = "eval_angles=all"
     planned = planned_jobs(fresh.snakemake("--dry-run", "--config", every, *staggered))
     assert (planned["pretrain"], planned["score"]) == (8, 8 * 8)
+    # each at its own angle and at 90°, which is one's own; that is no square to draw
+    both = "eval_angles=[same, 90]"
+    planned = planned_jobs(fresh.snakemake("--dry-run", "--config", both, *staggered))
+    assert planned["score"] == 8 + 7 and "plot_factorial" not in planned
     for setting in "eval_angles=same", every:
         target = "results/plots/pairs-ihc-150.0.svg"
         asked = fresh.snakemake("--dry-run", target, "--config", setting, *staggered).stdout

@@ -10,6 +10,7 @@ from thetascope.errors import UserError
 
 # how an encoder was trained: at a fixed angle, with random rotation, not at all
 FIXED, RANDOM, NONE = "fixed", "random", "none"
+SAME = "same"  # among angles of evaluation: that of training
 
 
 def label(degrees: float) -> str:
@@ -67,7 +68,7 @@ def expand(spec: Mapping[str, float] | Sequence[float | str]) -> list[str]:
         values = [float(start + i * step) for i in range(int((stop - start) / step) + 1)]
     else:
         values = list(spec)
-    labels = [v if v in (RANDOM, NONE) else label(float(v)) for v in values]
+    labels = [v if v in (RANDOM, NONE, SAME) else label(float(v)) for v in values]
     twice = (
         sorted({x for x in labels if labels.count(x) > 1}) if len(set(labels)) < len(labels) else []
     )

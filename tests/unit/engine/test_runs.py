@@ -86,6 +86,10 @@ STAGGERED = {"start": 0, "stop": 180, "step": 90, "stagger": True}
         ([0, 90, "none"], "same", "none", ["000.0", "090.0"]),
         ([0, 90, "random"], "all", "000.0", ["000.0", "090.0"]),
         ([0], {"start": 0, "stop": 20, "step": 10}, "000.0", ["000.0", "010.0", "020.0"]),
+        ([0, 45, 90, "none"], ["same", 90], "045.0", ["045.0", "090.0"]),
+        ([0, 45, 90, "none"], ["same", 90], "090.0", ["090.0"]),
+        ([0, 45, "none"], [90, "same"], "none", ["000.0", "045.0", "090.0"]),
+        (["none"], ["same", 90], "none", ["090.0"]),
     ],
 )
 def test_angles_of_evaluation(angles, spec, angle, expected):
@@ -101,6 +105,7 @@ def test_angles_of_evaluation(angles, spec, angle, expected):
         ("same", ["135.0"]),
         ("all", ["000.0", "045.0", "090.0", "135.0", "180.0", "225.0"]),
         ([30], ["030.0"]),
+        (["same", 30], ["030.0", "135.0"]),
     ],
 )
 def test_angles_of_evaluation_of_staggered_seeds(spec, expected):

@@ -56,7 +56,7 @@ def grids(config: Config) -> Iterator[str]:
         except UserError as error:
             yield str(error).replace("angles:", f"{key}:", 1)
             continue
-        own = key == "angles" and config["eval_angles"] in ("same", "all")
+        own = key == "angles" and config["eval_angles"] in ("same", "all", ["same"])
         if own and not any(map(angles.is_fixed, labels)):
             yield (
                 f"eval_angles: {config['eval_angles']!r}: `angles` holds no number to evaluate at; "

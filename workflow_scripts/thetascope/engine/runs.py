@@ -75,14 +75,19 @@ def notes(config: Mapping[str, Any]) -> Iterator[str]:
 def eval_angles(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """For each angle of training those at which its runs are evaluated, as path labels.
 
-    `same` means the run's own angle; `random` and `none` have none of their own and are evaluated
-    at every number of `angles`, as `all` does for every run: with a staggered grid at those of all
-    seeds together.
+    `same`, alone or in a list, means the run's own angle; `random` and `none` have none of their
+    own and are evaluated at every number of `angles`, as `all` does for every run: with a staggered
+    grid at those of all seeds together.
     """
     spec = config["eval_angles"]
     trained = dict.fromkeys(angle for angle, _ in angles_and_seeds(config))
-    if spec not in ("same", "all"):
-        return dict.fromkeys(trained, angles.expand(spec))
     numbers = list(filter(angles.is_fixed, trained))
-    own = spec == "same"
-    return {angle: [angle] if own and angles.is_fixed(angle) else numbers for angle in trained}
+    if isinstance(spec, str):
+        asked = numbers if spec == "all" else [angles.SAME]
+    else:
+        asked = angles.expand(spec)
+    found = {}
+    for angle in trained:
+        own = [angle] if angles.is_fixed(angle) else numbers
+        found[angle] = sorted({x for one in asked for x in (own if one == angles.SAME else [one])})
+    return found
