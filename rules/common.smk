@@ -245,9 +245,7 @@ TABLES = [
 ]
 KINDS = ["samples", "training", "probe", "similarity", "orientation"]
 WITH_MASKS = ["oscillation", "supplement", "peaks", "periodogram", "saliency"]
-if angles.SAME not in config["eval_angles"] and any(
-    map(angles.is_fixed, TRAIN_ANGLES)
-):
+if angles.SAME not in config["eval_angles"] and any(map(angles.is_fixed, TRAIN_ANGLES)):
     WITH_MASKS += ["factorial"]  # a run is evaluated at other angles than its own
 OF_ALL_SETS = ["forest", "specification"] + (["patterns"] if WITH_PERCEPTRON else [])
 PLOTS = expand("results/plots/{kind}.{suffix}", kind=OF_ALL_SETS, suffix=["svg", "png"])
