@@ -44,7 +44,7 @@ PER_ITEM = "dice_per_item.parquet"
 OF_VERDICT = ("oscillation", "levels", "noise", "contrasts", "phases", "pooled", "questions")
 FEATURES = 1280  # of EfficientNet-Lite0
 STAGES = ("pretrain", "finetune", "saliency", "score")
-OF_JOB = "benchmarks/{dataset}/{angle}/{seed}"
+OF_JOB = "{dataset}/{angle}/{seed}"
 
 
 def table(name):
@@ -148,8 +148,7 @@ def generate(folder):
     originals = {}
     items = [f"item-{i:03d}" for i in range(ITEMS)]
     write_csv(pd.DataFrame({"id": items, "case": items}), folder / "manifest.csv", {})
-    took = folder / "took.tsv"
-    took.write_text("\t".join([*TOOK, "bytes"]) + "\n12.31\t11.20\t0.02\t598.82\t13750451.00\n")
+    took = "\t".join([*TOOK, "bytes"]) + "\n12.31\t11.20\t0.02\t598.82\t13750451.00\n"
     for i, run in enumerate(RUNS):
         here, pattern = folder / str(i), (run["dataset"], i % PATTERNS)
         here.mkdir()
@@ -161,13 +160,14 @@ def generate(folder):
             features = rng.random((2, ITEMS, FEATURES), dtype=np.float32)
             arrays = {"items": np.arange(ITEMS), "encoder": features[0], "backbone": features[1]}
             write_npz(here / "features.npz", {}, **arrays)
+            (here / "took.tsv").write_text(took)
         else:
             for original in originals[pattern].iterdir():
                 (here / original.name).hardlink_to(original)
-        job = folder.parent / OF_JOB.format(**run)
+        job = folder.parent / "benchmarks" / OF_JOB.format(**run)
         job.mkdir(parents=True)
         for rule in STAGES:
-            (job / f"{rule}.tsv").hardlink_to(took)
+            (job / f"{rule}.tsv").hardlink_to(originals[pattern] / "took.tsv")
 
 
 def run_script(folder, rule):

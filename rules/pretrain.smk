@@ -49,7 +49,7 @@ rule similarity:
     conda:
         "../envs/thetascope.yaml"
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(3000),
         runtime=growing(30),
     params:
         runs=lambda wildcards: [

@@ -98,13 +98,25 @@ class DamagedError(UserError):
         )
 
 
+ROWS = 2**18  # of a table that are made into text at a time
+
+
 def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
     """Write a file of one run, whose first line, a comment, is the record and the rest's digest."""
-    text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
-    header = {**record, "sha256": hashlib.sha256(text).hexdigest()}
-    with atomic(path) as temporary:
-        line = f"# {json.dumps(header, sort_keys=True, separators=(',', ':'))}\n"
-        temporary.write_bytes(line.encode() + text)
+    # part by part: what pandas makes of all rows at once takes several times their text
+    parts = [
+        frame[start : start + ROWS]
+        .to_csv(index=False, header=start == 0, float_format="%.6g", lineterminator="\n")
+        .encode()
+        for start in range(0, max(len(frame), 1), ROWS)
+    ]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    header = {**record, "sha256": digest.hexdigest()}
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.write(f"# {json.dumps(header, sort_keys=True, separators=(',', ':'))}\n".encode())
+        file.writelines(parts)
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:

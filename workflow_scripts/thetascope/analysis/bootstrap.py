@@ -56,10 +56,11 @@ def bootstrap_means(values: Array, bootstrap: Bootstrap) -> Array:
 @lru_cache(maxsize=8)
 def shuffles(shape: tuple[int, ...], permutations: Permutations) -> NDArray[np.int32]:
     """Random orders of the last axis for arrays of this shape: [draws, *shape]."""
-    orders = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), (permutations.draws, *shape))
-    orders = np.random.default_rng(permutations.seed).permuted(orders, axis=-1)
     # all draws of one seed together: curves take them seed by seed
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(orders, 0, -2)), -2, 0)
+    orders = np.empty((*shape[:-1], permutations.draws, shape[-1]), np.int32)
+    orders = np.moveaxis(orders, -2, 0)
+    orders[:] = np.arange(shape[-1])
+    return np.random.default_rng(permutations.seed).permuted(orders, axis=-1, out=orders)
 
 
 def interval(draws: Array, confidence: float) -> tuple[Array, Array]:

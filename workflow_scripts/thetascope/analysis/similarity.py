@@ -163,14 +163,18 @@ def _rows(parts: Sequence[Mapping[str, Any]], manifest: pd.DataFrame) -> pd.Data
     if not parts:
         return pd.DataFrame(columns=["value"])
     sizes = [len(part["items"]) for part in parts]
-    columns = {
-        name: np.concatenate([part[name] for part in parts])
-        if name in ("items", "value", "chance")
-        else np.repeat([part[name] for part in parts], sizes)
-        for name in parts[0]
-    }
-    of_items = manifest.loc[columns.pop("items"), ["id", "case"]]
-    item, case = (of_items[name].to_numpy() for name in of_items)
+    columns: dict[str, Any] = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        if name in ("items", "value", "chance"):
+            columns[name] = np.concatenate(values)
+        elif isinstance(values[0], str):  # as numbers: text would fill the memory
+            codes, labels = pd.factorize(pd.Index(values))
+            columns[name] = pd.Categorical.from_codes(np.repeat(codes, sizes), labels)
+        else:
+            columns[name] = np.repeat(values, sizes)
+    of_items = manifest.loc[columns.pop("items"), ["id", "case"]].astype("category")
+    item, case = (of_items[name].array for name in of_items)
     return pd.DataFrame(columns).assign(item=item, case=case, eval_angle=columns["angle"])
 
 
@@ -200,6 +204,7 @@ def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -
         arrays = read_npz(files[run])
         return arrays["items"], Features.of(arrays["encoder"]), Features.of(arrays["backbone"])
 
+    constants = {"training": FIXED, "model": "pretrained", "input": "original"}
     found: dict[Run, list[dict[str, Any]]] = {}
     # angles a quarter turn apart one after the other, so that hardly any file is read twice
     for run in sorted(files, key=lambda one: (one[0] % 90, one)):
@@ -207,12 +212,11 @@ def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -
         others = references(run, runs).items()
         against = {name: [read(one)[1] for one in several] for name, several in others}
         found[run] = [
-            {"angle": run[0], "seed": run[1], "attribution": name, **one}
+            {"angle": run[0], "seed": run[1], **constants, "attribution": name, **one}
             for name, several in ({"similarity_backbone": [backbone]} | against).items()
             for one in _held_against(encoder, several, items)
         ]
     scores = _rows([part for run in files for part in found[run]], manifest)
-    scores = scores.assign(training=FIXED, model="pretrained", input="original")
     scores = scores.reindex(columns=COLUMNS)
     if lost := int(scores["value"].isna().sum()):
         log.warning(
