@@ -212,3 +212,15 @@ def test_a_table_that_was_copied_alone_is_not_called_damaged(tmp_path):
 def test_a_table_that_is_not_there_is_not_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
         files.read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_a_table_is_the_same_text_in_however_many_parts(tmp_path, monkeypatch, rows):
+    columns = {"item": pd.Categorical(list("abcab")), "value": [0.1, np.nan, 1e-7, 2, 1 / 3]}
+    frame = pd.DataFrame({**columns, "own_cut": np.nan, "seed": range(5)})
+    monkeypatch.setattr(files, "ROWS", rows)
+    for name, table in ("some", frame), ("none", frame[:0]):
+        files.write_csv(table, path := tmp_path / f"{name}.csv", {"rule": "score"})
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        assert path.read_text().split("\n", 1)[1] == text
+        assert files.read_text(path).decode() == text  # whose digest is right

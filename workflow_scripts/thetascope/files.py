@@ -31,6 +31,7 @@ VERSIONED = (
 )
 TEXT_COLUMNS = ("item", "id", "case", "dataset", "view")
 ANGLE_COLUMNS = ("angle", "eval_angle", "held_angle", "theta", "peak_angle", "trough_angle")
+ROWS = 2**18  # of a table that are made into text at a time
 
 
 @contextmanager
@@ -98,12 +99,11 @@ class DamagedError(UserError):
         )
 
 
-ROWS = 2**18  # of a table that are made into text at a time
+def _text(frame: pd.DataFrame) -> tuple[list[bytes], str]:
+    """Parts of a table's text, and the digest of all of it.
 
-
-def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
-    """Write a file of one run, whose first line, a comment, is the record and the rest's digest."""
-    # part by part: what pandas makes of all rows at once takes several times their text
+    What pandas makes of all rows of a large table at once takes several times their text.
+    """
     parts = [
         frame[start : start + ROWS]
         .to_csv(index=False, header=start == 0, float_format="%.6g", lineterminator="\n")
@@ -113,7 +113,13 @@ def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) 
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
-    header = {**record, "sha256": digest.hexdigest()}
+    return parts, digest.hexdigest()
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a file of one run, whose first line, a comment, is the record and the rest's digest."""
+    parts, digest = _text(frame)
+    header = {**record, "sha256": digest}
     with atomic(path) as temporary, temporary.open("wb") as file:
         file.write(f"# {json.dumps(header, sort_keys=True, separators=(',', ':'))}\n".encode())
         file.writelines(parts)
@@ -167,14 +173,14 @@ def write_table(frame: pd.DataFrame, path: str | Path, record: Mapping[str, Any]
         for name in ANGLE_COLUMNS
         if name in frame
     }
-    text = frame.assign(**angles).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    parts, digest = _text(frame.assign(**angles))
     contents = {
         **record,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sha256": digest,
         "columns": {str(name): _kind(name, dtype) for name, dtype in frame.dtypes.items()},
     }
-    with atomic(path) as temporary:
-        temporary.write_bytes(text.encode())
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.writelines(parts)
     with atomic(Path(path).with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(contents, sort_keys=True, indent=1) + "\n", "utf-8")
 

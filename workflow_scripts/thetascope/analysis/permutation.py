@@ -58,8 +58,8 @@ def shuffled_sums(weights: Array, cells: Array, permutations: Permutations) -> A
 def shuffled_means(cells: Array, permutations: Permutations) -> Array:
     """Mean over seeds, as observed and with the angles of every seed shuffled, about its mean.
 
-    As `shuffled_sums` draws: float [angles, seeds] → [angles, 1 + B], the observed means first. Not
-    to be written to: the last ones are kept, since several tests of a curve ask for the same.
+    As `shuffled_sums` draws: float [angles, seeds] → [angles, 1 + B], the observed means first.
+    Read-only: the last ones are kept, since several tests of a curve ask for the same.
     """
     return _shuffled_means(np.float64(cells).tobytes(), cells.shape, permutations)
 
@@ -75,6 +75,7 @@ def _shuffled_means(cells: bytes, shape: tuple[int, int], permutations: Permutat
     taken = np.empty((permutations.draws, shape[0]))  # once: new memory takes longer than the draws
     for i, values in enumerate(own):
         means[1:] += np.take(values, orders[:, i], out=taken, mode="clip")
+    means.flags.writeable = False
     return means.T
 
 

@@ -169,8 +169,7 @@ def _rows(parts: Sequence[Mapping[str, Any]], manifest: pd.DataFrame) -> pd.Data
         if name in ("items", "value", "chance"):
             columns[name] = np.concatenate(values)
         elif isinstance(values[0], str):  # as numbers: text would fill the memory
-            codes, labels = pd.factorize(pd.Index(values))
-            columns[name] = pd.Categorical.from_codes(np.repeat(codes, sizes), labels)
+            columns[name] = pd.Categorical(values).repeat(sizes)
         else:
             columns[name] = np.repeat(values, sizes)
     of_items = manifest.loc[columns.pop("items"), ["id", "case"]].astype("category")
