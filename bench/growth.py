@@ -32,9 +32,10 @@ SCRIPTS = ROOT / "workflow_scripts"
 ITEMS, EPOCHS, PATTERNS = 75, 5, 360
 ARM = {"view": "plain", "encoder": "resnet18", "method": "moco"}
 MAP = {"model": "finetuned", "input": "rotated", "attribution": "smoothgrad"}
+DATASETS = ("brats", "kvasir_seg", "lung_mask")
 RUNS = [
     {"dataset": dataset, **ARM, "angle": label(tenth / 10), "seed": seed}
-    for dataset in ("brats", "kvasir_seg", "lung_mask")
+    for dataset in DATASETS
     for tenth in range(3600)
     for seed in range(4)
 ]
@@ -54,8 +55,16 @@ def table(name):
 
 # script: its input and output by name, in the order in which they need each other
 RULES = {
+    # of one arm: a job for each of the three
+    "similarity": (
+        {"features": "features.npz", "manifest": "manifest.csv"},
+        {"": ["{dataset}.parquet"]},
+    ),
     "dice_per_item": (
-        {"maps": "dice.csv", "probes": "probe.csv", "segmentations": "segmentation.csv"},
+        {
+            **{"maps": "dice.csv", "probes": "probe.csv", "segmentations": "segmentation.csv"},
+            "similarities": [f"{dataset}.parquet" for dataset in DATASETS],
+        },
         {"": [PER_ITEM]},
     ),
     "dice_table": ({"": PER_ITEM}, {"": table("dice")}),
@@ -79,11 +88,6 @@ RULES = {
     "training_table": (
         {"pretrain": "pretrain.csv", "finetune": "finetune.csv"},
         {"": ["training.parquet"]},
-    ),
-    # of one arm: a job for each of the three
-    "similarity": (
-        {"features": "features.npz", "manifest": "manifest.csv"},
-        {"": ["similarity.csv"]},
     ),
     "benchmarks_table": ({"": PER_ITEM}, {"": table("benchmarks")}),
     "verdict": (
@@ -170,18 +174,20 @@ def generate(folder):
             (job / f"{rule}.tsv").hardlink_to(originals[pattern] / "took.tsv")
 
 
-def run_script(folder, rule):
-    """Run a rule's script on the files of all runs."""
+def run_script(folder, rule, dataset=None):
+    """Run a rule's script on the files of all runs, or of those of an image set."""
     given, made = RULES[rule]
     results = folder / "tables"
-    runs = [run for run in RUNS if rule != "similarity" or run["dataset"] == RUNS[0]["dataset"]]
+    numbers = [i for i, run in enumerate(RUNS) if dataset in (None, run["dataset"])]
 
     def find(name):
+        if isinstance(name, list):
+            return under(results, name)
         if name == "manifest.csv":
             return f"{folder}/runs/{name}"
         if name == PER_ITEM or rule in ("comparison_tables", "verdict"):
             return str(results / name)
-        return [f"{folder}/runs/{i}/{name}" for i in range(len(runs))]
+        return [f"{folder}/runs/{i}/{name}" for i in numbers]
 
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     analysis = config["analysis"]
@@ -194,17 +200,17 @@ def run_script(folder, rule):
         "datasets": {run["dataset"]: {} for run in RUNS},
     }
     if rule == "similarity":
-        params["runs"] = [(run["angle"], run["seed"]) for run in runs]
+        params["runs"] = [(RUNS[i]["angle"], RUNS[i]["seed"]) for i in numbers]
+        made = {"": [file.format(dataset=dataset) for file in made[""]]}
     elif PER_ITEM not in given.values():  # these ask for no runs
         params |= {"runs": RUNS, "wildcards": wildcards, "evaluations": evaluations}
         params |= {"scored": evaluations, "perceptrons": [], "tuned": RUNS}
     files = {name: find(file) for name, file in given.items()}
-    params["arms"] = []  # the curves of similarities are left out
     if rule == "dice_per_item":
-        files |= {"perceptrons": [], "similarities": []}
+        files["perceptrons"] = []
     snakemake = SimpleNamespace(
         rule=rule,
-        wildcards={},
+        wildcards={**ARM, "dataset": dataset},
         config=config,
         input=Files(files),
         output=Files({name: under(results, files) for name, files in made.items()}),
@@ -219,18 +225,22 @@ def main():
     """Print seconds and memory of every rule."""
     folder = Path(sys.argv[1]).resolve()
     if len(sys.argv) > 2:
-        return run_script(folder, sys.argv[2])
+        return run_script(folder, *sys.argv[2:])
     if not (folder / "runs").exists():
         generate(folder / "runs")
     rows = []
-    for rule in RULES:
+    jobs = [["similarity", dataset] for dataset in DATASETS]
+    for job in [*jobs, *([rule] for rule in RULES if rule != "similarity")]:
         start = time.perf_counter()
-        child = os.spawnl(os.P_NOWAIT, sys.executable, "python", __file__, str(folder), rule)
+        command = [sys.executable, __file__, str(folder), *job]
+        child = os.spawnv(os.P_NOWAIT, sys.executable, command)
         _, status, used = os.wait4(child, 0)
         if status:
-            sys.exit(f"{rule} failed")
+            sys.exit(f"{job} failed")
         wall, cpu = time.perf_counter() - start, used.ru_utime + used.ru_stime
-        rows.append({"rule": rule, "wall s": wall, "CPU s": cpu, "MB": used.ru_maxrss / 1024})
+        rows.append(
+            {"rule": " ".join(job), "wall s": wall, "CPU s": cpu, "MB": used.ru_maxrss / 1024}
+        )
         print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     print(table.round(1).to_string(index=False), f"\nsum {table['wall s'].sum():.1f} s", sep="")

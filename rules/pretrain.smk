@@ -2,7 +2,7 @@
 #
 # inputs   a data set's images and manifest, a backbone
 # outputs  {RUN}/pretrained.pt, pretrain.csv (one row per epoch), features.npz (of the test items);
-#          similarity.csv of every arm (per item × what an encoder is held against)
+#          similarity.parquet of every arm (per item × what an encoder is held against)
 
 
 rule pretrain:
@@ -43,7 +43,7 @@ rule similarity:
         ],
         manifest="results/data/{dataset}/manifest.csv",
     output:
-        f"results/{ARM_NAME}/similarity.csv",
+        f"results/{ARM_NAME}/similarity.parquet",
     log:
         f"logs/{ARM_NAME}/similarity.log",
     conda:

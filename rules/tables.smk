@@ -12,7 +12,7 @@ rule dice_per_item:
         perceptrons=per_evaluation("perceptron.csv", WITH_PERCEPTRON),
         segmentations=per_run("segmentation.csv", TUNED),
         similarities=[
-            f"results/{ARM_NAME}/similarity.csv".format(**arm) for arm in ARMS
+            f"results/{ARM_NAME}/similarity.parquet".format(**arm) for arm in ARMS
         ],
     output:
         "results/tables/dice_per_item.parquet",
@@ -28,7 +28,6 @@ rule dice_per_item:
         evaluations=EVALUATIONS,
         perceptrons=WITH_PERCEPTRON,
         tuned=TUNED,
-        arms=ARMS,
         code=fingerprint("dice_per_item.py"),
     script:
         "../workflow_scripts/dice_per_item.py"

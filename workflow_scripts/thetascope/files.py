@@ -309,8 +309,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return contents
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """Read arrays of ours, and the record under the key `record`.
+def read_npz(path: str | Path, *names: str) -> dict[str, np.ndarray]:
+    """Read arrays of ours: those of these names, or all and the record under the key `record`.
 
     Raises
     ------
@@ -321,7 +321,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            return {name: arrays[name] for name in names or arrays}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DamagedError(path, error) from error
 

@@ -4,16 +4,17 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from factories import FINE, NAMES, WITH_360, at_nominal_rate, of, shuffling
 from scipy.stats import ortho_group
 
 from thetascope.analysis import inference
 from thetascope.analysis.oscillation import oscillation_table
-from thetascope.analysis.scores import arrange, merge
-from thetascope.analysis.similarity import COLUMNS, Features, by_angle, cka, cosine, references
+from thetascope.analysis.scores import COLUMNS, arrange
+from thetascope.analysis.similarity import Features, by_angle, cka, cosine, references
 from thetascope.analysis.similarity import similarity_scores as scores_of
-from thetascope.files import write_csv, write_npz
+from thetascope.files import stream_parquet, write_npz, write_parquet
 
 
 def draw(seed, items=7, width=5):
@@ -144,14 +145,17 @@ MANIFEST = pd.DataFrame(
 ITEMS = np.arange(6, 18)
 
 
-def study(folder, encoders, backbone, manifest=MANIFEST):
+ARM = {column: NAMES[column] for column in ("dataset", "view", "encoder", "method")}
+
+
+def study(folder, encoders, backbone, manifest=MANIFEST, arm=ARM):
     """Scores of runs (angle, seed) with these features."""
     files = {}
     for number, (run, features) in enumerate(encoders.items()):
         files[run] = folder / f"{number}.npz"
         arrays = {"items": ITEMS, "encoder": features, "backbone": backbone}
         write_npz(files[run], {}, **arrays)
-    return scores_of(files, manifest)
+    return scores_of(files, manifest, arm)
 
 
 def test_scores_are_those_of_the_encoders_and_their_items(tmp_path):
@@ -186,25 +190,32 @@ def test_several_runs_of_an_angle_count_by_their_mean(tmp_path):
     assert of(found, metric="cka")["value"].mean() == pytest.approx(np.mean(expected))
 
 
+def written(scores, path):
+    """What is read of a file of them."""
+    write_parquet([pa.Table.from_pandas(scores, preserve_index=False)], path, {})
+    return list(stream_parquet(path, COLUMNS))
+
+
 def test_an_arm_without_a_run_at_an_angle_has_no_rows(tmp_path):
-    found = scores_of({}, MANIFEST)
+    found = scores_of({}, MANIFEST, ARM)
     assert list(found) == COLUMNS
-    write_csv(found, tmp_path / "similarity.csv", {})
-    (part,) = merge([tmp_path / "similarity.csv"], [ARM])
-    assert len(part) == 0 and part.column_names == [*ARM, *COLUMNS]
+    assert written(found, tmp_path / "similarity.parquet") == []
 
 
-def test_rows_of_several_arms_are_merged_as_they_are(tmp_path):
+def test_what_is_written_of_several_arms_is_read_as_their_scores(tmp_path):
     encoders = {(90.0, seed): draw(seed, 12) for seed in range(2)}
-    scores = study(tmp_path, encoders, draw(5, 12))
-    write_csv(scores, tmp_path / "similarity.csv", {})
-    arms = [ARM | {"view": view} for view in ("plain", "disc")]
-    merged = pd.concat(p.to_pandas() for p in merge([tmp_path / "similarity.csv"] * 2, arms))
-    assert len(merged) == 2 * len(scores) and set(merged["view"]) == {"plain", "disc"}
-    row = of(merged, view="disc", seed=1, attribution="similarity_backbone", metric="cka")
-    expected = likeness(encoders[90.0, 1], draw(5, 12))
-    assert row["value"].mean() == pytest.approx(expected, rel=1e-4)
-    assert (row[["angle", "eval_angle"]] == 90).all(axis=None)
+    parts = []
+    for view in "plain", "disc":
+        scores = study(tmp_path, encoders, draw(5, 12), arm=ARM | {"view": view})
+        parts += written(scores, tmp_path / "similarity.parquet")
+    found = arrange(parts)
+    assert len(found) == 2 * 4  # CKA and cosine, with the backbone and with the replicate
+    for one in found:
+        assert set(ARM) <= set(one.key) and one.cells == [("fixed", 90.0, 90.0)]
+    kind = {"attribution": "similarity_backbone", "metric": "cka", "view": "disc"}
+    (one,) = (s for s in found if kind.items() <= s.key.items())
+    expected = [likeness(encoders[90.0, seed], draw(5, 12)) for seed in range(2)]
+    assert one.value.mean(axis=2)[0] == pytest.approx(expected)
 
 
 def test_what_is_learnt_anew_every_90_degrees_is_found_without_a_map(tmp_path):
@@ -217,7 +228,7 @@ def test_what_is_learnt_anew_every_90_degrees_is_found_without_a_map(tmp_path):
         for seed in range(2):
             noise = 0.3 * rng.normal(size=one.shape)
             encoders[angle, seed] = share * one + (1 - share) * other + noise
-    scores = arrange([study(tmp_path, encoders, backbone).assign(**ARM)])
+    scores = arrange([study(tmp_path, encoders, backbone)])
     periods = [360, 180, 120, 90]
     tests = inference.period_tests(scores, periods, shuffling(999))
     waves = oscillation_table(scores, periods, 0.95)
@@ -233,9 +244,6 @@ def test_what_is_learnt_anew_every_90_degrees_is_found_without_a_map(tmp_path):
     assert shared.any() and tests.loc[shared, "p"].isna().all()
     between = of(waves, attribution="similarity_quarter", metric="cka", series="value", period=90)
     assert between["amplitude"].item() < 0.1  # what is learnt at θ and θ + 90 is the same
-
-
-ARM = {column: NAMES[column] for column in ("dataset", "view", "encoder", "method")}
 
 
 def cells_of_chance(rng):

@@ -26,6 +26,7 @@ PART_BYTES = 2**25  # of CSV files that are parsed at once
 
 MEASURES = ("value", "chance", "own_cut")
 TURNED = "pre_rotation"  # how far an item's picture was turned before all else
+COLUMNS = [*ARM, *ANGLES, "seed", "item", "case", *SCORE, *MEASURES, TURNED]  # of scores per item
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
 Array = NDArray[np.float64]
@@ -182,8 +183,7 @@ class Scores:
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    columns = [*ARM, *SCORE, *ANGLES, "seed", "item", "case", TURNED, *MEASURES]
-    return arrange(stream_parquet(path, columns))
+    return arrange(stream_parquet(path, COLUMNS))
 
 
 def arrange(

@@ -20,17 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thetascope.analysis.scores import MEASURES, TURNED, Array
+from thetascope.analysis.scores import COLUMNS, Array
 from thetascope.angles import FIXED
 from thetascope.files import read_npz
-from thetascope.vocabulary import ANGLES, SCORE
 
 Run = tuple[float, int]  # θ of training in degrees, seed
 
 FEWEST = 5  # items: HSIC takes four, and one is left out
 SAME = 1e-6  # spread of features, of their size, below which they are rounding
 LOADED = 256  # runs whose features are held at a time
-COLUMNS = [*ANGLES, "seed", "item", "case", *SCORE, *MEASURES, TURNED]
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +66,12 @@ class Features:
     def own(self) -> Array:
         """HSIC with themselves, see `_hsic`."""
         return _hsic(self.gram, self.gram)
+
+    @cached_property
+    def total(self) -> Array:
+        """Sum of the features of length 1, float64 [D]."""
+        total: Array = self.unit.sum(axis=0)
+        return total
 
 
 def _hsic(first: Array, second: Array) -> Array:
@@ -115,9 +119,9 @@ def cosine(first: Features, second: Features) -> tuple[Array, Array]:
     Features of a ReLU network are positive and have a common mean, so that those of any two images
     are alike: the second number is what the first has to be held against. Float [N] each.
     """
-    own = (first.unit * second.unit).sum(axis=1)
+    own = np.einsum("nd,nd->n", first.unit, second.unit)
     # sums of products with all items, for which no product has to be made
-    of_first, of_second = first.unit @ second.unit.sum(axis=0), second.unit @ first.unit.sum(axis=0)
+    of_first, of_second = first.unit @ second.total, second.unit @ first.total
     return own, (of_first + of_second - 2 * own) / (2 * (len(own) - 1))
 
 
@@ -177,42 +181,49 @@ def _rows(parts: Sequence[Mapping[str, Any]], manifest: pd.DataFrame) -> pd.Data
     return pd.DataFrame(columns).assign(item=item, case=case, eval_angle=columns["angle"])
 
 
-def similarity_scores(files: Mapping[Run, str | Path], manifest: pd.DataFrame) -> pd.DataFrame:
+def similarity_scores(
+    files: Mapping[Run, str | Path], manifest: pd.DataFrame, arm: Mapping[str, str]
+) -> pd.DataFrame:
     """How alike the encoders of one arm are, as scores like those of maps.
 
     Parameters
     ----------
     files : mapping
         Angle and seed of a run at a fixed angle → its `features.npz`: `items` (rows of the
-        manifest), `encoder` and `backbone` (float [N, D], after training and before).
+        manifest), `encoder` and `backbone` (float [N, D], after training and before). That of the
+        first run is taken for all: it is the same in every run of an arm.
     manifest : DataFrame
         Of the image set, with `id` and `case`.
+    arm : mapping
+        Its wildcards, which become columns.
 
     Returns
     -------
     DataFrame
-        Long format, with the columns of merged `dice.csv` files but for the arm's: `model`
-        pretrained, `input` original; `attribution` what the encoder is held against:
-        `similarity_backbone`, that its training began with, or the runs of `references`, over which
-        values are means; `metric` `cka` (see `cka`; `chance` is 0) or `cosine` (see `cosine`).
+        Long format, with the columns of merged `dice.csv` files: `model` pretrained, `input`
+        original; `attribution` what the encoder is held against: `similarity_backbone`, that its
+        training began with, or the runs of `references`, over which values are means; `metric`
+        `cka` (see `cka`; `chance` is 0) or `cosine` (see `cosine`).
     """
     runs = by_angle(files)
 
     @lru_cache(maxsize=LOADED)
-    def read(run: Run) -> tuple[NDArray[np.integer], Features, Features]:
-        arrays = read_npz(files[run])
-        return arrays["items"], Features.of(arrays["encoder"]), Features.of(arrays["backbone"])
+    def read(run: Run) -> tuple[NDArray[np.integer], Features]:
+        arrays = read_npz(files[run], "items", "encoder")
+        return arrays["items"], Features.of(arrays["encoder"])
 
-    constants = {"training": FIXED, "model": "pretrained", "input": "original"}
+    first = [read_npz(file, "backbone")["backbone"] for file in list(files.values())[:1]]
+    backbone = list(map(Features.of, first))
+    constants = {**arm, "training": FIXED, "model": "pretrained", "input": "original"}
     found: dict[Run, list[dict[str, Any]]] = {}
     # angles a quarter turn apart one after the other, so that hardly any file is read twice
     for run in sorted(files, key=lambda one: (one[0] % 90, one)):
-        items, encoder, backbone = read(run)
+        items, encoder = read(run)
         others = references(run, runs).items()
         against = {name: [read(one)[1] for one in several] for name, several in others}
         found[run] = [
             {"angle": run[0], "seed": run[1], **constants, "attribution": name, **one}
-            for name, several in ({"similarity_backbone": [backbone]} | against).items()
+            for name, several in ({"similarity_backbone": backbone} | against).items()
             for one in _held_against(encoder, several, items)
         ]
     scores = _rows([part for run in files for part in found[run]], manifest)
