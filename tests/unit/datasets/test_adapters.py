@@ -174,6 +174,17 @@ def test_masks_in_several_files_are_united_or_classes(pairs):
     )
 
 
+def test_where_masks_overlap_the_last_counts_and_united_ones_keep_their_labels(pairs):
+    half = disc()
+    half[:, 30:] = 0
+    for name in ("1", "2", "10"):
+        picture(pairs / "masks" / "a" / f"{name}.png", disc() * 4)
+        picture(pairs / "masks" / "b" / f"{name}.png", half * 2)
+    for how in ("classes", "unite"):
+        item = load(pairs, masks="masks/*/*", several_masks=how, labels=[4, 2])[0]
+        np.testing.assert_array_equal(item.mask, disc() + half)
+
+
 def test_files_that_are_no_data_do_not_matter(pairs, caplog):
     for name in (
         "images/._1.png",
@@ -259,6 +270,17 @@ def test_kvasir_layout(tmp_path):
     (item,) = load_items("kvasir_seg", {"path": str(tmp_path)})
     assert item.image.shape == (3, 50, 70)
     assert item.mask[15:25, 25:45].all()
+    for name in ("cju1", "cju2"):
+        picture(tmp_path / "images" / f"{name}.jpg", np.full((50, 70, 3), 128, np.uint8))
+        picture(tmp_path / "masks" / f"{name}.jpg", mask)
+    (tmp_path / "images" / "cju2.jpg").write_bytes(b"no picture")
+    (tmp_path / "cases.csv").write_text("id,case\ncju0,a\ncju1,b\ncju2,b\n")
+    for options, cases in (
+        ({"cases": "cases.csv"}, ["a", "b"]),
+        ({"case_key": "cj(u).*"}, ["u"] * 2),
+    ):
+        options |= {"path": str(tmp_path), "on_error": "skip"}
+        assert [item.case for item in load_items("kvasir_seg", options)] == cases
 
 
 @pytest.mark.parametrize(
@@ -275,6 +297,9 @@ def test_lung_mask_layouts(tmp_path, image, mask):
     (item,) = load_items("lung_mask", {"path": str(tmp_path)})
     assert item.image.shape == (1, 40, 60)
     assert (item.mask != disc()).mean() < 0.02
+    picture(tmp_path / image.replace("4", "5"), np.full((40, 60), 90, np.uint8))
+    skipping = load_items("lung_mask", {"path": str(tmp_path), "on_error": "skip"})
+    assert [item.id for item in skipping] == [item.id]
 
 
 def test_images_without_masks(pairs):

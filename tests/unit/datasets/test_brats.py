@@ -12,7 +12,9 @@ SHAPE = (20, 24, 10)
 
 def volume(path, values, axes="LPS"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    affine = np.diag([-1.0 if axes[0] == "L" else 1, -1.0 if axes[1] == "P" else 1, 1, 1])
+    ways = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1)}
+    affine = np.eye(4)
+    affine[:3, :3] = np.transpose([ways[axis] for axis in axes])
     nibabel.Nifti1Image(values, affine).to_filename(path)
 
 
@@ -51,6 +53,19 @@ def test_brats_slices_and_channels(brats):
     assert len(slices(brats, slices={"every": 4})) == 2 * 3
     with_tumour = slices(brats, slices={"every": 1}, minimum_foreground=0.01)
     assert len(with_tumour) == 2 * 7
+    enhancing = {"foreground": "enhancing", "minimum_foreground": 0.001}
+    assert len(slices(brats, slices={"every": 1}, **enhancing)) == 2 * 6
+
+
+def test_brats_channels_are_in_the_order_of_modalities_each_from_black_to_white(brats):
+    case = brats / "BraTS20_Training_001"
+    values = np.random.default_rng(3).uniform(100, 200, SHAPE).astype(np.float32)
+    volume(case / f"{case.name}_t1ce.nii.gz", values)
+    image = slices(brats, modalities=["t1ce", "flair"])[0].image
+    np.testing.assert_array_equal(image[::-1], slices(brats, modalities=["flair", "t1ce"])[0].image)
+    plane = np.rot90(values[::-1, ::-1, 5])  # from the right and from the front to left and up
+    expected = (plane - plane.min()) / np.ptp(plane) * 255
+    np.testing.assert_allclose(image[0], expected, atol=0.51)
 
 
 def test_brats_labels_of_all_years(brats, tmp_path):
@@ -211,12 +226,15 @@ def test_brats_orientation_does_not_depend_on_the_files_axes(tmp_path):
         "LAS": values[::-1],
         "RPS": values[:, ::-1],
         "LPS": values[::-1, ::-1],
+        "ARS": values.swapaxes(0, 1),
+        "PLS": values[::-1, ::-1].swapaxes(0, 1),
+        "ALS": values[::-1].swapaxes(0, 1),
     }.items():
         name = f"BraTS20_Training_{axes}"
         volume(tmp_path / name / f"{name}_flair.nii", np.ascontiguousarray(array), axes)
-        volume(tmp_path / name / f"{name}_seg.nii", np.zeros(SHAPE, np.uint8), axes)
+        volume(tmp_path / name / f"{name}_seg.nii", np.zeros(array.shape, np.uint8), axes)
     images = [item.image for item in slices(tmp_path)]
-    assert len(images) == 4
+    assert len(images) == 7
     for image in images:
         # x = 2 from the left, y = 3 from the bottom: anterior is up
         assert np.argwhere(image[0] == 255).tolist() == [[24 - 1 - 3, 2]]

@@ -52,6 +52,9 @@ def test_prepared_arrays(items, tmp_path, name, channels):
     assert manifest.groupby("case")["split"].nunique().max() == 1
     assert set(np.unique(masks)) == {0, 1}
     assert masks.any(axis=(1, 2)).all()
+    of_items = [i.tobytes() + m.tobytes() for i, m in zip(images, masks, strict=True)]
+    assert manifest["sha256"].tolist() == [hashlib.sha256(b).hexdigest() for b in of_items]
+    np.testing.assert_allclose(manifest["foreground"], masks.mean((1, 2)), atol=1e-6)
     record = json.loads((tmp_path / "manifest.csv").read_text().splitlines()[0][2:])
     assert record["rule"] == "data"
     for name, digest in record["arrays"].items():
@@ -78,12 +81,42 @@ def test_slices_of_different_cases_are_apart(items):
     assert min(gaps) >= 4  # millimetres
 
 
+def test_slices_lie_where_the_options_put_them(items):
+    options = {"first": 25, "cases": 2, "slices": 2, "spacing": 3, "pitch": 20}
+    slices = list(load_items("mni152", options))
+    assert [item.id for item in slices] == ["z025", "z028", "z045", "z048"]
+    assert [item.case for item in slices] == ["block-00"] * 2 + ["block-01"] * 2
+    (usual,) = (item for item in items["mni152"] if item.id == "z045")
+    np.testing.assert_array_equal(slices[2].image, usual.image)
+    # the cerebellum, lowest in the head, is at the back: below in the picture
+    assert np.nonzero(slices[0].mask)[0].mean() > 0.6 * 233
+
+
+def test_white_matter_is_what_nilearn_gives_more_than_one_half(items):
+    from nilearn.datasets import load_mni152_wm_template  # takes seconds
+
+    probability = load_mni152_wm_template(resolution=1).get_fdata()
+    for item in items["mni152"][::8]:
+        expected = np.rot90(probability[:, :, int(item.id[1:])] > 0.5)
+        np.testing.assert_array_equal(item.mask, expected)
+
+
 def test_white_matter_is_bright_and_inside_the_brain(items):
     for item in items["mni152"]:
         inside = item.image[0] > 0
         assert item.mask[~inside].sum() == 0
         brain = item.image[0][inside & (item.mask == 0)]
         assert item.image[0][item.mask > 0].mean() > brain.mean()
+
+
+def test_tiles_have_the_sides_and_the_foreground_that_options_say():
+    options = {"block": 256, "tile": 100, "minimum_foreground": 0.0}
+    every = list(load_items("ihc", options))
+    assert len(every) == 16 and len({item.case for item in every}) == 4
+    assert {item.image.shape for item in every} == {(3, 100, 100)}
+    some = list(load_items("ihc", options | {"minimum_foreground": 0.14}))
+    assert [item.id for item in some] == [i.id for i in every if i.mask.mean() >= 0.14]
+    assert 0 < len(some) < 16
 
 
 def test_nuclei_leave_most_of_each_tile_free(items):
@@ -173,6 +206,11 @@ def test_bad_data_is_refused_by_name(tmp_path, items, said):
     with pytest.raises(UserError, match=said):
         prepare(tmp_path, items)
     assert not list(tmp_path.iterdir())
+
+
+def test_every_class_counts_once_in_the_share_of_foreground(tmp_path):
+    *_, manifest = prepare(tmp_path, [replace(i, mask=3 * i.mask) for i in map(item, "abcd")])
+    assert manifest["foreground"].tolist() == [100 / 40**2] * 4
 
 
 def test_single_items_without_foreground_are_counted(tmp_path, caplog):

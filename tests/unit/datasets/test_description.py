@@ -14,15 +14,15 @@ SHARES = [0, 0.25, 0.5, 0.5, 0.75, 1, 1, 1]  # of foreground, picture by picture
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Eight pictures of two sizes, one damaged and one unlike the others."""
+    """Eight pictures of two sizes, wider than high, one damaged and one unlike the others."""
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for i, share in enumerate(SHARES):
         size = 64 if i % 2 else 32
-        mask = np.zeros((size, size), np.uint8)
+        mask = np.zeros((size, size + 8), np.uint8)
         mask[: round(share * size)] = 255
         Image.fromarray(mask).save(tmp_path / f"masks/{i}.png")
-        Image.fromarray(np.full((size, size, 3), 7 * i, np.uint8)).save(
+        Image.fromarray(np.full((*mask.shape, 3), 7 * i, np.uint8)).save(
             tmp_path / f"images/{i}.png"
         )
     (tmp_path / "images/8.png").write_bytes(b"no picture")
@@ -32,7 +32,7 @@ def manifest(tmp_path):
     options = {"path": str(tmp_path), "images": "images/*.png", "masks": "masks/*.png"}
     options |= {"image_key": r"(\d+)", "case_size": 2, "on_error": "skip"}
     outputs = [tmp_path / name for name in ("images.npy", "masks.npy", "manifest.csv")]
-    split = Split(train=0.5, validation=0.25, test=0.25, seed=0)
+    split = Split(train=0.25, validation=0.25, test=0.5, seed=0)
     arrays.prepare(load_items("folder", options), 32, split, *outputs, {})
     return outputs[-1]
 
@@ -41,11 +41,13 @@ def test_what_was_read_and_what_was_not(manifest):
     (row,) = datasets_table({"mine": manifest}).to_dict("records")
     assert row["dataset"] == "mine" and (row["n_items"], row["n_cases"]) == (8, 4)
     assert row["n_train"] + row["n_validation"] + row["n_test"] == 8
-    assert (row["n_train"], row["n_test"], row["n_test_cases"]) == (4, 2, 1)
+    assert (row["n_train"], row["n_test"], row["n_test_cases"]) == (2, 4, 2)
     sides = [row[f"{side}_{how}"] for side in ("width", "height") for how in ("min", "max")]
-    assert sides == [32, 64, 32, 64]
+    assert sides == [40, 72, 32, 64]
     shares = [row[f"foreground_{how}"] for how in ("min", "median", "max")]
-    assert shares == pytest.approx([0, 0.625, 1], abs=0.02)
+    # padded to a square, 4/5 of small pictures are left and 8/9 of large ones
+    padded = [share * (8 / 9 if i % 2 else 4 / 5) for i, share in enumerate(SHARES)]
+    assert shares == pytest.approx([0, np.median(padded), 8 / 9], abs=0.04)
     assert row["n_empty"] == 1
     assert row["n_left_out"] == 1 and "8.png" in row["left_out"]
     assert row["n_unused"] == 2 and set(row["unused"].split("; ")) == {"._1.png", "notes.png"}

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 from skimage.feature import match_template
 
 from thetascope.datasets.adapters.generated import CYCLES, ORIENTATION, PATTERNS
@@ -124,6 +124,20 @@ def test_no_rotation_cuts_the_region(pattern):
         y, x = np.nonzero(item.mask)
         assert np.hypot(y + 0.5 - 48, x + 0.5 - 48).max() <= 48
         assert 0.14 < item.mask.mean() < 0.26
+
+
+def test_regions_of_differing_size_lie_anywhere_in_the_inscribed_disc():
+    x = y = (np.arange(96) + 0.5) / 96 - 0.5
+    masks = np.array([item.mask for item in load("isotropic", items=300)])
+    area = masks.sum((1, 2))
+    across, up = (masks * x).sum((1, 2)) / area, (masks * -y[:, None]).sum((1, 2)) / area
+    radius = np.sqrt(area / np.pi) / 96
+    for share in (
+        (radius - 0.22) / 0.06,
+        (np.hypot(across, up) / (0.5 - radius)) ** 2,  # uniform in area
+        np.arctan2(up, across) / (2 * np.pi) + 0.5,
+    ):
+        assert stats.kstest(share, "uniform").pvalue > 0.001
 
 
 def test_disc_is_exact_and_the_same_at_quarter_turns():

@@ -142,6 +142,13 @@ def test_a_range_cuts_what_is_beyond_it(folder):
     np.testing.assert_array_equal(image[0], np.round(np.clip((RAMP - 1000) / 1000, 0, 1) * 255))
 
 
+def test_a_range_holds_for_bytes_too(folder):
+    save(folder, (RAMP % 256).astype(np.uint8), kind="png")
+    (image,) = items(folder, 1, value_range=[50, 150])
+    expected = np.clip((RAMP % 256 - 50) / 100, 0, 1) * 255
+    np.testing.assert_allclose(image[0], expected, atol=0.51)
+
+
 def test_fractions_from_0_to_1_need_no_range(folder):
     save(folder, (RAMP / 2399).astype(np.float32), (RAMP / 9999).astype(np.float16))
     bright, dim = items(folder)
@@ -186,6 +193,12 @@ def test_a_set_that_gets_dark_is_pointed_out_with_its_scale(folder, caplog):
         items(folder, 1)
     assert "0 is black, 65535 white" in caplog.text
     assert "set `value_range`, such as [0, 2376]" in caplog.text
+
+
+def test_one_bright_picture_is_enough_for_a_set_not_to_be_dark(folder, caplog):
+    save(folder, RAMP.astype(np.uint16), (RAMP // 100).astype(np.uint16))
+    items(folder)
+    assert "value_range" not in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["png", "contiguous", "planar", "zlib"])

@@ -82,3 +82,5 @@ def test_our_own_checkpoint_comes_back_with_its_channels(tmp_path):
     checkpoints.save(tmp_path / "p.pt", {}, encoder=checkpoints.to_cpu(encoder.network))
     again = checkpoints.load_encoder("resnet18", 1, tmp_path / "p.pt").eval()
     torch.testing.assert_close(again(grey()), encoder(grey()))
+    half = checkpoints.load_encoder("resnet18", 1, tmp_path / "p.pt", "bfloat16").eval()
+    assert 1e-4 < (half(grey()) - again(grey())).norm() / again(grey()).norm() < 0.1

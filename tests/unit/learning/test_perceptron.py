@@ -53,7 +53,9 @@ def probed(encoder, images, settings=SETTINGS, seed=0, manifest=MANIFEST, degree
 
 def test_features_that_tell_exactly_which_pictures_go_together_give_1():
     """Of both features, neither of which says anything alone, a linear classifier gives a half."""
-    scores = probed(Kinds(), kinds())
+    encoder = Kinds().train()
+    scores = probed(encoder, kinds())
+    assert not encoder.training
     assert scores["item"].tolist() == MANIFEST["id"][160:].tolist()
     assert scores["case"].tolist() == MANIFEST["case"][160:].tolist()
     assert (scores["value"] == 1).all() and (scores["chance"] == 0.5).all()
@@ -186,6 +188,12 @@ def test_pictures_that_judge_are_not_fitted_on():
     # it is the first of its own pairs, and the second of another's
     touched = {0, (len(judged) // 2) % len(judged)}
     assert {i for i in range(len(judged)) if before[i] != after[i]} <= touched
+
+
+def test_of_two_cases_one_judges():
+    two = MANIFEST.assign(case=["a", "b"] * (N // 2))
+    fitted, judged = fitted_and_judged(two, "seen")
+    assert len(fitted) == len(judged) == 70 and {i % 2 for i in judged} != {i % 2 for i in fitted}
 
 
 def test_one_case_cannot_be_divided():

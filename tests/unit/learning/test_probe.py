@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from thetascope.learning.probe import pair_probe
+from thetascope.learning.probe import pair_probe, pair_scores
 from thetascope.learning.rotation import View
 
 N = 40
@@ -51,6 +51,12 @@ def probed_with_seed(seed):
     images = torch.rand(N, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
     torch.manual_seed(seed)
     return pair_probe(Noise(), images, TRAIN, TEST, 90.0, View(), ITEMS, 10)
+
+
+def test_a_claim_of_neither_counts_half():
+    true, false = [1.0, 0.0, -1.0, 0.0], [-1.0, 0.0, 1.0, 1.0]
+    scores = pair_scores(torch.tensor(true + false), ITEMS[:4], "probe")
+    assert scores["value"].tolist() == [1, 0.5, 0, 0.25]
 
 
 def test_the_batch_does_not_matter_and_the_encoder_is_left_in_evaluation_mode():

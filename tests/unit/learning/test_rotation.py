@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thetascope.learning.rotation import View, rotate
+from thetascope.learning.rotation import PART, View, rotate
 
 SIZE = 32
 CANVASES = ("zero", "reflect", "disc", "crop")
@@ -180,6 +180,11 @@ def test_masks_are_never_blended(canvas):
     assert set(framed.unique().tolist()) <= {0, 1, 3}
 
 
+def test_as_many_masks_come_back_as_were_given():
+    masks = (torch.arange(2 * PART + 3) % 5).byte()[:, None, None].expand(-1, 4, 4)
+    assert torch.equal(View().masks(masks), masks)
+
+
 @pytest.mark.parametrize("degrees", [30.0, 90.0])
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -283,6 +288,22 @@ def test_matched_views_differ_from_plain_ones_in_resampling_alone(canvas):
     assert torch.equal(plain.original(picture), matched.original(picture))  # without θ: as it is
 
 
+@pytest.mark.parametrize(
+    ("degrees", "half"), [(30.0, 15.0), (130.0, 20.0), (300.0, 15.0), (80.0, -5.0)]
+)
+def test_matched_views_and_maps_turn_half_way_to_a_quarter_first(images, degrees, half):
+    view, inside = View(matched=True), torch.tensor(inner_disc())
+    x, maps = images[:, :1].double(), images[:, 0].double()
+    for found, first, second in (
+        (view.original(x, degrees)[:, 0], half, -half),
+        (view.rotated(x, degrees)[:, 0], half, degrees - half),
+        (view.settle(maps, degrees), half, -half),
+        (view.align(maps, degrees), -half, half - degrees),
+    ):
+        expected = rotate(rotate(x, first), second)[:, 0]
+        torch.testing.assert_close(found[..., inside], expected[..., inside])
+
+
 @pytest.mark.parametrize("turns", range(5))
 @pytest.mark.parametrize("canvas", CANVASES)
 def test_matched_views_are_exact_at_multiples_of_90(images, canvas, turns):
@@ -363,6 +384,14 @@ def test_bicubic_keeps_what_lies_outside_the_canvas_black():
     turned = View("zero", "bicubic").rotated(bright, 45.0)
     assert turned[0, 0, 0, 0] == 0
     assert turned[0, 0, SIZE // 2, SIZE // 2].item() == pytest.approx(0.8, abs=1e-5)
+
+
+@pytest.mark.parametrize("matched", [False, True])
+@pytest.mark.parametrize("degrees", [30.0, 45.0, 200.0])
+def test_a_map_of_ones_comes_back_as_ones_up_to_the_edge(degrees, matched):
+    ones, view = torch.ones(1, SIZE, SIZE), View(matched=matched)
+    torch.testing.assert_close(view.settle(ones, degrees), ones)
+    torch.testing.assert_close(view.align(ones, degrees)[0], view.valid(ones, degrees).float())
 
 
 def test_align_resamples_as_its_view_does(images):

@@ -73,15 +73,21 @@ def test_item_dice_has_no_value_where_the_class_is_absent():
     assert item_dice(predictions, masks, 2)[1].item() == 0
 
 
+def widths(model):
+    return [block[0].out_channels for block in model.blocks]
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_carries_a_unet(name):
     model = UNet(Encoder(name, 3), 4, WIDTHS).eval()
+    assert widths(model) == (WIDTHS if len(model.encoder.channels) == 5 else WIDTHS[1:])
     with torch.no_grad():
         assert model(torch.rand(1, 3, 64, 64)).shape == (1, 4, 64, 64)
 
 
 def test_a_network_with_more_levels_than_the_decoder_has_widths():
     model = UNet(Encoder("selecsls42", 3), 2, WIDTHS).eval()  # strides 2 to 64
+    assert widths(model) == [32, *WIDTHS]
     with torch.no_grad():
         assert model(torch.rand(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
@@ -151,15 +157,43 @@ def test_the_order_of_items_is_drawn_from_the_jobs_generator():
     assert not torch.equal(weights(0, 1), weights(1, 1))
 
 
-def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkeypatch):
-    images, masks = squares(12)
-    masks[8, :4] = 2  # in one validation item of two
+def test_what_is_left_of_the_last_batch_waits_for_the_next_epoch():
+    """One item has one deepest pixel here, of which there are no batch statistics."""
+    model, settings = UNet(Encoder("test_resnet", 3), 2, WIDTHS), replace(SETTINGS, epochs=1)
+    finetune(model, *squares(12), range(9), [9, 10], settings, torch.Generator())
+    assert model.blocks[0][1].num_batches_tracked == 2
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_batches():
+    torch.manual_seed(0)
+    model, (images, masks) = UNet(Encoder("test_resnet", 3), 2, WIDTHS), squares(12)
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        losses = [soft_dice_loss(model(images[b]), masks[b]).item() for b in order.split(4)]
+    settings, generator = replace(SETTINGS, epochs=1, lr=1e-12), torch.Generator().manual_seed(3)
+    table = finetune(model, images, masks, range(8), [8, 9], settings, generator)
+    assert table["loss"].tolist() == pytest.approx([np.mean(losses)], rel=1e-5)
+    assert abs(np.diff(losses)) > 1e-3
+
+
+def test_an_epoch_that_is_only_as_good_is_not_kept(monkeypatch):
+    _, masks = squares(12)
     monkeypatch.setattr(
         "thetascope.learning.segmentation.predict", lambda model, images, size, rows: masks[8:10]
     )
+    assert trained(patience=2)[1]["best"].tolist() == [True, False, False]
+
+
+def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkeypatch):
+    images, masks = squares(12)
+    masks[8, :4] = 2  # in one validation item of two, and never found
+    found = torch.where(masks[8:10] == 2, 0, masks[8:10])
+    monkeypatch.setattr(
+        "thetascope.learning.segmentation.predict", lambda model, images, size, rows: found
+    )
     model, settings = UNet(Encoder("test_resnet", 3), 3, WIDTHS), replace(SETTINGS, epochs=1)
     table = finetune(model, images, masks, range(8), [8, 9], settings, torch.Generator())
-    assert table["validation_dice"].tolist() == [1]
+    assert table["validation_dice"].tolist() == pytest.approx([2 / 3])  # 1, 0, and 1
 
 
 def test_same_seed_same_weights():
@@ -174,6 +208,8 @@ def test_saved_and_loaded_it_computes_the_same(tmp_path):
     again = load_unet("test_resnet", 3, tmp_path / "finetuned.pt").eval()
     images, _ = squares(2)
     torch.testing.assert_close(again(images), model.eval()(images), rtol=1e-5, atol=1e-5)
+    half = load_unet("test_resnet", 3, tmp_path / "finetuned.pt", "bfloat16").eval()
+    assert 1e-4 < (half(images) - again(images)).norm() / again(images).norm() < 0.1
 
 
 def test_scores_stand_beside_chance_for_as_many_pixels_anywhere():

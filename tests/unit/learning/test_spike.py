@@ -8,7 +8,7 @@ from factories import pretraining
 
 from thetascope.errors import UserError
 from thetascope.learning import pretraining as module
-from thetascope.learning.contrastive import Learner
+from thetascope.learning.contrastive import COLUMNS, Learner
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.learning.spike import partners_of, spoil, spoilt_share
@@ -115,6 +115,16 @@ def test_without_a_spike_steps_see_every_image_with_its_own_copy(monkeypatch):
         assert torch.equal(second, torch.rot90(images[items], 1, (2, 3)))
 
 
+def test_steps_see_whole_batches_and_no_image_twice_in_an_epoch(monkeypatch):
+    """Of 12 images two batches of 5; which two wait is drawn anew."""
+    _, seen = steps_of(monkeypatch, 90.0, batch_size=5)
+    items = [items for _, _, items, _ in seen]
+    assert [len(batch) for batch in items] == [5] * 2 * 20
+    epochs = torch.stack(items).view(20, 10)
+    assert all(len(epoch.unique()) == 10 for epoch in epochs)
+    assert len(epochs.unique()) == 12
+
+
 def test_the_queue_knows_whose_copies_its_keys_are():
     torch.manual_seed(0)
     learner = Learner(
@@ -123,3 +133,7 @@ def test_the_queue_knows_whose_copies_its_keys_are():
     first, second = torch.rand(2, 4, 3, 32, 32)
     learner.step(first, second, torch.arange(4), torch.tensor([0, 3, 2, 1]))
     assert learner.queue.items.tolist() == [0, 3, 2, 1, -1, -1]
+    # own keys are those of a query's image, whosever copy it is paired with
+    said = learner.step(first, second, torch.tensor([0, 1, 7, 8]), torch.arange(4))
+    own = dict(zip(COLUMNS[2:], said.tolist(), strict=True))["own_key_share"]
+    assert own == pytest.approx(2 / (4 * 6))

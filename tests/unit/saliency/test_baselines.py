@@ -37,6 +37,16 @@ def test_sobel_of_a_ramp_is_its_slope():
         torch.testing.assert_close(sobel(image)[0, 1:-1, 1:-1], torch.full((14, 14), 0.01))
 
 
+def test_the_smallest_edge_of_8_bit_is_one():
+    """Round a pixel one level brighter: at the corners a quarter of a half of that, twice."""
+    image = torch.zeros(1, 1, 7, 7)
+    image[0, 0, 3, 3] = 1 / 255
+    edges = sobel(image)[0, 2:5, 2:5] * 255
+    corner, side = 2**0.5 / 8, 2 / 8
+    expected = torch.tensor([[corner, side, corner], [side, 0, side], [corner, side, corner]])
+    torch.testing.assert_close(edges, expected)
+
+
 @pytest.mark.parametrize("size", [15, 64])
 def test_centre_is_a_gaussian_of_a_quarter_of_the_side(size):
     images = torch.rand(3, 2, size, size)
@@ -57,6 +67,14 @@ def test_hog_is_the_mean_gradient_of_each_cell():
     magnitude = 2 * np.hypot(down, across)[1:-1, 1:-1]  # np.gradient is per pixel, ours over two
     expected = magnitude.reshape(14, side, 14, side).mean(axis=(1, 3))
     np.testing.assert_allclose(cells[:, 0, :, 0], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [8, 13])
+def test_a_picture_smaller_than_hogs_grid_has_a_cell_for_each_pixel(size):
+    image = torch.rand(1, 1, size, size, generator=generator())
+    down, across = np.gradient(np.pad(image[0, 0].numpy(), 1, mode="edge"))
+    expected = 2 * np.hypot(down, across)[1:-1, 1:-1]
+    np.testing.assert_allclose(hog(image)[0], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_hog_takes_the_channel_with_the_strongest_gradient():

@@ -1,6 +1,7 @@
 """All maps of an evaluation: which there are, in which frame, by which settings."""
 
 from dataclasses import fields, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -359,11 +360,14 @@ def test_areas_stand_beside_the_maps_and_leave_them_as_they_are():
     assert with_areas.keys() == plain.keys() | added
     x, y = View().original(images), View().rotated(images, 30.0)
     found = predict(unet, x, 2) > 0
-    for key, objective, inputs, given in (
-        ("finetuned.rotated.smoothgrad", foreground_logit(unet), (x,), (found,)),
-        ("pretrained.rotated.smoothgrad", pair_cosine(encoder), (x, y), ()),
-    ):
-        for row, maps in enumerate((plain[key], np.tile(plain["valid.rotated"], (2, 1, 1)))):
+    models = {
+        "finetuned": (foreground_logit(unet), (x,), (found,)),
+        "pretrained": (pair_cosine(encoder), (x, y), ()),
+    }
+    for model, input_ in product(models, INPUTS):
+        objective, inputs, given = models[model]
+        key, footprint = f"{model}.{input_}.smoothgrad", plain[f"valid.{input_}"]
+        for row, maps in enumerate((plain[key], np.tile(footprint, (2, 1, 1)))):
             order = runtime.generator(0, "deletion")
             maps = torch.tensor(maps).float()
             expected = deletion_insertion(objective, inputs, maps, 3, 4, order, given)

@@ -70,6 +70,20 @@ def test_nothing_of_the_border_moves_into_the_disc(interpolation):
     assert (beside["masks"][:, disc.numpy()] == 1).all()
 
 
+def test_pictures_are_turned_by_the_interpolation_of_their_view():
+    """Which takes the nearest pixel makes no new value; bicubic comes nearer to a spline."""
+    images, masks = pictures(1)
+    nearest, bilinear, bicubic = (
+        pictures_to_map(images, masks, np.array([37.0]), View("disc", kind))[0]
+        for kind in ("nearest", "bilinear", "bicubic")
+    )
+    assert torch.isin(nearest, images).all() and not torch.isin(bilinear, images).all()
+    cubic = rotate(images[0, 0].numpy(), 37.0, reshape=False, order=3)
+    inner = gaussian_filter(DISC.valid(images, 0.0).numpy().astype(float), 2) > 0.9
+    errors = [np.abs(shown[0, 0].numpy() - cubic)[inner].max() for shown in (bicubic, bilinear)]
+    assert errors[0] < 0.7 * errors[1]
+
+
 def lines(n):
     """Strokes across the picture, near 20°, in noise: what they show has a direction."""
     y, x = np.mgrid[SIZE - 1 : -SIZE : -2, 1 - SIZE : SIZE : 2] / SIZE

@@ -5,6 +5,7 @@ from itertools import combinations, permutations, product
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from thetascope.errors import UserError
 from thetascope.saliency import metrics, scoring
@@ -84,6 +85,20 @@ def test_value_and_own_cut_are_of_the_pixels_that_the_input_shows(saliency, tabl
                 assert metric != "auroc" or row["own_cut"] != row["value"]
 
 
+def test_maps_that_are_not_turned_back_have_an_own_cut_too(saliency):
+    shown, rng = disc(0.7), np.random.default_rng(1)
+    saliency["valid.unaligned"] = shown
+    for key in ("pretrained.unaligned.smoothgrad", "baseline.unaligned.random"):
+        saliency[key] = rng.random((3, SIZE, SIZE)) * shown
+    rows = scoring.score_maps(saliency, IDS, CASES, SETTINGS).set_index(KEYS)
+    for i in (0, 1):
+        row = rows.loc[(IDS[i], "pretrained", "unaligned", "smoothgrad", "auroc")]
+        mask = saliency["masks"][i][shown] > 0
+        for column, input_ in (("value", "unaligned"), ("own_cut", "original")):
+            of_map = saliency[f"pretrained.{input_}.smoothgrad"][i][shown]
+            assert row[column] == pytest.approx(roc_auc_score(mask, of_map))
+
+
 def test_a_mask_that_covers_all_that_is_shown_has_no_score(saliency, caplog):
     table = scoring.score_maps(saliency, IDS, CASES, SETTINGS).set_index("input")
     measured = table[table["metric"].isin(metrics.METRICS)]
@@ -138,6 +153,18 @@ def test_hits_are_counted_from_the_highest_pixel():
     draws = np.array([[0.1, 0.9, 0.5, 0.3], [4.0, 3.0, 2.0, 1.0]])
     mask = np.array([True, False, True, False])
     assert scoring.hits_by_rank(draws, mask).tolist() == [[0, 1, 1, 2], [1, 1, 2, 2]]
+
+
+@pytest.mark.parametrize("input_", ["original", "rotated"])
+def test_chance_of_average_precision_is_the_mean_over_random_maps_of_this_input(
+    saliency, table, input_
+):
+    shown = saliency[f"valid.{input_}"]
+    mask = saliency["masks"][0][shown] > 0
+    draws = scoring.quarter_turns(saliency[f"baseline.{input_}.random"])[:, shown]
+    expected = np.mean([average_precision_score(mask, draw) for draw in draws])
+    rows = table[(table["item"] == "a") & (table["input"] == input_) & (table["metric"] == "auprc")]
+    assert len(rows) == 6 and rows["chance"].to_numpy() == pytest.approx(expected)
 
 
 def test_random_maps_are_turned_by_quarters_and_no_more_than_are_needed():
