@@ -50,3 +50,7 @@ def test_words_and_numbers_mix():
 def test_bad_angles_are_named(spec, said):
     with pytest.raises(UserError, match=said):
         angles.expand(spec)
+
+
+def test_a_period_that_is_nearly_a_divisor_is_none():
+    assert angles.divides_circle(360 / 7) and not angles.divides_circle(90.1)

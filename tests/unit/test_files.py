@@ -160,6 +160,24 @@ def test_a_part_without_rows_leaves_no_trace(tmp_path):
     assert list(files.read_parquet(tmp_path / "none.parquet")) == ["angle", "value"]
 
 
+def test_a_table_of_several_parts_is_read_part_by_part(tmp_path):
+    parts = [pa.table({"angle": [30.0], "value": [value]}) for value in (0.5, 1.5)]
+    files.write_parquet(parts, tmp_path / "t.parquet", {})
+    found = files.stream_parquet(tmp_path / "t.parquet", ["value"])
+    assert [part["value"].tolist() for part in found] == [[0.5], [1.5]]
+
+
+def test_one_bit_of_a_columnar_table_that_changed_is_damage(tmp_path):
+    path, values = tmp_path / "t.parquet", np.random.default_rng(0).random(1000)
+    files.write_parquet([pa.table({"value": values})], path, {})
+    text = bytearray(path.read_bytes())
+    text[text.index(values[500].tobytes())] ^= 1
+    path.write_bytes(text)
+    for read in (files.read_parquet, lambda path: list(files.stream_parquet(path, ["value"]))):
+        with pytest.raises(files.DamagedError, match=r"t\.parquet: damaged"):
+            read(path)
+
+
 def test_equal_tables_are_equal_bytes(tmp_path):
     for name in "ab":
         stored(tmp_path / f"{name}.csv", angle=[30.0], value=[1 / 3])

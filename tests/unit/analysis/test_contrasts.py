@@ -169,6 +169,10 @@ def test_views_are_compared_pair_by_pair_and_show_the_size_of_their_difference()
         assert (row["phase_deg"] - phase + 45) % 90 == pytest.approx(45, abs=4)
         assert row["p"] <= 0.05 and pd.isna(row["view"])
     assert differences(*rows, factor="dataset").empty
+    narrow = differences(*rows, factor="view", questions={"main": question}, confidence=0.5)
+    narrow = of(narrow, period=90).set_index("levels")
+    assert (narrow["amplitude_ci_low"] > at_90["amplitude_ci_low"]).all()
+    assert (narrow["amplitude_ci_high"] < at_90["amplitude_ci_high"]).all()
 
 
 def test_only_curves_over_the_same_angles_are_compared():
@@ -259,7 +263,7 @@ def test_both_waves_count_alike():
     assert phase_difference_p(30 + 10j, 20 - 50j, wider) == pytest.approx(p)
 
 
-def phases_of(crests, amplitude=0.2, rotate=()):
+def phases_of(crests, amplitude=0.2, rotate=(), confidence=0.95, p=None):
     """Rows of `phase_table` for sets with their crests at these angles of 90.
 
     Each is of an adapter of its own, but for those that are turned by `rotate`, all of one.
@@ -272,8 +276,9 @@ def phases_of(crests, amplitude=0.2, rotate=()):
         )
         for name, crest in crests.items()
     ]
-    scores, settings = arrange(rows), analysis(confidence=0.95, permutations=199)
+    scores, settings = arrange(rows), analysis(confidence=confidence, permutations=199)
     tests = period_tests(scores, PERIODS, settings.tests)
+    tests = tests if p is None else tests.assign(p=p)
     sets = {name: {"adapter": "one", "rotate": rotate[name]} for name in rotate}
     return phase_table(scores, tests, settings, {n: {"adapter": n} for n in crests} | sets)
 
@@ -288,6 +293,8 @@ def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
     assert (found["p"] < 0.01).tolist() == [True, False, True]
     assert table["q"].tolist() == pytest.approx(stats.false_discovery_control(table["p"]))
     assert phases_of({"a": 80, "b": 5}, amplitude=0).empty
+    weak = [phases_of({"a": 80, "b": 5}, confidence=level, p=0.15) for level in (0.8, 0.9)]
+    assert [len(rows) for rows in weak] == [len(PERIODS), 0]
     assert table[["moved", "p_moved"]].isna().all(axis=None)  # they are different sets
 
 

@@ -172,6 +172,16 @@ def test_an_angle_without_any_value_is_in_no_series_and_an_item_without_one_in_n
         assert curve.left_out == 4 - len(items)
 
 
+def test_pictures_keep_the_angles_of_their_own_seed_and_item():
+    """The first seed has no run here, and the second item no score at one angle."""
+    phi = np.random.default_rng(0).uniform(0, 360, (3, 4))
+    value = np.ones((12, 3, 4))
+    value[:, 0] = value[5, 1, 1] = np.nan
+    rows = score_rows(REGULAR, value, seeds=3, items=4)
+    curve = one(rows.assign(pre_rotation=np.tile(phi.ravel(), 12)))
+    assert curve.pre_rotation.tolist() == phi[1:, [0, 2, 3]].tolist()
+
+
 def test_angles_change_places_where_every_angle_is_a_run_of_its_own():
     key = {"series": "value", "model": "pretrained", "sweep": "diagonal"}
     key["attribution"] = "smoothgrad"

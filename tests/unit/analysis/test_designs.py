@@ -8,6 +8,7 @@ from factories import PERIODS, analysis, score_rows, shuffling
 from thetascope.analysis.curves import curves
 from thetascope.analysis.designs import components, design_table, report
 from thetascope.analysis.permutation import permutation_test
+from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.scores import arrange
 
 THETA = np.arange(0, 360, 15.0)
@@ -76,6 +77,21 @@ def test_the_design_finds_the_wave_four_times_in_five():
         p = permutation_test(theta, cells[..., None], asked, shuffling(499, i))[0][1]
         hits.append(p <= 0.05 / n_tests)
     assert 0.7 < np.mean(hits) < 0.97  # the least number of seeds that reaches 0.8
+
+
+def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_own_tests():
+    """Three curves of unlike noise; of four periods one was asked for."""
+    asked = {"main": {"series": ["value"], "period": [90]}}
+    section = analysis(questions=asked, smallest_effect=0.02, confidence=0.8)
+    noises = enumerate((0.08, 0.02, 0.04))
+    scores = arrange([pilot(run, 0.06, seed=i, dataset=f"d{i}") for i, run in noises])
+    table = design_table(scores, benchmarks(), section).set_index(["angles", "cases"])
+    found = [components(c, PERIODS) for c in curves(scores) if c.key["series"] == "value"]
+    for cases in 3, 12:
+        row = table.loc[(24, cases)]
+        each = [seeds_needed(24, [90], one.cell(cases), 0.02, 0.2 / 3) for one in found]
+        assert row[["seeds_half", "seeds_all", "n_tests"]].tolist() == [*sorted(each)[1:], 3]
+        assert len(set(each)) == 3
 
 
 def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():

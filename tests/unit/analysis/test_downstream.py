@@ -41,6 +41,12 @@ def test_p_is_at_its_nominal_level_and_at_least_one_in_all_draws():
     assert np.isnan(correlation_test(REGULAR, np.ones(12), shuffling(99))).all()
 
 
+def test_one_p_for_one_seed_of_the_draws():
+    pair = np.random.default_rng(3).normal(size=(2, 12))
+    first, again, other = (correlation_test(*pair, shuffling(499, seed))[2] for seed in (1, 1, 2))
+    assert first == again != other
+
+
 def test_all_series_of_maps_but_chance_meet_the_value_of_every_task():
     rng = np.random.default_rng(0)
     curves = {name: rng.normal(size=12) for name in ("value", "chance", "own_cut", "dice", "probe")}
@@ -103,3 +109,5 @@ def test_curves_meet_at_the_angles_that_both_have():
     assert found["pearson"].tolist() == pytest.approx([-1] * 3)
     assert found["n_angles"].tolist() == [10] * 3
     assert table(score_rows(REGULAR, value), task(REGULAR + 15, value)).empty
+    three = [0, 30, 60, 75, 105]  # of which the maps have three, too few for a curve
+    assert table(score_rows(REGULAR, value), task(three, value[:5])).empty

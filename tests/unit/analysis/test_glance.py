@@ -1,5 +1,7 @@
 """The verdict at a glance: what is said is what the table holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +88,7 @@ def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
     shown = f"{' '.join(table)} {' '.join(table['verdict'])}"
     assert all(word in shown for word in explained)
     assert "95 % confidence" in explained["no wave above"] and "0.02" in explained["no wave above"]
+    assert "80 % confidence" in glance.words(analysis(confidence=0.8))["no wave above"]
 
 
 # -- the next step ---------------------------------------------------------------------------------
@@ -97,21 +100,37 @@ def step(noise, *rows, benchmarks=NO_BENCHMARKS):
     return glance.next_step(shown, floors, benchmarks, ANALYSIS)
 
 
+def smallest(angles, seeds, noise, level):
+    """Amplitude that such a design finds."""
+    theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
+    return detectable_amplitude(theta, [360, 180, 90], noise, level=level).max()
+
+
 def test_the_next_step_finds_the_smallest_effect_and_no_smaller_design_does():
     sds = [0.01, 0.03, 0.5]
     names = [{"verdict": "open", "dataset": name, "n_seeds": 1, "n_tests": 9} for name in "abc"]
     said = step(sds, *names)
     angles, seeds = int(said.split()[3]), int(said.split(") and ")[1].split()[0])
     level = 0.05 / 9
-
-    def smallest(angles, seeds):
-        theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
-        return detectable_amplitude(theta, [360, 180, 90], 0.03, level=level).max()
-
-    assert smallest(angles, seeds) <= 0.02 < smallest(angles, seeds - 1)
+    assert smallest(angles, seeds, 0.03, level) <= 0.02 < smallest(angles, seeds - 1, 0.03, level)
     assert f"step: {360 // angles}}}" in said and f"stop: {360 - 360 // angles}," in said
     assert "at least half of the 3 open curves" in said
     assert f"{angles * seeds} runs of every arm." in said
+
+
+def test_the_design_has_the_fewest_runs_for_open_curves_and_their_strictest_test():
+    """At this noise 24 runs are enough at 24 angles and not at 12; 24 may have been run already."""
+    assert smallest(24, 1, 0.0179, 0.2 / 9) <= 0.02 < smallest(12, 2, 0.0179, 0.2 / 9)
+    section = replace(ANALYSIS, confidence=0.8)
+    designs = {1: ("24 angles", "stop: 345", "and 1 seed."), 2: ("12 angles", "and 3 seeds.")}
+    for seeds, words in designs.items():
+        curves = [{"n_tests": 3, "n_seeds": seeds}, {"n_tests": 9, "n_seeds": 1}]
+        curves = [{"verdict": "open", "dataset": f"d{i}"} | one for i, one in enumerate(curves)]
+        curves.append(curves[1] | {"dataset": "d2"})
+        shown = verdicts(*curves, {"dataset": "of a wave", "n_tests": 99, "n_angles": 72})
+        floors = shown[KEY].assign(cell_sd=[0.5, 0.0179, 0.001, 0.5])
+        said = glance.next_step(shown, floors, NO_BENCHMARKS, section)
+        assert all(word in said for word in (*words, "half of the 3 open curves"))
 
 
 def test_time_is_what_the_jobs_took_and_is_not_said_if_nothing_was_measured():

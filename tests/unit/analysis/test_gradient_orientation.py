@@ -165,6 +165,16 @@ def test_black_that_made_a_square_does_not_count_in_either_view():
     assert histogram(wide, 12, "hog").mean(axis=0) == pytest.approx(1 / 12, rel=0.25)
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_black_on_one_side_does_not_count_on_that_side_alone(turns):
+    image = isotropic(1)[0]
+    image[:, :12] = 0  # above
+    x, y = coordinates(SIZE)
+    expected = (np.hypot(x, y) <= SIZE / 2 - MARGIN) & (y <= SIZE / 2 - 12 - MARGIN)
+    turned = np.rot90(image, turns, axes=(1, 2))
+    np.testing.assert_array_equal(seen(turned), np.rot90(expected, turns))
+
+
 def test_a_dark_background_is_part_of_the_picture():
     image = isotropic(1)[0]
     image[:, np.hypot(*coordinates(SIZE)) > 20] = 0  # a round object

@@ -181,6 +181,12 @@ def test_a_smaller_confidence_gives_a_smaller_interval_about_the_same_accuracy()
     assert narrow["accuracy"] <= narrow["ci_high"] < wide["ci_high"]
 
 
+def test_one_interval_for_one_seed_of_the_draws():
+    (pairs,) = hog_pairs(isotropic(20, seed=4), 45, [16])
+    first, again, other = (hog_svm(pairs, range(20), intervals(7, 0.9, seed)) for seed in (1, 1, 2))
+    assert first == again != other and first["accuracy"] == other["accuracy"]
+
+
 # -- table -----------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,13 @@ from factories import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thetascope.analysis.inference import asked_for, false_discovery, period_tests, question_of
+from thetascope.analysis.inference import (
+    asked_for,
+    false_discovery,
+    period_tests,
+    question_of,
+    with_p,
+)
 from thetascope.analysis.oscillation import oscillation_table
 from thetascope.analysis.permutation import agreement_test, permutation_test
 from thetascope.analysis.scores import arrange
@@ -308,12 +314,19 @@ def test_cases_hold_their_level():
     assert at_nominal_rate(p)
 
 
+def test_p_max_counts_the_periods_that_were_tested_alone():
+    rows = with_p([{"p": 1.0}] * 3, np.array([0.01, np.nan, 0.7]))
+    assert [row["p"] for row in rows] == pytest.approx([0.01, np.nan, 0.7], nan_ok=True)
+    assert [row["p_max"] for row in rows] == pytest.approx([0.02, np.nan, 1], nan_ok=True)
+
+
 def test_pictures_that_were_turned_beforehand_are_tested_by_that():
     """A wave of the canvas is in every series and moves with nothing; content moves along."""
     rng = np.random.default_rng(1)
-    turned = rng.uniform(0, 360, 40)
+    turned = rng.uniform(0, 360, (2, 40))  # of two seeds
     for content, found in (0.04, True), (0.0, False):
-        rows = seen(rng, 20, content, 0.3, turned)
-        table = period_tests(arrange([rows]), PERIODS, shuffling(499))
+        rows = [seen(rng, 20, content, 0.3, own).assign(seed=i) for i, own in enumerate(turned)]
+        table = period_tests(arrange(rows), PERIODS, shuffling(499))
         p = curve_of(table, "value", "eval").loc[90, "p"]
         assert (p < 0.01) == found and np.isfinite(p)
+        assert curve_of(table, "chance", "eval")["p"].isna().all()  # computed

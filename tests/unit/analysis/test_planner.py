@@ -103,6 +103,16 @@ def test_detectable_amplitude_is_detected_four_times_in_five(theta):
     assert np.mean(found) == pytest.approx(0.8, abs=0.08)
 
 
+def test_on_an_irregular_grid_it_has_the_power_that_it_takes_in_the_mean_of_all_phases():
+    """As on as many angles in equal steps, where a wave has a sum of squares of 16 A² / 2."""
+    even = detectable_amplitude(grid(np.arange(16) * 22.5), PERIODS, 1)
+    for i, amplitude in enumerate(detectable_amplitude(grid(IRREGULAR), PERIODS, 1)):
+        crests = np.arange(8) * PERIODS[i] / 8
+        waves = wave(IRREGULAR[:, None], amplitude, PERIODS[i], crests)
+        power = harmonics(grid(IRREGULAR), waves[:, None], PERIODS)[2][i]
+        assert power.mean() == pytest.approx(8 * even[i] ** 2)
+
+
 @pytest.mark.parametrize("theta", [REGULAR, IRREGULAR])
 def test_power_grows_with_amplitude_seeds_and_angles(theta):
     rates = [detected(grid(theta, 2), amplitude, 1, 180) for amplitude in (0, 0.4, 0.8, 1.2)]

@@ -91,6 +91,13 @@ def test_scores_lie_where_their_row_says_whatever_the_order():
     assert whole.own_cut.tolist() == pieces.own_cut.tolist() == own_cut.tolist()
 
 
+def test_every_seed_and_item_keeps_the_angle_by_which_its_picture_was_turned():
+    phi = np.random.default_rng(0).uniform(0, 360, (2, 8))
+    rows = score_rows(REGULAR, 0.5, seeds=2, items=8).assign(pre_rotation=np.tile(phi.ravel(), 12))
+    (one,) = arrange([rows.sample(frac=1, random_state=0)])
+    assert one.pre_rotation.tolist() == phi.tolist()
+
+
 def test_what_has_no_own_cut_has_none():
     """As `segmentation.csv`, which lacks the column."""
     rows = score_rows([0], 0.5, 0.125).drop(columns="own_cut")
@@ -155,6 +162,7 @@ def test_segmentation_dice_becomes_scores_like_any():
     rows = [
         ("fixed", 30.0, 0, "a", 1, 0.5, 0.2),
         ("fixed", 30.0, 0, "a", 2, 0.7, 0.1),
+        ("fixed", 30.0, 0, "a", 3, 0.0, 0.6),
         ("fixed", 30.0, 0, "b", 1, 0.9, 0.3),
         ("fixed", 30.0, 0, "b", 2, np.nan, np.nan),
         ("none", np.nan, 0, "a", 1, 0.4, 0.2),
@@ -163,15 +171,13 @@ def test_segmentation_dice_becomes_scores_like_any():
     arm = {"dataset": "d", "view": "v", "encoder": "e", "method": "m", "case": "c"}
     table = pd.DataFrame(rows, columns=columns).assign(**arm)
     found = segmentation_scores(table).set_index(["metric", "item"])
-    assert len(found) == 6  # nothing of `none`, which has no angle
+    assert len(found) == 7  # nothing of `none`, which has no angle
     assert (found[["angle", "eval_angle"]] == 30).all(axis=None)
     assert (found[["model", "input", "attribution"]].to_numpy()[0]).tolist() == [
         *("finetuned", "original", "segmentation")
     ]
     assert found.loc[("dice_class_2", "a"), ["value", "chance"]].tolist() == [0.7, 0.1]
-    assert found.loc[("dice_macro", "a"), ["value", "chance"]].tolist() == pytest.approx(
-        [0.6, 0.15]
-    )
+    assert found.loc[("dice_macro", "a"), ["value", "chance"]].tolist() == pytest.approx([0.4, 0.3])
     assert found.loc[("dice_macro", "b"), "value"] == 0.9
     assert found["own_cut"].isna().all()
     one = segmentation_scores(table[table["label"] == 1])

@@ -100,6 +100,8 @@ def test_too_few_items_and_an_encoder_that_says_the_same_of_all_have_no_likeness
     collapsed = np.repeat(draw(3, 1), 9, axis=0).astype(np.float32)
     assert np.isnan(cka(Features.of(draw(0, 9)), Features.of(collapsed))).all()
     assert np.isnan(cka(Features.of(collapsed), Features.of(collapsed))).all()
+    rounded = collapsed * (1 + 1e-7 * draw(4, 9))  # the same but for its last digits
+    assert np.isnan(cka(Features.of(draw(0, 9)), Features.of(rounded))).all()
 
 
 def test_cosines_are_of_an_item_and_of_it_with_others():
@@ -184,9 +186,9 @@ def test_scores_are_those_of_the_encoders_and_their_items(tmp_path):
 
 
 def test_several_runs_of_an_angle_count_by_their_mean(tmp_path):
-    encoders = {(90.0, seed): draw(seed, 12) for seed in range(3)}
+    encoders = {(90.0, seed): draw(seed, 12) for seed in range(4)}
     found = of(study(tmp_path, encoders, draw(5, 12)), attribution="similarity_replicate", seed=1)
-    expected = [likeness(encoders[90.0, 1], encoders[90.0, other]) for other in (0, 2)]
+    expected = [likeness(encoders[90.0, 1], encoders[90.0, other]) for other in (0, 2, 3)]
     assert of(found, metric="cka")["value"].mean() == pytest.approx(np.mean(expected))
 
 

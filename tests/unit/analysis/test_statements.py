@@ -67,6 +67,9 @@ def test_no_wave_and_open_say_what_could_have_been_missed():
     assert "7 seeds at as many angles could tell." in words
     assert "could tell" not in say(verdict="open")
     assert "Not testable (12 angles, 3 seeds, 5 cases)." in say(verdict="not testable")
+    for sweep, cases, too_few in ("eval", 7, True), ("eval", 8, False), ("diagonal", 7, False):
+        words = say(verdict="not testable", sweep=sweep, n_cases=cases)
+        assert ("A test of one model seen from all angles takes 8 cases." in words) == too_few
 
 
 def test_what_else_made_a_wave_is_named():
@@ -109,8 +112,10 @@ def tables(**given):
     crest |= {"second_phase": 40.0, "period": 90.0, "q": 0.3}
     joint = {"question": ["training", "turning"], "p_any_curve": [0.004, 0.6]}
     return {
-        "contrasts": pd.DataFrame([contrast, contrast | {"q": np.nan}]),
-        "phases": pd.DataFrame([crest]),
+        "contrasts": pd.DataFrame([contrast | {"q": q} for q in (np.nan, 0.02, 0.011)]).assign(
+            levels=["a, c", "b, c", "a, b"]
+        ),
+        "phases": pd.DataFrame([crest | {"q": 0.4, "first": "c"}, crest]),
         "questions": pd.DataFrame(joint),
         "noise": pd.DataFrame([ROW | {"cell_sd": 0.02}]),
         "benchmarks": pd.DataFrame(columns=["rule", "training", "s"]),
@@ -163,10 +168,12 @@ def test_the_page_answers_question_by_question():
     assert "Curves: model m, series excess." in of_training
     assert "### waves · plain · e · moco" in of_training and "### flat" in of_turning
     assert "- **m, original, auroc**: It finds the foreground" in of_training
-    assert "different data sets differ in shape? They do: the smallest q of 1 tests" in of_training
+    shapes = "They do: the smallest q of 2 tests is 0.011 (a, b; m, auroc, period 90°)."
+    assert f"different data sets differ in shape? {shapes}" in of_training
     assert "differ in shape" not in of_turning
     assert "crest at the same angle" not in of_training
-    assert "Of 1 pairs they cannot be told apart: the smallest q is 0.3 (a and b: 10° and" in said
+    crests = "the smallest q is 0.3 (a and b: 10° and 40°, period 90°)."
+    assert f"Of 2 pairs they cannot be told apart: {crests}" in said
 
 
 def test_differences_that_are_not_there_are_not_claimed():
@@ -174,7 +181,16 @@ def test_differences_that_are_not_there_are_not_claimed():
     phases = tables()["phases"].assign(q=0.01)
     said = page(verdicts({}), tables(contrasts=contrasts, phases=phases), ANALYSIS)
     assert "differ in shape? They cannot be told apart" in said
-    assert "Of 1 pairs some do not" in said
+    assert "Of 2 pairs some do not" in said
+
+
+@pytest.mark.parametrize(("confidence", "told"), [(0.9, False), (0.8, True)])
+def test_differences_are_claimed_at_the_level_of_the_confidence(confidence, told):
+    weak = {name: tables()[name].assign(q=0.15) for name in ("contrasts", "phases")}
+    section = analysis(confidence=confidence, questions=QUESTIONS)
+    said = page(verdicts({}), tables(**weak), section)
+    assert ("differ in shape? They do" in said) == told
+    assert ("Of 2 pairs some do not" in said) == told
 
 
 def test_a_question_that_no_curve_answers_says_so():

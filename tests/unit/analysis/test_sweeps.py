@@ -126,7 +126,7 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     untrained = of(table, training="none", eval_angle=0)["value"].round(6).tolist()
     assert series["none"]["theta"] == TWELVE and series["none"]["value"] == untrained * 12
 
-    chosen = rules_over_theta([("none", 0.0), *TWO_VIEWED])
+    chosen = rules_over_theta([("none", 0.0), *TWO_VIEWED[::-1]])  # in order whatever theirs was
     assert [one["theta"] for one in chosen] == TWELVE
     assert [(one["angle"], one["eval_angle"]) for one in chosen] == [
         (label(theta), "000.0") for theta in TWELVE

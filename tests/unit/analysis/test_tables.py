@@ -102,6 +102,12 @@ def test_items_without_score_are_left_out():
     assert result.notna().all(axis=None)
 
 
+def test_an_angle_counts_the_seeds_and_items_that_it_has_itself():
+    """As of staggered seeds, which have angles of their own."""
+    rows = scores(seeds=3, angles=[0, 90]).query("angle == 0 or (seed > 0 and item < 'i5')")
+    assert table(rows)[["n_items", "n_seeds"]].to_numpy().tolist() == [[8, 3], [5, 2]]
+
+
 def test_chance_and_own_cut_are_averaged_over_the_items_that_have_a_score():
     rows = scores(items=6)
     rows.loc[rows["item"] == "i0", "value"] = np.nan  # as if chance were there without a value

@@ -1,5 +1,7 @@
 """All curves of a question, all data sets and all metrics at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from factories import (
 )
 from scipy import stats
 
+from thetascope.analysis.bounds import Error, amplitude_bound
 from thetascope.analysis.permutation import p_value, permutation_test, wave_shares
 from thetascope.analysis.scores import Scores, arrange
 from thetascope.analysis.together import metrics_table, pooled_table, questions_table
@@ -168,6 +171,9 @@ def test_the_mean_wave_by_hand():
     within = (abs(own - own.mean()) ** 2).sum() / 4
     f = 3 * abs(own.mean()) ** 2 / 2 / within
     assert found["p"] == pytest.approx(stats.f.sf(f, 2, 4))
+    error = Error(np.array(within / 3), np.array(4.0))
+    bound = amplitude_bound(np.array(abs(own.mean())), error, 0.9)
+    assert found["amplitude_bound"] == pytest.approx(bound.item())
     alone = pooled_table(arrange(sets_rows(cells[:1])), analysis(questions=MAIN))
     assert alone.empty and list(alone) == list(table)
 
@@ -201,6 +207,8 @@ def test_a_wave_whatever_the_metric():
         for own in everywhere
     ]
     assert table["n_small_p"].tolist() == (np.array(p) <= 0.05 + 1e-12).sum(axis=0).tolist()
+    lenient = metrics_table(arrange(metric_rows(everywhere)), replace(settings, confidence=0.5))
+    assert lenient["n_small_p"].tolist() == (np.array(p) <= 0.5).sum(axis=0).tolist()
     assert table.loc[90, "n_small_p"] == 4 and table.loc[90, "p"] == 0.01
     shares = [
         wave_shares(grid(REGULAR, 2), own[..., None], PERIODS, shuffling(99, 3))

@@ -142,11 +142,13 @@ def test_no_wave_takes_a_bound_below_what_matters_at_every_period(tables):
         assert row["amplitude_bound"] == at["amplitude_bound"].max()
 
 
-def test_an_open_curve_says_how_many_seeds_could_tell(tables):
-    row = row_of(judged(tables), dataset="flat", question="turning")
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_an_open_curve_says_how_many_seeds_could_tell(tables, confidence):
+    table = judged(tables, replace(ANALYSIS, confidence=confidence))
+    row = row_of(table, dataset="flat", question="turning")
     found = tables["noise"].query("dataset == 'flat' and series == 'turning'")["cell_sd"].iloc[0]
     theta = np.repeat(FINE[:, None], int(row["seeds_needed"]), axis=1)
-    level = 0.05 / row["n_tests"]
+    level = (1 - confidence) / row["n_tests"]
     reach = planner.detectable_amplitude(theta, PERIODS, found, level=level)
     assert reach.max() <= 0.015
     reach = planner.detectable_amplitude(theta[:, 1:], PERIODS, found, level=level)
@@ -189,6 +191,28 @@ def test_the_level_is_that_of_the_confidence(tables):
         assert set(of(table, dataset="turned")["verdict"]) == verdicts
 
 
+def test_controls_are_held_against_the_level_of_the_confidence(tables):
+    """The sham has the wave at p = 0.15, and the disc is another one at q = 0.15."""
+    views, pairs = tables["oscillation"]["view"], tables["contrasts"]["levels"]
+    p = np.where(views == "sham", 0.15, np.where(views == "disc", 0.3, 0.001))
+    q = np.where(pairs.str.contains("sham"), 0.3, 0.15)
+    changed = {"oscillation": tables["oscillation"].assign(p=p)}
+    changed |= {"contrasts": tables["contrasts"].assign(q=q)}
+    for confidence, verdicts in (0.9, ["wave", "wave"]), (0.8, ["canvas", "resampling"]):
+        table = judged(tables | changed, replace(ANALYSIS, confidence=confidence))
+        found = of(table, question="turning").set_index("dataset")["verdict"]
+        assert found[["canvas", "resampled"]].tolist() == verdicts
+
+
+def test_what_was_not_tested_is_no_test_to_correct_for(tables):
+    waves = tables["oscillation"]
+    of_x = of(waves[waves["resolved"]], question="training")
+    untested = waves.assign(p=waves["p"].mask(waves.index == of_x.index[0]))
+    assert set(of(judged(tables), question="training")["n_tests"]) == {len(of_x)}
+    table = judged(tables | {"oscillation": untested})
+    assert set(of(table, question="training")["n_tests"]) == {len(of_x) - 1}
+
+
 # -- levels ----------------------------------------------------------------------------------------
 
 
@@ -209,6 +233,10 @@ def test_a_level_at_chance_is_open_and_of_one_case_not_testable(tables):
     for p, finds in (0.9, "cannot tell"), (np.nan, "not testable"):
         levels = tables["levels"].assign(p=p)
         assert set(judged(tables | {"levels": levels})["finds"]) == {finds}
+    weak = tables | {"levels": tables["levels"].assign(p=0.15)}
+    for confidence, unsure in (0.9, True), (0.8, False):
+        finds = judged(weak, replace(ANALYSIS, confidence=confidence))["finds"]
+        assert (finds == "cannot tell").tolist() == [unsure] * len(finds)
 
 
 # -- the right number from the right row -----------------------------------------------------------

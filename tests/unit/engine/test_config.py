@@ -198,6 +198,7 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("analysis.questions", {"training": None}, "analysis.questions: {}: needs at least 1 entry"),
         ("analysis.questions", None, "analysis.questions: None: must be of type object"),
         ("split.test", 0.3, "add up to 1.1; they must add up to 1"),
+        ("split.test", 0.1, "add up to 0.9; they must add up to 1"),
         ("angles", [0, 400], "angles: [0, 400]: must be {start, stop, step} or a list"),
         ("angles", [0, 0], "angles: 000.0 is listed more than once"),
         ("angles", [0.123], "angles: 0.123"),
@@ -231,10 +232,12 @@ def test_contradictions_between_sections():
     sham = changed("views.plain", {"sham": True, "matched": True})
     assert "views.plain.matched: true: with `sham: true` neither" in refusal(sham)
     spun = changed("saliency.pre_rotation", True)
-    spun["views"]["round"] = {"canvas": "disc"}
+    spun["views"] |= {"round": {"canvas": "disc"}, "square": {"canvas": "crop"}}
     said = refusal(spun)
-    assert "saliency.pre_rotation: true" in said and "in the views plain (zero), or" in said
-    spun["views"]["plain"]["canvas"] = "disc"
+    assert "saliency.pre_rotation: true" in said
+    assert "in the views plain (zero), square (crop), or" in said
+    for name in "plain", "square":
+        spun["views"][name]["canvas"] = "disc"
     configuration.resolve(spun)
     config = changed("encoders", ["vit_base_patch16_224"])
     assert "multiple of 16" in refusal({**config, "image_size": 40})

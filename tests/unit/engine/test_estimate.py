@@ -13,7 +13,6 @@ RUNS = [
     for a in ("000.0", "090.0", "180.0")
 ]
 SETTINGS = {"epochs": 3, "shares": (1, 2)}
-VIEWS = {"plain": {"canvas": "zero"}}
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +21,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def jobs(settings=SETTINGS, precision="auto"):
+def jobs(settings=SETTINGS, precision="auto", canvas="zero", rule="pretrain"):
     outputs, folder = ["pretrain.csv", "pretrained.pt"], "runs/{dataset}/{angle}"
-    return [*stage_jobs("pretrain", folder, outputs, RUNS, settings, VIEWS, precision)]
+    views = {"plain": {"canvas": canvas}, "unused": {"canvas": "disc"}}
+    return [*stage_jobs(rule, folder, outputs, RUNS, settings, views, precision)]
 
 
 def run(job, seconds, size, **where):
@@ -96,6 +96,18 @@ def test_only_jobs_on_that_kind_of_device_tell_how_long_it_takes(device, seconds
 def test_another_precision_takes_another_time():
     run(jobs()[0], 1000, 1)
     assert estimate(jobs(precision="bfloat16"), "auto")["seconds"].isna().all()
+
+
+def test_another_view_takes_another_time():
+    run(jobs()[0], 1000, 1)
+    assert estimate(jobs(canvas="disc"), "auto")["seconds"].isna().all()
+
+
+def test_jobs_without_networks_take_as_long_whatever_view_precision_and_device():
+    run(jobs(rule="score")[0], 1000, 2000, device="", precision="")
+    changed = jobs(rule="score", canvas="disc", precision="bfloat16")
+    assert estimate(changed, "cuda")["seconds"].tolist()[0] == 1000
+    assert "with networks" not in report(estimate(changed, "cuda"))
 
 
 def test_unfinished_and_damaged_results_are_no_measurement():

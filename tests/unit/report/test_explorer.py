@@ -128,12 +128,13 @@ def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
 
 def test_the_opening_is_the_glance_and_every_verdict_leads_to_its_curve():
     rows = [VERDICT | {"dataset": "brains"}, VERDICT | {"question": "b", "verdict": "open"}]
+    rows.append(VERDICT | {"verdict": "no wave"})  # of the first question
     verdicts = pd.DataFrame(rows).reindex(columns=COLUMNS)
     found = explorer.opening(verdicts, analysis(), "Do more.")
     assert found["sentence"] == glance.sentence(verdicts) and found["next"] == "Do more."
     assert found["words"] == glance.words(analysis())
     assert [row["cells"] for row in found["verdicts"]] == glance.table(verdicts).to_dict("records")
-    assert [row["verdict"] for row in found["verdicts"]] == ["wave", "open"]
+    assert [row["verdict"] for row in found["verdicts"]] == ["wave", "no wave", "open"]
     first = found["verdicts"][0]["curve"]
     assert first == {name: rows[0][name] for name in explorer.CURVE}
     assert set(explorer.VERDICTS) >= {row["verdict"] for row in found["verdicts"]}

@@ -20,6 +20,7 @@ from skimage.io import imread
 
 from thetascope.analysis.periodogram import periodogram_table
 from thetascope.analysis.scores import arrange
+from thetascope.datasets.arrays import central_crop
 from thetascope.report.figures import curves, orientation, peaks, periods, pictures, training
 from thetascope.report.figures.style import (
     ATTRIBUTION,
@@ -232,8 +233,9 @@ def test_items_are_counted_where_curves_are_drawn():
     figure = draw(rows, confidence=0.9)
     assert " over 12 test items × 4 seeds" in figure.get_suptitle()
     assert "90 %" in figure.get_suptitle()
-    rows.loc[rows["angle"] == 45, "n_items"] = 9
-    assert " over 9 to 12 test items" in draw(rows).get_suptitle()
+    rows.loc[rows["angle"] == 45, ["n_items", "n_seeds"]] = 9, 3
+    said = draw(rows).get_suptitle().replace("\n", " ")
+    assert " over 9 to 12 test items × 4 seeds" in said
 
 
 def test_reference_without_training_is_drawn_at_each_evaluation():
@@ -351,11 +353,12 @@ def test_the_periodogram_stands_beside_its_threshold():
         rows.assign(training="fixed", sweep="train", held_angle=0.0),
         rows.assign(training="random", sweep="diagonal", held_angle=np.nan),
     ]
+    others.append(mine.assign(view="z"))  # another arm
     others = [other.assign(power=2.0, threshold=3.0) for other in others]
-    every = pd.concat([*others, mine])
+    every, keys = pd.concat([*others, mine]), pd.concat([keys, keys.assign(view="z")])
     figure = periods.periodogram_figure(every, keys, [360, 180, 120, 90], 0.8)
-    assert len(figure.axes) == 4
-    for panel, (model, metric) in zip(figure.axes, product(MODELS, METRICS), strict=True):
+    assert len(figure.axes) == 8
+    for panel, (model, metric) in zip(figure.axes[:4], product(MODELS, METRICS), strict=True):
         bars = {b.get_label(): [p.get_height() for p in b] for b in panel.containers}
         chosen = of(mine, model=model, attribution="smoothgrad", metric=metric)
         for (input_, name), line in zip(INPUTS.items(), panel.get_lines(), strict=True):
@@ -401,7 +404,8 @@ def test_training_shows_mean_and_range_over_angles_and_apart_what_is_not_turned(
     columns = ["loss", "top1", "spread", "validation_dice"]
     rows[columns] = np.random.default_rng(0).random((len(rows), 4))
     rows = rows[(rows["angle"] != 45) | (rows["epoch"] < 3)]
-    figure = training.training_figure(rows)
+    other = rows.assign(method="other", **dict.fromkeys(columns, 9.0))
+    figure = training.training_figure(pd.concat([other, rows]))
     for axes, (stage, column) in zip(figure.axes, training.CURVES, strict=False):
         of_stage = of(rows, stage=stage)
         kinds = {
@@ -418,7 +422,7 @@ def test_training_shows_mean_and_range_over_angles_and_apart_what_is_not_turned(
             np.testing.assert_allclose(drawn[name][:, 1], expected["mean"])
             if name == "other θ: mean":
                 np.testing.assert_allclose(band(axes, 0), expected[["min", "max"]])
-    assert f"{2 * (len(GRID) + 3)} training runs" in figure.get_suptitle()
+    assert f"{2 * 2 * (len(GRID) + 3)} training runs" in figure.get_suptitle()
     alone = training.training_figure(of(rows, angle=0))
     assert lines(alone.axes[0]).keys() == {"θ = 0: both pictures are the same"}
 
@@ -470,29 +474,50 @@ def test_the_probe_has_a_curve_for_each_arm_beside_chance():
     assert "No question was declared" in figure.get_suptitle().replace("\n", " ")
 
 
+def test_every_arm_of_the_probe_has_its_own_noise_floor_and_verdict():
+    names = {"model": "pretrained", "input": "pair", "attribution": "probe"}
+    rows = dice_rows(GRID, metric="probe_accuracy", encoder=["e", "f"], **names)
+    floors = noise(rows).assign(cell_sd=lambda n: np.where(n["encoder"] == "e", 0.1, 0.2))
+    floors = pd.concat([floors, floors.assign(attribution="perceptron", cell_sd=0.3)])
+    found = verdicts(rows).assign(amplitude_bound=[0.01, 0.02])
+    other = found.assign(sweep="train", held_angle=45.0, amplitude_bound=9)
+    tables = {"dice": rows, "noise": floors, "verdict": pd.concat([other, found])}
+    figure = curves.probe_figure(tables, 0.5)
+    for axes, half, bound in zip(figure.axes, (0.1, 0.2), ("0.010", "0.020"), strict=True):
+        (floor,) = axes.patches
+        assert floor.get_height() == pytest.approx(2 * 0.6745 * half, rel=1e-4)
+        assert title(axes) == f"open: up to {bound}"
+    assert "50 % bootstrap intervals" in figure.get_suptitle()
+
+
 def test_peaks_are_marked_where_a_curve_is_told_from_a_flat_one():
-    rows = table(GRID)
+    """Of the value, in one of two arms; other series and arms have none, or others."""
+    rows = table(GRID, view=["disc", "plain"])
     kinds = rows[KIND].drop_duplicates().assign(**DIAGONAL, series="value")
     place = {"model": "pretrained", "input": "rotated", "attribution": "smoothgrad"}
-    here = (kinds[list(place)] == list(place.values())).all(axis=1)
+    here = (kinds[[*place, "view"]] == [*place.values(), "plain"]).all(axis=1)
     peaks_rows = kinds.assign(peak_angle=np.where(here, 90.0, np.nan), peak_value=0.5)
+    peaks_rows = pd.concat([kinds.assign(series="excess", peak_angle=45.0), peaks_rows])
     waves = kinds.assign(period=180.0, phase_deg=85.0, phase_ci_low=-15.0, phase_ci_high=5.0)
-    waves = pd.concat([waves.assign(p_max=0.01), waves.assign(p_max=0.04, period=90.0)])
+    waves = pd.concat([waves.assign(p_max=0.07), waves.assign(p_max=0.08, period=90.0)])
+    waves = pd.concat([waves.assign(series="excess", p_max=0.01, period=120.0), waves])
     tables = {"dice": rows, "peaks": peaks_rows, "oscillation": waves}
-    figure = peaks.peaks_figure(tables, 0.95)
-    assert len(figure.axes) == 2 * len(peaks.KINDS)  # a row each, both inputs
-    for i, axes in enumerate(figure.axes):
-        said = axes.get_title(loc="left")
+    figure = peaks.peaks_figure(tables, 0.9)
+    panels_ = list(product(("disc", "plain"), peaks.KINDS, INPUTS))
+    for axes, (view, (model, attribution), input_) in zip(figure.axes, panels_, strict=True):
+        shown = {"model": model, "attribution": attribution, "input": input_}
+        curve = of(rows, view=view, metric="dice_area", **shown)["value"]
+        assert lines(axes)[INPUTS[input_]][:, 1].tolist() == curve.tolist()
         spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
-        if i != 1:  # the second panel: the pretrained encoder's map of R_θ x
-            assert peaks.NO_PEAK in said and not spans
+        if shown != place or view == "disc":
+            assert peaks.NO_PEAK in title(axes) and not spans
             continue
-        assert "peak at 90°; wave of 180°, crest at 85° [-15°, 5°]" in said
+        assert "peak at 90°; wave of 180°, crest at 85° [-15°, 5°]" in title(axes)
         np.testing.assert_allclose(lines(axes)["peak of the curve"], [[90, 0.5]])
         # 20 degrees wide, every 180, and the one that ends beyond 0
         assert sorted(spans) == [(-15, 5), (165, 185), (345, 365)]
-    quiet = peaks.peaks_figure(tables | {"oscillation": waves.assign(p_max=0.2)}, 0.95)
-    assert quiet.axes[1].get_title(loc="left").endswith("peak at 90°")
+    quiet = peaks.peaks_figure(tables | {"oscillation": waves.assign(p_max=0.2)}, 0.9)
+    assert title(quiet.axes[7]).endswith("peak at 90°")
 
 
 def test_samples_show_every_image_above_its_mask():
@@ -518,7 +543,7 @@ def test_pairs_show_each_item_above_its_turned_self():
     rng = np.random.default_rng(0)
     images = {view: rng.random((2, 3, 16, 16)) for view in INPUTS}
     masks = {view: np.zeros((2, 16, 16), int) for view in INPUTS}
-    masks["original"][:, :4], masks["rotated"][:, :, :4] = 1, 1
+    masks["original"][:, :4], masks["rotated"][:, :, :3] = 1, 1  # a corner was cut off
     maps = {f"{m}.{v}": rng.random((2, 16, 16)) for m in MODELS for v in INPUTS}
     figure = pictures.pairs_figure(images, masks, maps, "brains")
     grid = np.array(figure.axes).reshape(4, 6)
@@ -527,7 +552,7 @@ def test_pairs_show_each_item_above_its_turned_self():
     np.testing.assert_array_equal(second_turned[1], masks["rotated"][1])
     np.testing.assert_array_equal(second_turned[4], maps["finetuned.rotated"][1])
     marked = second_turned[5] > 0
-    assert marked.sum() == 64
+    assert marked.sum() == 48
     assert maps["finetuned.rotated"][1][marked].min() > maps["finetuned.rotated"][1][~marked].max()
 
 
@@ -652,6 +677,10 @@ def test_the_picture_that_is_shown_is_the_one_that_was_mapped():
     arrays = {"masks": masks, "items": np.array([5, 2, 3])}
     shown, image, mask = pictures.example(arrays, images, "disc")
     assert shown == 0 and (image == 5).all() and (mask == masks[0]).all()
+    ramp = images * np.arange(4, dtype=np.uint8)
+    whole, middle = (pictures.example(arrays, ramp, canvas)[1] for canvas in ("zero", "crop"))
+    assert (whole == ramp[5]).all() and (middle == central_crop(ramp[5])).all()
+    assert (middle != whole).any()
     turned = arrays | {"images": images[:3] + 50}
     assert (pictures.example(turned, images, "disc")[1] == 50).all()
     assert (pictures.mapped_images(turned, images)[:, 0, 0, 0] == [50, 51, 52]).all()
@@ -672,11 +701,14 @@ def test_marked_pixels_lie_where_the_view_shows_something_and_are_scored_there()
 
 def test_the_factorial_shows_every_combination_and_its_means():
     """Models and inputs apart, without what was not trained at an angle."""
-    rows = table([*product(GRID, GRID[:4]), ("none", 0), ("random", 45)])
+    pairs = [*product(GRID, GRID[:4]), ("none", 0), ("random", 45)]
+    rows = table(pairs, view=["plain", "z"])  # two arms, of which the first stands above
     figure = periods.factorial_figure(rows.sample(frac=1, random_state=0), "auroc")
-    chosen = of(rows, attribution=ATTRIBUTION, metric="auroc", training="fixed")
+    chosen = of(rows, view="plain", attribution=ATTRIBUTION, metric="auroc", training="fixed")
     for row, model in enumerate(("pretrained", "finetuned")):
         *panels, margins = figure.axes[3 * row : 3 * row + 3]
+        assert panels[0].get_ylabel().endswith("trained at θ (degrees)")
+        assert {panel.get_xlabel() for panel in panels} == {"evaluated at θ (degrees)"}
         for panel, (input_, name) in zip(panels, INPUTS.items(), strict=True):
             cells = of(chosen, model=model, input=input_)
             cells = cells.pivot(index="angle", columns="eval_angle", values="value")
@@ -701,7 +733,7 @@ def test_orientations_are_drawn_beside_what_they_tell():
     rng = np.random.default_rng(0)
     for frame, column in (histogram, "value"), (likeness, "value"), (svm, "accuracy"):
         frame[column] = rng.uniform(0.1, 1, len(frame))
-        frame["ci_low"], frame["ci_high"] = frame[column] - 0.1, frame[column] + 0.1
+        frame["ci_low"], frame["ci_high"] = frame[column] - 0.1, frame[column] + 0.2
     svm["n_items"] = 9
     figure = orientation.orientation_figure(histogram, likeness, svm, "brains")
     assert "brains" in figure.get_suptitle() and "9 images" in figure.get_suptitle()
@@ -710,6 +742,11 @@ def test_orientations_are_drawn_beside_what_they_tell():
     shares = of(histogram, histogram="hog")["value"].tolist()
     assert first[:, 1].tolist() == shares * 2 + shares[:1]  # both ways round, and closed
     assert np.rad2deg(first[:, 0]) % 360 == pytest.approx([*range(0, 360, 45), 0])
+    around = polar.collections[0].get_paths()[0].vertices[:, 1]
+    ends = of(histogram, histogram="hog")[["ci_low", "ci_high"]].to_numpy()
+    assert set(around.round(9)) == set(ends.ravel().round(9))
+    for axes, own in (correlation, of(likeness, histogram="hog")), (accuracy, of(svm, hog_cell=16)):
+        assert band(axes, 0) == pytest.approx(own[["ci_low", "ci_high"]].to_numpy())
     assert lines(correlation).keys() == {"HoG", "structure tensor"}
     assert lines(accuracy).keys() == {*(f"HoG, cells of {cell} px" for cell in cells), "chance"}
     looks = [(line.get_color(), line.get_linestyle()) for line in accuracy.get_lines()]

@@ -13,7 +13,7 @@ from thetascope.analysis.verdict import COLUMNS
 from thetascope.report.figures.forest import NOTHING, forest_figure
 from thetascope.report.figures.style import STYLE, VERDICTS, WIDTH
 
-ANALYSIS = analysis(confidence=0.95, smallest_effect=0.02)
+ANALYSIS = analysis(confidence=0.8, smallest_effect=0.02)
 ROWS = [
     {"question": "turning", "dataset": "ihc", "verdict": "open", "amplitude": 0.03},
     {"question": "training", "dataset": "retina"},
@@ -52,6 +52,8 @@ def test_every_curve_has_its_amplitude_interval_bound_and_verdict_in_its_row(sho
         assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first on top
     said = [text.get_text() for text in figure.axes[0].texts if text.get_text() != "■"]
     assert said == ["open: up to 0.058", "no wave above 0.058", "not testable"]
+    explained = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "bar: 80 % interval for other training runs" in explained
 
 
 @pytest.mark.parametrize(

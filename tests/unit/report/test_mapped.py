@@ -103,6 +103,8 @@ def test_the_middle_item_is_shown_first_with_its_pictures_map_marked_pixels_and_
     marked = picture(of["marked"])
     assert marked.astype(bool).mean() == pytest.approx(expected.sum() / mask.size, abs=0.01)
     assert not marked[: side // 4, -side // 10 :].any()  # what is not shown
+    of_x = picture(angle["maps"]["pretrained.original.smoothgrad"]["marked"])
+    assert of_x[: side // 4, -side // 20 :].all()  # which shows all
     assert {name: of[name] for name in ("value", "chance", "own_cut")} == {
         **{"value": 0.2, "chance": 0.01, "own_cut": None}
     }

@@ -36,7 +36,8 @@ def test_an_empty_table_says_so():
 def test_the_curve_is_that_of_the_figures(angles, theta, meaning):
     table = dice_rows(angles, input=["original", "rotated"])
     axes = thetascope.plot_curve(table)
-    assert meaning in axes.get_xlabel()
+    assert meaning in axes.get_xlabel() and axes.get_ylabel() == "AUROC"
+    assert axes.get_title() == "d: pretrained, smoothgrad"
     lines = {line.get_label(): line for line in axes.get_lines()}
     assert len(lines) == 2 * 2 + 1  # value and chance of both maps, and an own cut
     for line in lines.values():

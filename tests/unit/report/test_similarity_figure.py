@@ -25,9 +25,11 @@ def test_every_similarity_is_a_line_of_its_values_in_the_panel_of_its_metric():
         for metric, axes in zip(SIMILARITY, row, strict=True):
             drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
             assert set(drawn) == {*SIMILAR_TO.values(), "backbone: another image"}
-            for name, said in SIMILAR_TO.items():
+            for (name, said), band in zip(SIMILAR_TO.items(), axes.collections, strict=True):
                 curve = of(table, view=view, metric=metric, attribution=name)
                 assert drawn[said] == pytest.approx(curve[["angle", "value"]].to_numpy())
+                edges = set(band.get_paths()[0].vertices[:, 1].round(9))
+                assert edges == {*curve["ci_low"].round(9), *curve["ci_high"].round(9)}
             chance = of(table, view=view, metric=metric, attribution="similarity_backbone")
             assert drawn["backbone: another image"][:, 1] == pytest.approx(chance["chance"])
     title = figure.get_suptitle()
