@@ -80,7 +80,7 @@ def test_the_design_finds_the_wave_four_times_in_five():
 
 
 def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_own_tests():
-    """Three curves of unlike noise; of four periods one was asked for."""
+    """Three curves of unlike noise; of four periods one was asked for, and all are fitted."""
     asked = {"main": {"series": ["value"], "period": [90]}}
     section = analysis(questions=asked, smallest_effect=0.02, confidence=0.8)
     noises = enumerate((0.08, 0.02, 0.04))
@@ -89,7 +89,7 @@ def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_
     found = [components(c, PERIODS) for c in curves(scores) if c.key["series"] == "value"]
     for cases in 3, 12:
         row = table.loc[(24, cases)]
-        each = [seeds_needed(24, [90], one.cell(cases), 0.02, 0.2 / 3) for one in found]
+        each = [seeds_needed(24, PERIODS, one.cell(cases), 0.02, 0.2 / 3) for one in found]
         assert row[["seeds_half", "seeds_all", "n_tests"]].tolist() == [*sorted(each)[1:], 3]
         assert len(set(each)) == 3
 

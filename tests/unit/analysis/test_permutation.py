@@ -260,7 +260,7 @@ def best_p(theta, cells):
 SMALL = grid(np.arange(6) * 60), grid(np.arange(7) * 360 / 7), grid(np.arange(4) * 90, 2)
 
 
-@pytest.mark.parametrize("theta", [*SMALL, staggered_grid(4, 3)])
+@pytest.mark.parametrize("theta", [*SMALL, staggered_grid(4, 2), staggered_grid(4, 3)])
 @pytest.mark.parametrize("draws", [199, 499, 1999])
 def test_no_p_is_below_what_all_orders_allow(theta, draws):
     for i in range(3):

@@ -339,6 +339,14 @@ def test_matched_views_lose_nothing_but_what_plain_ones_lose():
         assert (shown == matched.shown(white, degrees)).float().mean() > 0.99
 
 
+@pytest.mark.parametrize("canvas", ["zero", "disc"])
+def test_a_sham_shows_what_no_turn_there_and_back_lost(canvas):
+    white, sham = torch.ones(1, 1, 64, 64), View(canvas, sham=True)
+    for degrees in (30.0, 45.0, 100.0):
+        left = sham.rotated(white, degrees)[0, 0] > 0.5
+        assert (left == sham.shown(white, degrees)).float().mean() > 0.98
+
+
 def test_matched_maps_come_back_equally_blurred():
     maps = torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(0))
     inside = torch.tensor(inner_disc(128))

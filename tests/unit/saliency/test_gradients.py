@@ -159,8 +159,8 @@ def test_guided_restores_relus_that_work_in_place():
     assert [getattr(m, "inplace", None) for m in encoder.modules()] == before
 
 
-@pytest.mark.parametrize("name", ["test_convnext", "test_vit"])
-def test_guided_is_refused_without_relus(name):
+@pytest.mark.parametrize("name", ["test_convnext", "test_vit", "mobilenetv3_small_050"])
+def test_guided_is_refused_with_other_activations(name):
     with pytest.raises(UserError, match=r"saliency\.guided"), guided(Encoder(name, 3)):
         pass
 

@@ -106,14 +106,10 @@ def _designs(
         asked = [period for period in known_periods(theta, analysis.periods)[1] if period in wanted]
         n_tests = len(found) * len(asked)
         level = analysis.level / max(1, n_tests)
-        seeds = np.array(
-            [
-                seeds_needed(
-                    angles, asked, one.cell(more * one.cases), analysis.smallest_effect, level
-                )
-                for one in found
-            ]
-        )
+        fitted = analysis.periods if asked else []  # all of them, whichever the question names
+        noises = [one.cell(more * one.cases) for one in found]
+        of_test = analysis.smallest_effect, level
+        seeds = np.array([seeds_needed(angles, fitted, noise, *of_test) for noise in noises])
         most = np.where(np.isnan(seeds), np.inf, seeds)
         half, every = np.median(most), most.max()
         runs = angles * every

@@ -90,12 +90,14 @@ def p_value(statistic: Array, null: Array) -> Array:
 def least_p(theta: Array) -> float:
     """The smallest p that all orders of these angles [angles, seeds] can give.
 
-    On a circle of equal steps turning leaves the shares of waves as they are, and where seeds have
-    the same angles mirroring does, so the best order has as many equals.
+    On a circle of equal steps turning leaves the shares of waves as they are, and so does mirroring
+    where it brings the angles of every seed onto themselves, so the best order has as many equals.
     """
     angles, seeds = theta.shape
-    turned = angles * (1 if staggered(theta) else 2)
-    equals = turned if np.allclose(np.diff(theta, axis=0), 360 / angles) else 1
+    step = 360 / angles
+    moved = 2 * (theta[0] - theta[0, 0]) / step  # by mirroring about the first seed's angle
+    turned = angles * (2 if np.allclose(moved, moved.round()) else 1)
+    equals = turned if np.allclose(np.diff(theta, axis=0), step) else 1
     return min(1.0, equals / math.factorial(angles) ** seeds)
 
 

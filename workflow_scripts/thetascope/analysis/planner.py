@@ -129,7 +129,7 @@ def seeds_needed(
     angles : int
         Number of angles, in equal steps round the circle.
     periods : sequence of float
-        Degrees, as far as the angles resolve them.
+        Degrees; all that are fitted together, as far as the angles resolve them.
     noise, level
         As for `detectable_amplitude`.
     amplitude : float

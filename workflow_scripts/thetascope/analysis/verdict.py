@@ -126,7 +126,7 @@ def _judge(waves: pd.DataFrame, controls: _Controls, analysis: Analysis) -> dict
         return best | {"verdict": NO_WAVE}
     needed = seeds_needed(
         best["n_angles"],
-        waves["period"].tolist(),
+        analysis.periods,
         best["cell_sd"],
         analysis.smallest_effect,
         analysis.level / best["n_tests"],

@@ -21,7 +21,10 @@ from thetascope.learning.timm_names import known, timm_name
 ADAPTERS = Path(__file__).parents[1] / "datasets" / "adapters"
 
 # families with other activations than ReLU; of the rest it is found out when maps are taken
-NO_RELU = ("convnext", "vit_", "deit", "beit", "swin", "mixer", "efficientnet_b", "efficientnetv2")
+NO_RELU = (
+    *("convnext", "vit_", "deit", "beit", "swin", "mixer", "efficientnet_b", "efficientnetv2"),
+    *("mobilenetv3", "lcnet", "hardcorenas", "fbnetv3", "mixnet"),
+)
 
 Config = Mapping[str, Any]
 

@@ -181,9 +181,9 @@ class View:
 
     def shown(self, images: Tensor, degrees: float) -> Tensor:
         """Which pixels of the second view's own frame show the picture: bool [S, S]."""
-        if self.canvas in ("reflect", "crop") or self.sham:
+        if self.canvas in ("reflect", "crop"):
             return torch.ones(images.shape[-2:], dtype=torch.bool, device=images.device)
-        return self.valid(images, -degrees)
+        return self.valid(images, degrees if self.sham else -degrees)
 
     def masks(self, masks: Tensor) -> Tensor:
         """Labels in the first view's frame: uint8 [N, S, S] → [N, S, S], never blended."""

@@ -26,6 +26,8 @@ Objective = Callable[..., Tensor]
 Model = TypeVar("Model", bound=nn.Module)
 
 TOGETHER = 10  # noisy copies of an item that an objective sees at once
+ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")  # where their classes are
+GATES = {"Sigmoid", "Hardsigmoid", "HardSigmoid"}  # these are factors, not what a layer gives
 
 
 def smoothgrad(
@@ -187,8 +189,9 @@ def guided(model: nn.Module) -> Iterator[None]:
     UserError
         If the model has activations other than ReLU, for which the method is not defined.
     """
-    relus = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
-    others = {type(m).__name__ for m in model.modules() if isinstance(m, nn.GELU | nn.SiLU)}
+    of_any_kind = [m for m in model.modules() if type(m).__module__.startswith(ACTIVATIONS)]
+    relus = [m for m in of_any_kind if isinstance(m, nn.ReLU | nn.ReLU6)]
+    others = {type(m).__name__ for m in of_any_kind if m not in relus} - GATES
     if others or not relus:
         raise UserError(
             f"saliency.guided: true: guided backpropagation is defined for ReLU only, the model "
