@@ -16,13 +16,11 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     names = [*params.scored, *params.evaluations, *params.perceptrons]
     maps = scores.merge([*given.maps, *given.probes, *given.perceptrons], names)
-    frames = chain.from_iterable(
-        stream_parquet(file, scores.COLUMNS) for file in given.similarities
-    )
+    parts = [maps, *(stream_parquet(file, scores.COLUMNS) for file in given.similarities)]
     if given.segmentations:
         of_runs = scores.per_item(given.segmentations, params.tuned)
-        frames = chain([scores.segmentation_scores(of_runs)], frames)
-    others = (pa.Table.from_pandas(frame, preserve_index=False) for frame in frames)
+        segmentations = scores.segmentation_scores(of_runs)
+        parts.insert(1, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
-    write_parquet(chain(maps, others), snakemake.output[0], made_by)
+    write_parquet(chain.from_iterable(parts), snakemake.output[0], made_by)

@@ -155,7 +155,7 @@ def test_a_part_without_rows_leaves_no_trace(tmp_path):
     table = pa.table({"angle": [30.0, None], "value": [0.5, 1.5]})
     files.write_parquet([table, table.slice(0, 0)], tmp_path / "t.parquet", {})
     (part,) = files.stream_parquet(tmp_path / "t.parquet", ["value"])
-    assert part["value"].tolist() == [0.5, 1.5]
+    assert part["value"].to_pylist() == [0.5, 1.5]
     files.write_parquet([table.slice(0, 0)], tmp_path / "none.parquet", {})
     assert list(files.read_parquet(tmp_path / "none.parquet")) == ["angle", "value"]
 
@@ -164,7 +164,7 @@ def test_a_table_of_several_parts_is_read_part_by_part(tmp_path):
     parts = [pa.table({"angle": [30.0], "value": [value]}) for value in (0.5, 1.5)]
     files.write_parquet(parts, tmp_path / "t.parquet", {})
     found = files.stream_parquet(tmp_path / "t.parquet", ["value"])
-    assert [part["value"].tolist() for part in found] == [[0.5], [1.5]]
+    assert [part["value"].to_pylist() for part in found] == [[0.5], [1.5]]
 
 
 def test_one_bit_of_a_columnar_table_that_changed_is_damage(tmp_path):

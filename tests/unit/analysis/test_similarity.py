@@ -195,7 +195,7 @@ def test_several_runs_of_an_angle_count_by_their_mean(tmp_path):
 def written(scores, path):
     """What is read of a file of them."""
     write_parquet([pa.Table.from_pandas(scores, preserve_index=False)], path, {})
-    return list(stream_parquet(path, COLUMNS))
+    return [part.to_pandas() for part in stream_parquet(path, COLUMNS)]
 
 
 def test_an_arm_without_a_run_at_an_angle_has_no_rows(tmp_path):

@@ -183,7 +183,7 @@ class Scores:
 
 def read_scores(path: str | Path) -> list[Scores]:
     """Scores of a `dice_per_item.parquet`."""
-    return arrange(stream_parquet(path, COLUMNS))
+    return arrange(part.to_pandas() for part in stream_parquet(path, COLUMNS))
 
 
 def arrange(
