@@ -363,7 +363,8 @@ def overlaid(*names):
 
 # second overlays, and what they lie upon
 SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "notebook-2024")
-SECOND |= dict.fromkeys(("findings-pilot", "findings-controls", "findings-fixed"), "findings")
+OF_FINDINGS = ("findings-pilot", "findings-controls", "findings-fixed", "findings-turning")
+SECOND |= dict.fromkeys(OF_FINDINGS, "findings")
 
 
 @pytest.mark.parametrize(
