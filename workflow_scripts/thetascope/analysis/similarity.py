@@ -212,8 +212,8 @@ def similarity_scores(
         arrays = read_npz(files[run], "items", "encoder")
         return arrays["items"], Features.of(arrays["encoder"])
 
-    first = [read_npz(file, "backbone")["backbone"] for file in list(files.values())[:1]]
-    backbone = list(map(Features.of, first))
+    first = list(files.values())[:1]
+    backbone = [Features.of(read_npz(file, "backbone")["backbone"]) for file in first]
     constants = {**arm, "training": FIXED, "model": "pretrained", "input": "original"}
     found: dict[Run, list[dict[str, Any]]] = {}
     # angles a quarter turn apart one after the other, so that hardly any file is read twice

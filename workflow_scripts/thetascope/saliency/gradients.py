@@ -191,7 +191,7 @@ def guided(model: nn.Module) -> Iterator[None]:
     """
     of_any_kind = [m for m in model.modules() if type(m).__module__.startswith(ACTIVATIONS)]
     relus = [m for m in of_any_kind if isinstance(m, nn.ReLU | nn.ReLU6)]
-    others = {type(m).__name__ for m in of_any_kind if m not in relus} - GATES
+    others = {type(m).__name__ for m in {*of_any_kind} - {*relus}} - GATES
     if others or not relus:
         raise UserError(
             f"saliency.guided: true: guided backpropagation is defined for ReLU only, the model "
