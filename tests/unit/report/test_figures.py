@@ -597,6 +597,15 @@ def test_the_pictures_of_a_saliency_figure_have_one_size(tmp_path):
     assert len(set(sizes)) == 1 and sizes[0][1] == 7 * 150
 
 
+def test_a_model_whose_maps_have_no_known_reliability_says_so():
+    """As those of a single noisy copy, which has no halves."""
+    halves = reliability(model=list(MODELS))
+    halves.loc[halves["model"] == "finetuned", "reliability"] = np.nan
+    figure = pictures.saliency_figure({0.0: mapped()}, halves, "brains", "Trained at θ")
+    said = figure.get_suptitle().replace("\n", " ")
+    assert "fine-tuned model not known." in said and "pretrained encoder 0." in said
+
+
 def test_saliency_shows_pictures_and_maps_of_best_and_worst_item_and_mean_maps():
     of_angle = {0.0: mapped(seed=1), 45.0: mapped(seed=2), 90.0: mapped(seed=3)}
     figure = figure_of(of_angle)

@@ -309,8 +309,8 @@ def _reliability(rows: pd.DataFrame) -> str:
     of_models = []
     for model in [model for model in MODELS if model in set(rows["model"])]:
         known = rows[rows["model"] == model].set_index("input")["reliability"].reindex(INPUTS)
-        name = MODELS[model]
-        of_models.append(f"{name.lower()} {', '.join(f'{value:.2f}' for value in known.dropna())}")
+        values = ", ".join(f"{value:.2f}" for value in known.dropna())
+        of_models.append(f"{MODELS[model].lower()} {values or 'not known'}")  # of a single sample
     return f"Reliability of maps of x, $R_θ x$: {'; '.join(of_models)}."
 
 
