@@ -190,6 +190,8 @@ def reliability_rows(**names):
     rows = rows.assign(split_half=half, split_half_ci_low=half - 0.1, split_half_ci_high=half + 0.2)
     rows = rows.assign(reliability=whole, reliability_ci_low=whole - 0.05)
     rows = rows.assign(reliability_ci_high=whole + 0.1)
+    rows = rows.assign(sameness=half / 2, sameness_ci_low=half / 3, sameness_ci_high=half / 1.5)
+    rows = rows.assign(mask_sameness=half / 4)
     return rows.assign(n_maps=36, n_no_foreground=2, n_items=12)
 
 
@@ -262,6 +264,6 @@ VERDICT = {
     **{"amplitude": 0.0412, "amplitude_ci_low": 0.0213, "amplitude_ci_high": 0.0614},
     **{"amplitude_bound": 0.0577, "phase_deg": 12.0, "phase_ci_low": 3.0, "phase_ci_high": 24.0},
     **{"p": 0.0012, "q": 0.0096, "p_without_0": 0.002, "canvas_q": np.nan, "sham_q": np.nan},
-    **{"seeds_needed": np.nan, "reliability": 0.9},
+    **{"seeds_needed": np.nan, "reliability": 0.9, "sameness": 0.4, "mask_sameness": 0.2},
     **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
 }

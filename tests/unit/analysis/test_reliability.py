@@ -11,13 +11,18 @@ from thetascope.analysis.reliability import COUNTS, KIND, MEASURES, reliability_
 from thetascope.analysis.reliability import spearman_brown as whole_of
 
 
-def rows(angles, split_half, predicted=np.nan, **names):
-    """Rows as `scores.per_item` merges them: `split_half`, `predicted` [angles, seeds, items]."""
+def rows(angles, split_half, predicted=np.nan, sameness=(np.nan, np.nan), **names):
+    """Rows as `scores.per_item` merges them; all but names are [angles, seeds, items].
+
+    `sameness` is that of the maps and that of the masks.
+    """
     shape = np.shape(split_half)
     cell, seed, item = (index.ravel() for index in np.indices(shape))
     halves = cells(angles).iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item])
     halves = halves.assign(split_half=np.ravel(split_half))
-    halves = halves.assign(predicted=np.broadcast_to(predicted, shape).ravel())
+    of_maps, of_masks = sameness
+    beside = {"predicted": predicted, "sameness": of_maps, "mask_sameness": of_masks}
+    halves = halves.assign(**{k: np.broadcast_to(v, shape).ravel() for k, v in beside.items()})
     return every(halves, **names).drop(columns="metric")
 
 
@@ -48,15 +53,22 @@ def test_the_formula_at_its_ends():
 
 
 def test_the_mean_is_over_angles_seeds_and_items_and_the_interval_over_items():
-    r = np.random.default_rng(0).beta(2, 5, (3, 2, 6))  # skewed: low and high are no mirror
+    # skewed: low and high are no mirror
+    r, same, of_masks = np.random.default_rng(0).beta(2, 5, (3, 3, 2, 6))
     bootstrap = intervals(300, 0.8)
-    (row,) = table(rows([0, 45, 90], r), bootstrap=bootstrap).to_dict("records")
+    found = table(rows([0, 45, 90], r, sameness=(same, of_masks)), bootstrap=bootstrap)
+    (row,) = found.to_dict("records")
     assert {column: row[column] for column in KIND} == {column: NAMES[column] for column in KIND}
-    of_items = r.mean(axis=(0, 1))
-    ends = np.quantile(bootstrap_means(of_items[None, None], bootstrap), [0.1, 0.9])
-    split_half = np.array([of_items.mean(), *ends])
+
+    def with_interval(values):
+        of_items = values.mean(axis=(0, 1))
+        ends = np.quantile(bootstrap_means(of_items[None, None], bootstrap), [0.1, 0.9])
+        return np.array([of_items.mean(), *ends])
+
+    split_half = with_interval(r)
     whole = 2 * split_half / (1 + split_half)
-    assert [row[name] for name in MEASURES] == pytest.approx([*split_half, *whole])
+    expected = [*split_half, *whole, *with_interval(same), of_masks.mean()]
+    assert [row[name] for name in MEASURES] == pytest.approx(expected)
     assert row["split_half_ci_low"] < row["split_half"] < row["split_half_ci_high"]
     assert len(np.unique(np.round([*split_half, *whole], 6))) == 6
 

@@ -102,6 +102,20 @@ def test_maps_that_are_mostly_noise_are_called_so_whatever_was_found(reliability
         assert warned == noisy
 
 
+@pytest.mark.parametrize(
+    ("sameness", "of_masks", "warned"),
+    [
+        *((0.71, 0.1, True), (0.71, np.nan, True), (0.7, 0.1, False), (np.nan, 0.1, False)),
+        *((0.9, 0.95, False), (0.95, 0.9, True)),  # lungs are where lungs are
+    ],
+)
+def test_maps_that_are_the_same_for_all_pictures_are_called_so(sameness, of_masks, warned):
+    for verdict in "wave", "no wave", "open", "not testable":
+        words = say(verdict=verdict, sameness=sameness, mask_sameness=of_masks)
+        said = f"much the same (sameness {sameness:.2f}, that of the masks {of_masks:.2f})" in words
+        assert said == warned == ("show the network" in words)
+
+
 # -- the page --------------------------------------------------------------------------------------
 
 

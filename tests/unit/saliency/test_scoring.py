@@ -199,6 +199,33 @@ def test_reliability_has_a_row_for_each_map_of_a_network(saliency):
         np.testing.assert_equal(row["predicted"], expected)
 
 
+def test_sameness_is_the_correlation_with_the_mean_of_the_others_where_a_view_shows(saliency):
+    table = scoring.reliability_rows(saliency, IDS, CASES).set_index(["item", "model", "input"])
+    for i, model, input_ in product(range(3), MODELS, ("original", "rotated")):
+        row, where = table.loc[(IDS[i], model, input_)], saliency[f"valid.{input_}"]
+        others = [j for j in range(3) if j != i]
+        maps, masks = saliency[f"{model}.{input_}.smoothgrad"], saliency["masks"] > 0
+        for name, of_items in ("sameness", maps), ("mask_sameness", masks.astype(float)):
+            seen = of_items[:, where]
+            if seen[i].std() == 0:
+                assert np.isnan(row[name])
+                continue
+            expected = np.corrcoef(seen[i], seen[others].mean(axis=0))[0, 1]
+            assert row[name] == pytest.approx(expected)
+
+
+def test_sameness_is_1_for_one_map_0_for_noise_and_unknown_for_one_item_or_a_constant():
+    rng = np.random.default_rng(0)
+    spots, noise = rng.random(4000), rng.random((6, 4000))
+    assert scoring.sameness(np.outer([1, 2, 30], spots) + 5) == pytest.approx([1, 1, 1])
+    assert abs(scoring.sameness(noise)).max() < 0.1
+    part_of_both = scoring.sameness(spots + noise)  # half of the variance is common
+    assert part_of_both == pytest.approx([(1 / 2.4) ** 0.5] * 6, abs=0.05)
+    assert np.isnan(scoring.sameness(noise[:1])).all()
+    with_constant = scoring.sameness(np.stack([noise[0], np.ones(4000), noise[0]]))
+    assert with_constant[[0, 2]] == pytest.approx([1, 1]) and np.isnan(with_constant[1])
+
+
 # -- maps against maps -----------------------------------------------------------------------------
 
 

@@ -88,6 +88,12 @@ def _sentences(row: pd.Series) -> Iterator[str]:
             f"But the map is mostly noise (reliability {row['reliability']:.2f}): raise "
             "`saliency.samples` or `saliency.blur`."
         )
+    if row["sameness"] > np.fmax(reliabilities.SAME, row["mask_sameness"]):
+        yield (
+            f"But maps of different pictures are much the same (sameness {row['sameness']:.2f}, "
+            f"that of the masks {row['mask_sameness']:.2f}): they may show the network, not the "
+            "picture."
+        )
 
 
 def _explanations(row: pd.Series) -> Iterator[str]:

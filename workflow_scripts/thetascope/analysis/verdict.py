@@ -21,6 +21,7 @@ FOUND += ["phase_deg", "phase_ci_low", "phase_ci_high", "p", "q", "p_without_0"]
 BESIDE = ["sobel_amplitude", "random_amplitude", "canvas_q", "sham_q"]
 BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
+RELIABILITY += ["sameness", "mask_sameness"]
 COUNTS = ["n_angles", "n_items", "n_cases", "n_seeds", "n_tests"]
 COLUMNS = ["question", *KEY, *LEVEL, *FOUND, *BESIDE, *RELIABILITY, *COUNTS, "plan"]
 
@@ -68,8 +69,8 @@ def verdict_table(
         largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel map,
         which needs no network, and of the random map, which knows nothing; what noise alone gives
         and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
-        reliability of the maps. `n_tests` is the number of tests that q was corrected for, `plan`
-        the digest of the analysis that was declared.
+        reliability and sameness of the maps. `n_tests` is the number of tests that q was corrected
+        for, `plan` the digest of the analysis that was declared.
     """
     oscillation, levels = tables["oscillation"], tables["levels"]
     declared = oscillation[(oscillation["question"] != EXPLORATORY) & oscillation["resolved"]]

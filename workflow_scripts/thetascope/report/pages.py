@@ -78,7 +78,7 @@ COLUMNS = {
     "verdict": [
         *("verdict", "finds", "question", *ARM, "sweep", "held_angle", "model", "input", "metric"),
         *("level_q", "period", "p", "q", "canvas_q", "sham_q"),
-        *("detectable_amplitude", "seeds_needed", "reliability"),
+        *("detectable_amplitude", "seeds_needed", "reliability", "sameness"),
     ],
 }
 

@@ -229,24 +229,47 @@ def _check(maps: Mapping[str, NDArray], ids: Sequence[str]) -> None:
                 )
 
 
+def sameness(maps: NDArray) -> NDArray[np.float64]:
+    """Pearson's correlation of each map with the mean of all others.
+
+    Float [n, pixels] → [n]. NaN where there is no other, or where either is constant.
+    """
+    maps = maps.astype(float)
+    others = (maps.sum(axis=0) - maps) / max(len(maps) - 1, 1)
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in (maps, others))
+    scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.divide((a * b).sum(axis=1), scale, out=np.full(len(maps), np.nan), where=scale > 0)
+
+
 def reliability_rows(
     saliency: Mapping[str, NDArray], ids: Sequence[str], cases: Sequence[str]
 ) -> pd.DataFrame:
-    """How well the two halves of every map agree, from the contents of a `saliency.npz`.
+    """How well the two halves of every map agree, and maps of different pictures.
+
+    Parameters
+    ----------
+    saliency, ids, cases
+        As for `score_maps`.
 
     Returns
     -------
     DataFrame
         `item`, `case`, `model`, `input`, `attribution`, `split_half` (correlation of the maps of
-        either half of the noise) and, of the intact fine-tuned model, `predicted` (share of the
+        either half of the noise); `sameness` of the maps, and `mask_sameness` of the masks, on the
+        pixels that the input shows; and, of the intact fine-tuned model, `predicted` (share of the
         picture's pixels that it calls foreground; 0 where its map is of all pixels for want of
         any).
     """
     parts = []
     for key in (key for key in saliency if key.endswith(".split_half")):
         model, input_, name, _ = key.split(".")
+        shown = saliency[f"valid.{input_}"]
         part = pd.DataFrame({"item": list(ids), "case": list(cases)})
         part = part.assign(model=model, input=input_, attribution=name, split_half=saliency[key])
+        of_maps, of_masks = saliency[key.removesuffix(".split_half")], saliency["masks"] > 0
+        part["sameness"], part["mask_sameness"] = (
+            sameness(of_items[:, shown]) for of_items in (of_maps, of_masks)
+        )
         predicted = saliency.get(f"predicted.{input_}") if model == "finetuned" else None
         parts.append(part.assign(predicted=np.nan if predicted is None else predicted))
     return pd.concat(parts, ignore_index=True)

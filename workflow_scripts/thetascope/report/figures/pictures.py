@@ -278,7 +278,7 @@ def saliency_figure(
         title,
         f"{meaning}; maps of $R_θ x$ are turned back. Below each map: Dice (chance).",
         "Best and worst item: by Dice over chance, mean of these maps.",
-        _reliability(reliability),
+        f"{_of_models(reliability, 'reliability')} {_of_models(reliability, 'sameness')}",
     )
     return figure
 
@@ -304,14 +304,14 @@ def _grid_of_panels(rows: int, columns: int) -> tuple[Figure, NDArray[Any], Axes
     return figure, grid, figure.add_axes((0.25, 0.45 / height, 0.5, 0.1 / height))
 
 
-def _reliability(rows: pd.DataFrame) -> str:
-    """Say how reliable the maps of each model are."""
+def _of_models(rows: pd.DataFrame, measure: str) -> str:
+    """Say how reliable, or how much the same, the maps of each model are."""
     of_models = []
     for model in [model for model in MODELS if model in set(rows["model"])]:
-        known = rows[rows["model"] == model].set_index("input")["reliability"].reindex(INPUTS)
+        known = rows[rows["model"] == model].set_index("input")[measure].reindex(INPUTS)
         values = ", ".join(f"{value:.2f}" for value in known.dropna())
         of_models.append(f"{MODELS[model].lower()} {values or 'not known'}")  # of a single sample
-    return f"Reliability of maps of x, $R_θ x$: {'; '.join(of_models)}."
+    return f"{measure.capitalize()} of maps of x, $R_θ x$: {'; '.join(of_models)}."
 
 
 def _panel(axes: Axes, of: Mapped, item: int | None, model: str, input_: str) -> None:
