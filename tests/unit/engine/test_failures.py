@@ -85,6 +85,28 @@ def test_of_any_other_error_the_last_line_is_the_reason(log, fails):
     assert f"- {NAME}: ValueError: shapes do not match" in str(failures).splitlines()
 
 
+def test_of_an_error_with_advice_below_it_the_error_is_the_reason(log, fails):
+    failures = begun(log)
+    fails(RuntimeError("CUDA error: illegal address\nFor debugging consider\n\nCompile with X"))
+    failures.fail(1, [str(log)])
+    assert f"- {NAME}: RuntimeError: CUDA error: illegal address" in str(failures).splitlines()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA out of memory. Tried to allocate 84.00 MiB.",
+        "CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'\nCompile with X",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_of_a_full_gpu_what_to_lower_is_the_reason(log, fails, message):
+    failures = begun(log)
+    fails(RuntimeError(message))
+    failures.fail(1, [str(log)])
+    assert f"- {NAME}: the GPU's memory is full: lower `gpu_slots`" in str(failures)
+
+
 def test_the_log_of_an_earlier_run_is_no_reason(log, fails):
     fails(UserError("what was wrong yesterday"))
     failures = begun(log)

@@ -70,7 +70,7 @@ def _stamp(log: Sequence[str]) -> Stamp:
 
 
 def reason(log: Path) -> str:
-    """Why a job failed: the last error of its log, of a traceback the last line.
+    """Why a job failed: the last error of its log, of a traceback the line with the exception.
 
     Parameters
     ----------
@@ -82,7 +82,11 @@ def reason(log: Path) -> str:
     _, error, message = text.rpartition(" ERROR ")
     if not error:
         return SILENT if " INFO " in last else last
-    return last if "\nTraceback " in message else message.partition(": ")[2]
+    if "\nTraceback " not in message:
+        return message.partition(": ")[2]
+    # below the last frame; what follows may be advice, as CUDA gives it
+    _, _, end = message.rpartition("\n  File ")
+    return next((line for line in end.splitlines()[1:] if line[:1].strip()), last)
 
 
 def last_lines(log: Path | None, count: int = 10) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from thetascope.engine.watching import EventFiles
 from thetascope.errors import UserError
 from thetascope.files import atomic
 
+# as torch says it, whoever asked for the memory: its allocator, CUDA itself, or cuBLAS
+MEMORY_IS_FULL = re.compile("out of memory|ALLOC_FAILED")
 NO_WRITING = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES
 
 
@@ -66,13 +69,13 @@ def job(snakemake: Any) -> Iterator[None]:
                 *(snakemake.rule, where, reason),
             )
             sys.exit(1)
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which takes seconds to import
+        log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
+        if MEMORY_IS_FULL.search(str(error)):  # last: the end of a run repeats it
             log.error(
                 "the GPU's memory is full: lower `gpu_slots`, the number of jobs that share it, or "
                 "`pretrain.batch_size`, `finetune.batch_size` or `saliency.chunk_size`, whichever "
                 "belongs to this rule"
             )
-        log.exception("%s (%s) failed; this log: %s", snakemake.rule, where, path)
         sys.exit(1)
     log.info("done")
     seconds, used = prefork.taken()
