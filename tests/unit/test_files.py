@@ -200,6 +200,7 @@ def test_equal_tables_are_equal_bytes(tmp_path):
         lambda table, beside: beside.write_text(beside.read_text().replace('"columns"', '"c"')),
         lambda table, beside: beside.write_text(beside.read_text().replace("float64", "int64")),
         lambda table, beside: beside.write_text(beside.read_text().replace("float64", "flat64")),
+        lambda table, beside: beside.write_text(beside.read_text().replace('"p"', '"q"')),
         lambda table, beside: (
             stored(table.with_name("o.csv"), p=[1.0], dataset=["a"]) is None
             or table.with_name("o.json").replace(beside)
@@ -207,7 +208,14 @@ def test_equal_tables_are_equal_bytes(tmp_path):
     ],
     ids=[
         *("a digit", "cut off", "empty", "empty JSON", "no text", "a list", "a string"),
-        *("nothing said", "no types", "another type", "no type", "of another table"),
+        *(
+            "nothing said",
+            "no types",
+            "another type",
+            "no type",
+            "another column",
+            "of another table",
+        ),
     ],
 )
 def test_a_table_that_is_not_what_was_written_is_damaged(tmp_path, damage):

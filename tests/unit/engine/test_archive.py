@@ -28,7 +28,8 @@ def check(folder):
 def test_sha256sum_finds_all_of_it_as_it_was_and_names_what_is_not(packed, tmp_path):
     shutil.unpack_archive(packed, tmp_path / "out")
     assert check(tmp_path / "out").stdout.count(": OK\n") == 3
-    assert yaml.safe_load((tmp_path / "out/config.yaml").read_text("utf-8")) == CONFIG
+    config = yaml.safe_load((tmp_path / "out/config.yaml").read_text("utf-8"))
+    assert config == CONFIG and list(config) == list(CONFIG)  # in the order of the user
     for name in ("results/tables/dice.csv", "results/a figure.png"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
     picture = tmp_path / "out/results/a figure.png"
@@ -43,6 +44,8 @@ def test_the_same_files_give_the_same_bytes(packed):
     first = packed.read_bytes()
     pack(["results/a figure.png", "results/tables/dice.csv"], CONFIG, packed)
     assert packed.read_bytes() == first
+    with zipfile.ZipFile(packed) as archive:  # nor does the time of day change them
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_a_missing_file_leaves_the_old_archive(packed):

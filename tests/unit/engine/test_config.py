@@ -228,6 +228,15 @@ def test_a_wrong_value_is_named_with_its_remedy(key, value, said):
     assert said in refusal(changed(key, value))
 
 
+@pytest.mark.parametrize("same", ["same", "all", ["same"]])
+def test_encoders_without_an_angle_need_angles_to_be_evaluated_at(same):
+    config = changed("angles", ["none", "random"])
+    config["eval_angles"] = same
+    assert f"eval_angles: {same!r}: `angles` holds no number" in refusal(config)
+    config["eval_angles"] = [90]
+    configuration.resolve(config)
+
+
 def test_contradictions_between_sections():
     sham = changed("views.plain", {"sham": True, "matched": True})
     assert "views.plain.matched: true: with `sham: true` neither" in refusal(sham)

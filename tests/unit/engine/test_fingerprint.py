@@ -45,7 +45,7 @@ def test_imports_of_every_form_are_followed(tmp_path):
     package = tmp_path / "thetascope"
     (package / "sub").mkdir(parents=True)
     (package / "engine").mkdir()
-    for name in ("__init__", "a", "b", "c", "d", "unused", "sub/__init__", "sub/e"):
+    for name in ("__init__", "a", "b", "c", "d", "f", "unused", "sub/__init__", "sub/e", "sub/g"):
         (package / f"{name}.py").write_text("")
     for name in "__init__", "job":
         (package / f"engine/{name}.py").write_text("")
@@ -54,8 +54,9 @@ def test_imports_of_every_form_are_followed(tmp_path):
         "def f():\n    from thetascope.sub.e import x\n"
     )
     (package / "b.py").write_text("from . import c\nfrom .d import y\n")
+    (package / "sub/e.py").write_text("from ..f import y\nfrom .g import z\n")
     before = fingerprint("job.py", root=tmp_path)
-    for name in ("a", "b", "c", "d", "sub/e"):
+    for name in ("a", "b", "c", "d", "f", "sub/e", "sub/g"):
         path = package / f"{name}.py"
         kept = path.read_text()
         path.write_text(kept + "\nz = 1\n")
@@ -108,3 +109,11 @@ def test_words_about_the_code_do_not_count(tmp_path, old, new, counts):
         (tmp_path / "job.py").write_text(text)
         marks.append(fingerprint("job.py", root=tmp_path))
     assert (marks[0] != marks[1]) == counts
+
+
+def test_values_that_are_false_are_told_apart(tmp_path):
+    marks = set()
+    for value in ("0", "False", "''", "0.0", "()"):
+        (tmp_path / "job.py").write_text(f"LIMIT = {value}\n")
+        marks.add(fingerprint("job.py", root=tmp_path))
+    assert len(marks) == 5

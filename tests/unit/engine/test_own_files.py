@@ -36,12 +36,11 @@ def another_start():
     return own_files._listing.cache_clear
 
 
-def prepare(dataset=OWN):
+def prepare(dataset=OWN, split=Split(0.4, 0.3, 0.3, 0)):  # noqa: B008 (frozen)
     """As rule data does."""
     options = {key: value for key, value in dataset.items() if key != "adapter"}
     outputs = [f"results/data/own/{name}" for name in ("images.npy", "masks.npy", "manifest.csv")]
     params = {"options": dataset, "files": own_files.digest("own", dataset)}
-    split = Split(0.4, 0.3, 0.3, 0)
     arrays.prepare(load_items("folder", options), 16, split, *outputs, {"params": params})
     return outputs
 
@@ -139,6 +138,10 @@ def test_a_set_that_is_prepared_again_to_what_it_was_keeps_its_time(project):
     assert not own_files.as_before(outputs, [])
     prepare()  # back again: other bytes than the last
     assert not own_files.as_before(outputs, [])
+    images = Path(outputs[0]).read_bytes()
+    prepare(split=Split(0.3, 0.3, 0.4, 0))
+    assert Path(outputs[0]).read_bytes() == images
+    assert not own_files.as_before(outputs, [])  # the same pictures, of which others are tested
 
 
 def test_a_set_is_no_older_than_what_it_was_made_from(project, monkeypatch):
@@ -147,13 +150,16 @@ def test_a_set_is_no_older_than_what_it_was_made_from(project, monkeypatch):
     archive, script, stamp = (
         project / name for name in ("archive.zip", "data.py", "results/data/own/.prepared")
     )
+    script.touch()
+    os.utime(script, (0, 0))
+    monkeypatch.setattr(own_files, "SCRIPT", script)
     archive.touch()
     os.utime(stamp, (1, 1))
     assert not own_files.as_before(outputs, [str(archive)])  # downloaded again
     assert own_files.as_before(outputs, [str(archive)])
-    script.touch()
-    monkeypatch.setattr(own_files, "SCRIPT", script)
     os.utime(stamp, (1, 1))
+    assert own_files.as_before(outputs, [])
+    script.touch()
     assert not own_files.as_before(outputs, [])
     assert own_files.as_before(outputs, [])
 
