@@ -21,10 +21,8 @@ from thetascope.saliency.scoring import sameness
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
 OF_SCORING = "quantile", "extra_metrics"
-SECTION = {k: v for k, v in CONFIG["saliency"].items() if k not in OF_SCORING} | {
-    "items": 12,
-    "samples": 16,
-}
+SECTION = {k: v for k, v in CONFIG["saliency"].items() if k not in OF_SCORING}
+SECTION |= {"items": 12, "samples": 16}
 KEY, SHOWN = "pretrained.original.smoothgrad", 3
 
 
