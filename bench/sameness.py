@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 import yaml
 
-from thetascope.files import read_csv
+from thetascope.files import read_array, read_csv
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
@@ -30,7 +29,7 @@ def main():
     """Map twelve test pictures, in pairs with themselves turned by half a circle."""
     folder, figure, *networks = sys.argv[1:]
     rows = choose_items(read_csv(Path(folder, "manifest.csv")), SECTION["items"])
-    images = torch.from_numpy(np.load(Path(folder, "images.npy"))[rows]).float() / 255
+    images = torch.from_numpy(read_array(Path(folder, "images.npy"))[rows]).float() / 255
     drawn = {"picture": images[:SHOWN].mean(dim=1).numpy()}
     for name in networks:
         torch.manual_seed(0)
