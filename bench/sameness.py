@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import torch
 import yaml
 
-from thetascope.files import read_array, read_csv
+from thetascope.datasets.arrays import read_array
+from thetascope.files import read_csv
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
