@@ -54,6 +54,7 @@ def test_hidden_and_foreign_files_are_left_out_and_counted(tmp_path):
     assert found(tmp_path, "**/*.png") == ["i/a.png"]
     assert found(tmp_path, "*/*.png") == ["i/a.png"]
     assert found(tmp_path, ".git/i/*") == [".git/i/b.png"]  # asked for by name
+    assert found(tmp_path, ".g*/i/*") == [".git/i/b.png"]
 
 
 def test_folders_are_no_files_and_two_stars_are_any_number_of_folders(tmp_path):
@@ -62,6 +63,7 @@ def test_folders_are_no_files_and_two_stars_are_any_number_of_folders(tmp_path):
     assert found(tmp_path, "x/**/*.png") == ["x/b.png", "x/y/c.png"]
     assert found(tmp_path, "**/y/*.png") == ["x/y/c.png"]
     assert found(tmp_path, "x/**") == ["x/b.png", "x/d.png/e.txt", "x/y/c.png"]
+    assert found(tmp_path, "**/**/*.png") == ["a.png", "x/b.png", "x/y/c.png"]  # each once
 
 
 def test_links_to_folders_are_followed_and_end(tmp_path):
@@ -167,6 +169,8 @@ def test_keys_are_the_same_however_accents_are_written(tmp_path):
     write(tmp_path, f"i/{NFD}.png", f"m/{NFC}.png")
     (only,) = pair(tmp_path)
     assert only.key == NFC and only.problem is None
+    (only,) = pair(tmp_path, image_key=f"({NFD}).*", mask_key=f"({NFC}).*")  # as it is typed too
+    assert only.key == NFC
 
 
 def test_two_names_that_look_alike_are_told_apart(tmp_path):
@@ -230,6 +234,23 @@ def test_classes_of_names_in_one_folder(tmp_path):
     write(tmp_path, "i/I1.png", "m/I1_attribute_globules.png", "m/I1_attribute_streaks.png")
     (one,) = pair(tmp_path, mask_key=r"(I\d+)_attribute_.+", several="classes")
     assert one.classes == [1, 2]
+
+
+@pytest.mark.parametrize("kinds", [255, 256])
+def test_classes_are_as_many_as_a_byte_tells_apart(tmp_path, kinds):
+    write(tmp_path, "i/a.png", *(f"m/a_{kind:03d}.png" for kind in range(kinds)))
+    if kinds == 255:
+        (one,) = pair(tmp_path, mask_key="(a)_.+", several="classes")
+        assert one.classes == list(range(1, 256))
+        return
+    with pytest.raises(UserError, match="classes: 256 kinds of masks; use `unite`"):
+        pair(tmp_path, mask_key="(a)_.+", several="classes")
+
+
+def test_a_name_in_which_the_group_takes_no_part_has_no_key(tmp_path):
+    write(tmp_path, "i/p1.png", "i/cover.png", "m/p1.png")
+    (only,) = pair(tmp_path, image_key=r"p(\d)|.*", mask_key=r"p(\d)")
+    assert only.key == "1" and only.problem is None
 
 
 def test_a_key_with_a_slash_is_held_against_the_path(tmp_path):

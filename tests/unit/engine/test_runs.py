@@ -62,6 +62,7 @@ def test_not_staggered_every_seed_has_every_angle_and_a_single_seed_cannot_be():
         (360, 30, 2, "both ends, 0 and 360, .* set `stop` to 345 or less"),
         (359, 1, 2, None),  # 359.5
         (336, 48, 2, None),  # 360 is still an angle
+        (359, 30, 3, None),  # it ends at 330, and the last seed at 350
         (359, 27.4, 2, "set `stop` to 346.3 or less"),  # 356.2 and half a step
     ],
 )

@@ -26,7 +26,7 @@ def with_program(monkeypatch, folder, lines):
 
 @pytest.mark.parametrize(
     ("setting", "names"),
-    [("0,1", ["0", "1"]), ("", []), ("-1", []), ("GPU-ab12", ["GPU-ab12"])],
+    [("0,1", ["0", "1"]), ("", []), ("-1", []), ("NoDevFiles", []), ("GPU-ab12", ["GPU-ab12"])],
 )
 def test_what_the_environment_allows_comes_first(monkeypatch, setting, names):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", setting)
@@ -78,6 +78,8 @@ def test_each_process_gets_its_own_until_it_ends(tmp_path):
         assert holding[ended][1] == index
     for process, _ in holding:
         process.communicate("")
+    # a lock of another user could not be opened
+    assert all(f"-{os.getuid()}-" in path.name for path in tmp_path.iterdir())
 
 
 SMALL = {"batch_size": 16, "chunk_size": 50, "image_size": 52}
@@ -89,6 +91,7 @@ LARGE = {"batch_size": 32, "chunk_size": 50, "image_size": 224}
     [
         ("81559", 16, SMALL, 16),  # an H100
         ("81559", 16, LARGE, 2),  # one job keeps it busy
+        ("81559", 16, LARGE | {"chunk_size": 32}, 2),
         ("8192", 16, SMALL, 2),
         ("8192", 16, LARGE, 1),
         ("8192\n81559", 16, SMALL, 2),  # what fits into the smaller one
