@@ -133,6 +133,17 @@ def test_controls_change_nothing_where_their_view_was_not_run(tables):
     assert table[["sham_q", "canvas_q"]].isna().all(axis=None)
 
 
+def test_only_corners_can_make_a_wave_and_only_a_turned_disc_tells(tables):
+    """A sham has no wave since it is not turned, on a disc as on any other canvas."""
+    of_sham = {"plain": VIEWS["plain"], "sham": {"canvas": "disc", "sham": True}}
+    row = row_of(judged(tables, views=of_sham), dataset="turned", question="turning")
+    assert row["verdict"] == "wave" and row["sham_q"] <= 0.05 and np.isnan(row["canvas_q"])
+    for canvas, verdict_ in ("disc", "wave"), ("crop", "wave"), ("reflect", "canvas"):
+        own = VIEWS | {"plain": {"canvas": canvas, "sham": False}}
+        row = row_of(judged(tables, views=own), dataset="canvas", question="turning")
+        assert row["verdict"] == verdict_ and np.isnan(row["canvas_q"]) == (verdict_ == "wave")
+
+
 def test_no_wave_takes_a_bound_below_what_matters_at_every_period(tables):
     for effect, verdict_ in (0.001, "open"), (0.1, "no wave"):
         table = judged(tables, replace(ANALYSIS, smallest_effect=effect))

@@ -29,6 +29,8 @@ WAVE, NO_WAVE, OPEN, UNTESTED = "wave", "no wave", "open", "not testable"
 CANVAS, RESAMPLING = "canvas", "resampling"
 VERDICTS = [WAVE, CANVAS, RESAMPLING, NO_WAVE, OPEN, UNTESTED]
 
+CORNERLESS = "disc", "crop"  # canvases that lose no corner, which so can make no wave
+
 OF_VIEWS = [column for column in KEY if column != "view"]
 
 ABOVE, BELOW, AT_CHANCE, UNKNOWN = "yes", "below chance", "cannot tell", "not testable"
@@ -58,8 +60,9 @@ def verdict_table(
         corrected for the curves of the question), else `cannot tell`, and `not testable` with a
         single case.
 
-        Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave is not
-        there in a view with the canvas `disc` and differs from that view's (`canvas_q`);
+        Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave, of a
+        view that loses corners, is not there in one with the canvas `disc` and differs from that
+        view's (`canvas_q`);
         `resampling` if a sham view has it too and it does not differ from that (`sham_q`);
         otherwise `no wave` if at every period the upper bound is at most `smallest_effect`, or
         `open`: this design cannot tell, and `seeds_needed` says how many seeds could. It is `not
@@ -148,7 +151,10 @@ class _Controls:
         pairs = contrasts[contrasts["factor"] == "view"]
         self.p = by_place(oscillation, [*KEY, "period"], "p")
         self.q = by_place(pairs, ["question", *OF_VIEWS, "period", "levels"], "q")
-        self.discs = [name for name, view in views.items() if view["canvas"] == "disc"]
+        # a sham is not turned, so that it shows no wave either, whatever its canvas is
+        turned = {name: view["canvas"] for name, view in views.items() if not view["sham"]}
+        self.discs = [name for name, canvas in turned.items() if canvas == "disc"]
+        self.cornered = [name for name, canvas in turned.items() if canvas not in CORNERLESS]
         self.shams = [name for name, view in views.items() if view["sham"]]
         self.level = level
 
@@ -167,7 +173,7 @@ class _Controls:
                 own, sham = self._other(wave, view)
                 if own <= self.level < sham:
                     verdict = RESAMPLING
-            for view in self.discs:
+            for view in self.discs * (wave["view"] in self.cornered):
                 own, canvas = self._other(wave, view)
                 if canvas <= self.level < own:
                     verdict = CANVAS
