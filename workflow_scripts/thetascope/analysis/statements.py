@@ -91,8 +91,8 @@ def _sentences(row: pd.Series) -> Iterator[str]:
     if row["sameness"] > np.fmax(reliabilities.SAME, row["mask_sameness"]):
         yield (
             f"But maps of different pictures are much the same (sameness {row['sameness']:.2f}, "
-            f"that of the masks {row['mask_sameness']:.2f}): they may show the network, not the "
-            "picture."
+            f"that of the masks {row['mask_sameness']:.2f}): they may show the network, or what "
+            "all pictures share."
         )
 
 
