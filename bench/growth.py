@@ -135,7 +135,7 @@ def tables_of_a_run(rng):
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
         draw(rng, maps, *MEASURES)[COLUMNS],
-        draw(rng, items.assign(**MAP), "split_half", "predicted"),
+        draw(rng, items.assign(**MAP), "split_half", "sameness", "mask_sameness", "predicted"),
         draw(rng, items.assign(**probe, metric="probe_accuracy"), *MEASURES[:2])
         .assign(own_cut=np.nan)
         .reindex(columns=COLUMNS),

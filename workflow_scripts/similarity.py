@@ -18,4 +18,6 @@ with job(snakemake):
     arm = dict(snakemake.wildcards.items())
     scores = similarity_scores(files, read_csv(given.manifest), arm)
     table = pa.Table.from_pandas(scores, preserve_index=False)
-    write_parquet([table], snakemake.output[0], record(snakemake))
+    made_by = record(snakemake)
+    made_by["params"] = {"code": snakemake.params.code}  # the runs are columns already
+    write_parquet([table], snakemake.output[0], made_by)

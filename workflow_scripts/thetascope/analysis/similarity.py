@@ -152,12 +152,14 @@ def references(run: Run, runs: Mapping[float, Sequence[Run]]) -> dict[str, list[
     return {name: others for name, others in found.items() if others}
 
 
-def _held_against(
-    encoder: Features, others: Sequence[Features], items: NDArray[np.integer]
-) -> Iterator[dict[str, Any]]:
-    """Yield CKA and cosine of an encoder and others, the mean over these: float [N] each."""
-    alike = np.mean([cka(encoder, one) for one in others], axis=0)
-    own, of_others = np.mean([cosine(encoder, one) for one in others], axis=0)
+def _compared(first: Features, second: Features) -> Array:
+    """CKA, cosine and that of other items, the same whichever comes first: float [3, N]."""
+    return np.stack([cka(first, second), *cosine(first, second)])
+
+
+def _parts(compared: Sequence[Array], items: NDArray[np.integer]) -> Iterator[dict[str, Any]]:
+    """Yield CKA and cosine of an encoder and others, the mean over these."""
+    alike, own, of_others = np.mean(compared, axis=0)
     yield {"items": items, "metric": "cka", "value": alike, "chance": np.zeros(len(items))}
     yield {"items": items, "metric": "cosine", "value": own, "chance": of_others}
 
@@ -212,6 +214,10 @@ def similarity_scores(
         arrays = read_npz(files[run], "items", "encoder")
         return arrays["items"], Features.of(arrays["encoder"])
 
+    @lru_cache(maxsize=LOADED)
+    def alike(pair: frozenset[Run]) -> Array:
+        return _compared(*(read(run)[1] for run in sorted(pair)))
+
     first = list(files.values())[:1]
     backbone = [Features.of(read_npz(file, "backbone")["backbone"]) for file in first]
     constants = {**arm, "training": FIXED, "model": "pretrained", "input": "original"}
@@ -219,12 +225,13 @@ def similarity_scores(
     # angles a quarter turn apart one after the other, so that hardly any file is read twice
     for run in sorted(files, key=lambda one: (one[0] % 90, one)):
         items, encoder = read(run)
-        others = references(run, runs).items()
-        against = {name: [read(one)[1] for one in several] for name, several in others}
+        against = {"similarity_backbone": [_compared(encoder, one) for one in backbone]}
+        for name, others in references(run, runs).items():
+            against[name] = [alike(frozenset([run, one])) for one in others]
         found[run] = [
             {"angle": run[0], "seed": run[1], **constants, "attribution": name, **one}
-            for name, several in ({"similarity_backbone": backbone} | against).items()
-            for one in _held_against(encoder, several, items)
+            for name, compared in against.items()
+            for one in _parts(compared, items)
         ]
     scores = _rows([part for run in files for part in found[run]], manifest)
     scores = scores.reindex(columns=COLUMNS)
