@@ -196,12 +196,13 @@ def run_script(folder, rule, dataset=None):
     params = {
         **{"analysis": analysis, "code": "0" * 16, "views": config["views"]},
         "intervals": asdict(Analysis(**analysis).intervals),
-        "stages": [(stage, OF_JOB, [], RUNS) for stage in STAGES],
         "datasets": {run["dataset"]: {} for run in RUNS},
     }
     if rule == "similarity":
         params["runs"] = [(RUNS[i]["angle"], RUNS[i]["seed"]) for i in numbers]
         made = {"": [file.format(dataset=dataset) for file in made[""]]}
+    elif rule == "benchmarks_table":
+        params["stages"] = [(stage, OF_JOB, [], RUNS) for stage in STAGES]
     elif PER_ITEM not in given.values():  # these ask for no runs
         params |= {"runs": RUNS, "wildcards": wildcards, "evaluations": evaluations}
         params |= {"scored": evaluations, "perceptrons": [], "tuned": RUNS}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, exchangeable
 from thetascope.analysis.permutation import (
@@ -18,6 +19,7 @@ from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import design, known_periods, staggered
 
 NO_DRAWS = Permutations(0, 0)
+BLOCK = 128  # curves at a time: all of them would need new memory at every step
 SPECTRUM = ["cycles", "period", "power", "p_max", "threshold", "permutations"]
 
 
@@ -38,13 +40,40 @@ def lomb_scargle(theta: Array, curves: Array, periods: Sequence[float]) -> Array
     ndarray
         Sum of squares that the sinusoid explains, float [periods, n].
     """
-    turn = np.arange(len(theta)) * 360 / len(theta)
-    cycles = np.rint(360 / np.array(periods)).astype(int)
-    if np.allclose(theta, turn) and np.allclose(cycles * periods, 360):  # waves are orthogonal
-        return 2 / len(theta) * np.abs(np.fft.rfft(curves, axis=0)[cycles]) ** 2
-    bases = np.stack([np.linalg.qr(design(theta, [period]))[0].T for period in periods])
-    power: Array = ((bases @ curves) ** 2).sum(axis=-2)
+    cycles, n = 360 / np.asarray(periods), len(theta)
+    # products of cosine and sine, each about its mean: from sums of one and two times the cycles
+    once, twice = (_sums(theta, np.ones((n, 1)), times * cycles) for times in (1, 2))
+    cc = (n + twice.real) / 2 - once.real**2 / n
+    ss = (n - twice.real) / 2 - once.imag**2 / n
+    cs = once.real * once.imag / n - twice.imag / 2
+    power = np.empty((len(cycles), curves.shape[1]))
+    for first in range(0, curves.shape[1], BLOCK):
+        block = np.s_[:, first : first + BLOCK]
+        sums = _sums(theta, curves[block] - curves[block].mean(axis=0), cycles)
+        cosine, sine = sums.real, -sums.imag
+        power[block] = ss * cosine**2 + cc * sine**2 - 2 * cs * cosine * sine
+    power /= cc * ss - cs**2
     return power
+
+
+def _sums(theta: Array, values: Array, cycles: Array) -> NDArray[np.complex128]:
+    """Sum of values [angles, n] · exp(−i cycles θ), counted from the first θ: [cycles, n].
+
+    By FFT on a grid of equal steps, of which up to half may be missing.
+    """
+    since = theta - theta[0]
+    step = np.diff(theta).min()
+    size, place, k = round(360 / step), np.rint(since / step).astype(int), np.rint(cycles)
+    on_grid = np.allclose(place * 360 / size, since) and np.allclose(k, cycles)
+    if not on_grid or size > 2 * len(theta) or place[-1] >= size:
+        turned: NDArray[np.complex128] = np.exp(-2j * np.pi / 360 * np.outer(cycles, since))
+        return turned @ values
+    filled = np.zeros((size, values.shape[1]))
+    filled[place] = values
+    k = k.astype(int) % size
+    sums: NDArray[np.complex128] = np.fft.rfft(filled, axis=0)[np.minimum(k, size - k)]
+    sums[k > size / 2] = sums[k > size / 2].conj()
+    return sums
 
 
 def periodogram_table(

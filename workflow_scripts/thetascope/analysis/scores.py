@@ -233,7 +233,12 @@ def arrange(
 
 def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
     """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
-    codes, labels = pd.factorize(column, use_na_sentinel=False)
+    if isinstance(column.dtype, pd.CategoricalDtype):  # as most are read: they have numbers already
+        codes, labels = column.cat.codes.to_numpy(), column.cat.categories
+        used = np.unique(codes)
+        codes, labels = np.searchsorted(used, codes), labels.append(pd.Index([np.nan]))[used]
+    else:
+        codes, labels = pd.factorize(column, use_na_sentinel=False)
     # what is missing equals itself only as None
     named = [None if pd.isna(label) else label for label in labels.tolist()]
     number = [known.setdefault(label, len(known)) for label in named]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from thetascope.angles import FIXED, NONE, RANDOM, degrees, training
@@ -65,6 +66,11 @@ def cell(angle: str, eval_angle: str) -> Cell:
 
 def sweeps(cells: Sequence[Cell]) -> dict[Sweep, list[int]]:
     """Every sweep over these cells, and which of them it holds, in their order."""
+    return _sweeps(tuple(cells))
+
+
+@lru_cache(maxsize=8)  # all metrics of an arm have the same cells
+def _sweeps(cells: tuple[Cell, ...]) -> dict[Sweep, list[int]]:
     found = defaultdict(list)
     for i, (how, angle, evaluated) in enumerate(cells):
         if angle == evaluated:
