@@ -235,7 +235,7 @@ def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
     """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
     if isinstance(column.dtype, pd.CategoricalDtype):  # as most are read: they have numbers already
         codes, labels = column.cat.codes.to_numpy(), column.cat.categories
-        used = np.unique(codes)
+        used = np.unique(codes)  # −1 is what is missing, which becomes the last label
         codes, labels = np.searchsorted(used, codes), labels.append(pd.Index([np.nan]))[used]
     else:
         codes, labels = pd.factorize(column, use_na_sentinel=False)

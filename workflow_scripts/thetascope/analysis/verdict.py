@@ -173,7 +173,7 @@ class _Controls:
                 own, sham = self._other(wave, view)
                 if own <= self.level < sham:
                     verdict = RESAMPLING
-            for view in self.discs * (wave["view"] in self.cornered):
+            for view in self.discs if wave["view"] in self.cornered else []:
                 own, canvas = self._other(wave, view)
                 if canvas <= self.level < own:
                     verdict = CANVAS

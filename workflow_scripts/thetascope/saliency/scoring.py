@@ -260,16 +260,15 @@ def reliability_rows(
         picture's pixels that it calls foreground; 0 where its map is of all pixels for want of
         any).
     """
+    shown = {k.removeprefix("valid."): v for k, v in saliency.items() if k.startswith("valid.")}
+    of_masks = {k: sameness(saliency["masks"][:, where] > 0) for k, where in shown.items()}
     parts = []
     for key in (key for key in saliency if key.endswith(".split_half")):
         model, input_, name, _ = key.split(".")
-        shown = saliency[f"valid.{input_}"]
         part = pd.DataFrame({"item": list(ids), "case": list(cases)})
         part = part.assign(model=model, input=input_, attribution=name, split_half=saliency[key])
-        of_maps, of_masks = saliency[key.removesuffix(".split_half")], saliency["masks"] > 0
-        part["sameness"], part["mask_sameness"] = (
-            sameness(of_items[:, shown]) for of_items in (of_maps, of_masks)
-        )
+        part["sameness"] = sameness(saliency[key.removesuffix(".split_half")][:, shown[input_]])
+        part["mask_sameness"] = of_masks[input_]
         predicted = saliency.get(f"predicted.{input_}") if model == "finetuned" else None
         parts.append(part.assign(predicted=np.nan if predicted is None else predicted))
     return pd.concat(parts, ignore_index=True)
