@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
+from thetascope.analysis.curves import curves
 from thetascope.analysis.inference import false_discovery, period_tests
 from thetascope.analysis.scores import MEASURES, read_scores
 from thetascope.analysis.settings import Analysis, Permutations
@@ -72,7 +73,7 @@ def main(repeats, table=HERE.parent / "results/tables/dice_per_item.parquet"):
     for repeat in range(int(repeats)):
         rng, draws = np.random.default_rng(repeat), Permutations(analysis.permutations, repeat)
         studies = {
-            name: period_tests(shuffled(scores, rng), analysis.periods, draws)
+            name: period_tests(curves(shuffled(scores, rng)), analysis.periods, draws)
             for name, scores in of_set.items()
         }
         studies["all together"] = pd.concat(studies.values(), ignore_index=True)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
+from thetascope.analysis.curves import curves
+from thetascope.analysis.scores import arrange
 from thetascope.analysis.settings import Analysis, Bootstrap, Permutations
 from thetascope.angles import FIXED, NONE, RANDOM
 
@@ -141,6 +143,11 @@ def score_rows(angles, value, chance=0.25, own_cut=0.4, *, seeds=1, items=2, **n
     rows = places.iloc[cell].assign(seed=seed, item=[f"i{i}" for i in item], **numbers)
     # two items of a case, so that neither could stand for the other
     return every(rows.assign(case=[f"c{i // 2}" for i in item]), **names)
+
+
+def curves_of(*rows):
+    """Curves of all these rows of scores, in a list that can be gone through again."""
+    return list(curves(arrange(rows)))
 
 
 def staggered_rows(theta, value, **names):

@@ -23,4 +23,5 @@ with job(snakemake):
         parts.insert(1, [pa.Table.from_pandas(segmentations, preserve_index=False)])
     made_by = record(snakemake)
     made_by["params"] = {"code": params.code}  # the many inputs' wildcards are columns already
-    write_parquet(chain.from_iterable(parts), snakemake.output[0], made_by)
+    rows = chain.from_iterable(map(scores.by_arm, chain.from_iterable(parts)))
+    write_parquet(rows, snakemake.output[0], made_by)

@@ -10,6 +10,7 @@ import platform
 import tempfile
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -278,8 +279,36 @@ def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
         raise DamagedError(path, error) from error
 
 
-def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Read these columns of a columnar table of ours, part by part.
+def row_groups(path: str | Path, columns: Sequence[str]) -> dict[tuple[Any, ...], list[int]]:
+    """Tell the row groups of a columnar table of ours by their values in columns that do not vary.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    ValueError
+        If a column varies within a row group.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
+    found = defaultdict(list)
+    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
+    for i in range(metadata.num_row_groups):
+        ranges = [metadata.row_group(i).column(place[name]).statistics for name in columns]
+        if any(one.min != one.max for one in ranges):
+            raise ValueError(f"{path}: row group {i} is not of one of each: {list(columns)}")
+        found[tuple(one.min for one in ranges)].append(i)
+    return found
+
+
+def stream_parquet(
+    path: str | Path, columns: Sequence[str], groups: Iterable[int] | None = None
+) -> Iterator[pa.Table]:
+    """Read these columns of a columnar table of ours, part by part: all, or some row groups.
 
     Raises
     ------
@@ -291,7 +320,8 @@ def stream_parquet(path: str | Path, columns: Sequence[str]) -> Iterator[pa.Tabl
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for i in range(file.num_row_groups):  # `iter_batches` keeps what it has read
+            # `iter_batches` keeps what it has read
+            for i in range(file.num_row_groups) if groups is None else groups:
                 yield file.read_row_group(i, columns)
         pa.default_memory_pool().release_unused()  # 300 MB of 43,200 runs
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds

@@ -9,6 +9,7 @@ from factories import (
     REGULAR,
     analysis,
     at_nominal_rate,
+    curves_of,
     grid,
     null_cells,
     of,
@@ -27,7 +28,6 @@ from thetascope.analysis.contrasts import (
 )
 from thetascope.analysis.inference import period_tests
 from thetascope.analysis.permutation import agreement_test, permutation_test
-from thetascope.analysis.scores import arrange
 
 P = ["p", "p_max", "p_any"]
 
@@ -38,7 +38,7 @@ def of_runs(cells, theta=REGULAR, **names):
 
 
 def differences(*rows, factor="dataset", **changes):
-    return of(contrast_table(arrange(rows), analysis(**changes)), factor=factor)
+    return of(contrast_table(curves_of(*rows), analysis(**changes)), factor=factor)
 
 
 def sets_cells(rng, common, noises, seeds):
@@ -276,11 +276,11 @@ def phases_of(crests, amplitude=0.2, rotate=(), confidence=0.95, p=None):
         )
         for name, crest in crests.items()
     ]
-    scores, settings = arrange(rows), analysis(confidence=confidence, permutations=199)
-    tests = period_tests(scores, PERIODS, settings.tests)
+    curves, settings = curves_of(*rows), analysis(confidence=confidence, permutations=199)
+    tests = period_tests(curves, PERIODS, settings.tests)
     tests = tests if p is None else tests.assign(p=p)
     sets = {name: {"adapter": "one", "rotate": rotate[name]} for name in rotate}
-    return phase_table(scores, tests, settings, {n: {"adapter": n} for n in crests} | sets)
+    return phase_table(curves, tests, settings, {n: {"adapter": n} for n in crests} | sets)
 
 
 def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
@@ -338,7 +338,7 @@ def seen_from_all_angles(rng, canvas, cases=10, content=0.1):
 
 def contrast_of_views(rows):
     question = {"sweep": ["eval"], "series": ["turning"], "input": ["rotated"]}
-    table = contrast_table(arrange(rows), analysis(questions={"main": question}))
+    table = contrast_table(curves_of(*rows), analysis(questions={"main": question}))
     return of(table, factor="view", period=90, held_angle=0)
 
 

@@ -35,7 +35,7 @@ def study(rng, angles, seeds, cases, items, amplitude):
     values = 0.3 + waves[..., None] + rng.normal(0, 0.05, shape)  # noise of items
     values += rng.normal(0, 0.1, (cases, 1)) + rng.normal(0, 0.03, (angles, seeds, 1, 1))
     names = np.repeat([f"c{i}" for i in range(cases)], items)
-    return Curve(KEY, theta, values.reshape(angles, seeds, -1), names, 0), own[:, 3].mean()
+    return Curve(KEY, theta, values.reshape(angles, seeds, -1), names, {}), own[:, 3].mean()
 
 
 def stacked(errors):

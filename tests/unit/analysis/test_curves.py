@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from factories import REGULAR, score_rows, wave
 
-from thetascope.analysis.curves import KEY, curve_table, curves, exchangeable
+from thetascope.analysis.curves import (
+    COUNTS,
+    KEY,
+    curve_table,
+    curves,
+    exchangeable,
+    joined,
+    of_means,
+)
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.sweeps import sweeps
 
@@ -147,6 +155,36 @@ def test_cases_are_the_means_of_their_items():
     pairs = [value[..., :2].mean(axis=2), value[..., 2:4].mean(axis=2), value[..., 4]]
     assert curve.of_cases == pytest.approx(np.stack(pairs, axis=2))
     assert curve.of_means.values[..., 0] == pytest.approx(curve.cells)
+    assert curve.of_means.counts == curve.counts
+
+
+def test_without_items_all_but_curves_of_one_model_have_their_cells_alone():
+    measures = np.random.default_rng(0).uniform(size=(3, 16, 2, 5))
+    whole = of_rows(score_rows(CROSSED[:16], *measures, seeds=2, items=5))
+    light = of_means(whole)
+    assert [curve.key for curve in light] == [curve.key for curve in whole]
+    for curve, found in zip(whole, light, strict=True):
+        kept = curve.key["sweep"] in ("eval", "eval_margin")
+        assert found.values.shape[2] == (5 if kept else 1)
+        assert found.cells == pytest.approx(curve.cells, abs=2e-9)
+
+
+def test_tables_of_several_kinds_are_one_table():
+    rows = score_rows(CROSSED, 0.5, metric=["b", "a"], dataset=["q", "p"])
+    whole = of_rows(rows)
+    columns = [*KEY, "mean", *COUNTS]
+
+    def table(found):
+        return curve_table([c.key | {"mean": c.mean[0]} | c.counts for c in found], columns)
+
+    parts = [table([]), *(table([c]) for c in reversed(whole))]
+    pd.testing.assert_frame_equal(
+        joined(parts).sort_values(KEY, ignore_index=True),
+        table(whole).sort_values(KEY, ignore_index=True),
+    )
+    assert list(joined([table([])])) == columns and joined([table([])]).empty
+    order = joined(parts)[KEY[:-1]]
+    assert order.equals(order.sort_values(KEY[:-1], ignore_index=True))
 
 
 def test_what_has_no_own_cut_has_no_turning():
@@ -169,7 +207,7 @@ def test_an_angle_without_any_value_is_in_no_series_and_an_item_without_one_in_n
         curve = one(rows, series)
         assert curve.angles.tolist() == np.delete(REGULAR, 3).tolist()
         assert curve.values == pytest.approx(of_series[series][..., items])
-        assert curve.left_out == 4 - len(items)
+        assert curve.counts["n_left_out"] == 4 - len(items)
 
 
 def test_pictures_keep_the_angles_of_their_own_seed_and_item():

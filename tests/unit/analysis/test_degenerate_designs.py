@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from factories import analysis, reliability_rows, score_rows
+from factories import analysis, curves_of, reliability_rows, score_rows
 
 from thetascope.analysis import (
     contrasts,
@@ -82,29 +82,29 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
         write_table(table, tmp_path / f"{name}.csv", {})
         return read_table(tmp_path / f"{name}.csv")
 
-    per_item = arrange([rows])
+    found = curves_of(rows)
     periods, tests, confidence = ANALYSIS.periods, ANALYSIS.tests, ANALYSIS.confidence
-    dice = stored("dice", dice_table(per_item, ANALYSIS.intervals))
+    dice = stored("dice", dice_table(arrange([rows]), ANALYSIS.intervals))
     halves = reliability_rows(model=list(MODELS), input=list(INPUTS), view=["plain", "disc"])
     reliability = stored("reliability", halves)
-    noise = stored("noise", planner.noise_table(per_item, periods))
-    spectrum = periodogram.periodogram_table(per_item, tests, confidence)
+    noise = stored("noise", planner.noise_table(found, periods))
+    spectrum = periodogram.periodogram_table(found, tests, confidence)
     spectrum = stored("periodogram", spectrum)
 
-    tested = inference.period_tests(per_item, periods, tests)
+    tested = inference.period_tests(found, periods, tests)
     tested = inference.false_discovery(tested, ANALYSIS.questions)
-    fits = oscillation.oscillation_table(per_item, periods, confidence)
+    fits = oscillation.oscillation_table(found, periods, confidence)
     tables = {
         "oscillation": fits.merge(tested, validate="1:1"),
-        "levels": oscillation.levels_table(per_item, periods, confidence),
-        "contrasts": contrasts.contrast_table(per_item, ANALYSIS),
-        "phases": contrasts.phase_table(per_item, tested, ANALYSIS, {}),
-        "pooled": together.pooled_table(per_item, ANALYSIS),
-        "questions": together.questions_table(per_item, ANALYSIS),
+        "levels": oscillation.levels_table(found, periods, confidence),
+        "contrasts": contrasts.contrast_table(found, ANALYSIS),
+        "phases": contrasts.phase_table(found, tested, ANALYSIS, {}),
+        "pooled": together.pooled_table(found, ANALYSIS),
+        "questions": together.questions_table(found, ANALYSIS),
     }
-    metrics = stored("metrics", together.metrics_table(per_item, ANALYSIS))
-    stored("signatures", signatures.signature_table(per_item, ANALYSIS))
-    stored("peaks", oscillation.peaks_table(per_item, tested, ANALYSIS.level))
+    metrics = stored("metrics", together.metrics_table(found, ANALYSIS))
+    stored("signatures", signatures.signature_table(found, ANALYSIS))
+    stored("peaks", oscillation.peaks_table(found, tested, ANALYSIS.level))
     tables = {name: stored(name, table) for name, table in tables.items()}
     none = pd.DataFrame(columns=["rule", *ARM, "training", "s"])
     tables |= {"noise": noise, "reliability": reliability, "benchmarks": none}
@@ -133,7 +133,7 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
 
     words = statements.page(judged, tables, ANALYSIS)
     assert ("No curve is what was declared" in words) == (not of_diagonal)
-    assert stored("downstream", downstream.downstream_table(per_item, tests)).empty
+    assert stored("downstream", downstream.downstream_table(found, tests)).empty
     assert "<td>" in table_page(tables["oscillation"], "oscillation", {}) or not of_diagonal
     forest = io.StringIO()
     forest_figure(judged, ANALYSIS).savefig(forest, format="svg")

@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from factories import PERIODS, analysis, score_rows, shuffling
+from factories import PERIODS, analysis, curves_of, score_rows, shuffling
 
-from thetascope.analysis.curves import curves
 from thetascope.analysis.designs import components, design_table, report
 from thetascope.analysis.permutation import permutation_test
 from thetascope.analysis.planner import seeds_needed
-from thetascope.analysis.scores import arrange
 
 THETA = np.arange(0, 360, 15.0)
 QUESTION = {"main": {"series": ["value"]}}
@@ -34,7 +32,7 @@ def test_the_noise_of_runs_and_cases_is_told_apart(run, item):
     found = []
     for seed in range(30):
         curve = next(
-            c for c in curves(arrange([pilot(run, item, seed=seed)])) if c.key["series"] == "value"
+            c for c in curves_of(pilot(run, item, seed=seed)) if c.key["series"] == "value"
         )
         one = components(curve, PERIODS)
         found.append([one.run**2, one.case**2])
@@ -50,7 +48,7 @@ def test_items_of_a_case_that_move_together_count_once():
         case = 0.06 * rng.normal(size=(len(THETA), 3, 6))
         value = 0.6 + case[..., np.arange(12) // 2]
         rows = score_rows(THETA, value, seeds=3, items=12)  # two items of a case
-        curve = next(c for c in curves(arrange([rows])) if c.key["series"] == "value")
+        curve = next(c for c in curves_of(rows) if c.key["series"] == "value")
         found.append(components(curve, PERIODS))
     assert {one.cases for one in found} == {6}
     assert np.mean([one.case**2 for one in found]) == pytest.approx(0.06**2, rel=0.1)
@@ -60,13 +58,13 @@ def test_items_of_a_case_that_move_together_count_once():
 def test_the_design_finds_the_wave_four_times_in_five():
     section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95, permutations=499)
     rows = pilot(0.03, 0.06)
-    table = design_table(arrange([rows]), benchmarks(), section).set_index(["angles", "cases"])
+    table = design_table(curves_of(rows), benchmarks(), section).set_index(["angles", "cases"])
     angles, cases = 24, 6
     seeds, n_tests = (
         int(table.loc[(angles, cases), "seeds_all"]),
         table.loc[(angles, cases), "n_tests"],
     )
-    (curve,) = (c for c in curves(arrange([rows])) if c.key["series"] == "value")
+    (curve,) = (c for c in curves_of(rows) if c.key["series"] == "value")
     noise = components(curve, PERIODS).cell(cases)
     theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
     asked = [360, 180, 120, 90]
@@ -84,9 +82,9 @@ def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_
     asked = {"main": {"series": ["value"], "period": [90]}}
     section = analysis(questions=asked, smallest_effect=0.02, confidence=0.8)
     noises = enumerate((0.08, 0.02, 0.04))
-    scores = arrange([pilot(run, 0.06, seed=i, dataset=f"d{i}") for i, run in noises])
-    table = design_table(scores, benchmarks(), section).set_index(["angles", "cases"])
-    found = [components(c, PERIODS) for c in curves(scores) if c.key["series"] == "value"]
+    curves = curves_of(*[pilot(run, 0.06, seed=i, dataset=f"d{i}") for i, run in noises])
+    table = design_table(curves, benchmarks(), section).set_index(["angles", "cases"])
+    found = [components(c, PERIODS) for c in curves if c.key["series"] == "value"]
     for cases in 3, 12:
         row = table.loc[(24, cases)]
         each = [seeds_needed(24, PERIODS, one.cell(cases), 0.02, 0.2 / 3) for one in found]
@@ -97,7 +95,7 @@ def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_
 def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():
     section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95)
     rows = [pilot(0.03, 0.06), pilot(0.05, 0.06, seed=1, dataset="e")]
-    table = design_table(arrange(rows), benchmarks(), section)
+    table = design_table(curves_of(*rows), benchmarks(), section)
     for _, of_angles in table.groupby("angles"):
         assert of_angles["seeds_all"].is_monotonic_decreasing
     for _, of_cases in table.groupby("cases"):
@@ -112,9 +110,9 @@ def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():
 
 def test_what_no_design_finds_is_left_open_and_nothing_declared_is_said():
     section = analysis(questions=QUESTION, smallest_effect=1e-4, confidence=0.95)
-    table = design_table(arrange([pilot(0.03, 0.06)]), benchmarks(), section)
+    table = design_table(curves_of(pilot(0.03, 0.06)), benchmarks(), section)
     assert table[["seeds_all", "runs", "hours"]].isna().all(axis=None)
     assert "–" in report(table, 1e-4)
     other = analysis(questions={"main": {"series": ["turning"], "metric": ["no"]}})
-    table = design_table(arrange([pilot(0.03, 0.06)]), benchmarks(), other)
+    table = design_table(curves_of(pilot(0.03, 0.06)), benchmarks(), other)
     assert table.empty and "no curve answers a declared question" in report(table, 0.02)

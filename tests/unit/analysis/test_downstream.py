@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from factories import REGULAR, of, score_rows, shuffling, wave
+from factories import REGULAR, curves_of, of, score_rows, shuffling, wave
 from scipy import stats
 
 from thetascope.analysis.downstream import correlation_test, downstream_table
-from thetascope.analysis.scores import arrange
 
 
 def table(*rows, permutations=None):
-    return downstream_table(arrange(rows), permutations or shuffling())
+    return downstream_table(curves_of(*rows), permutations or shuffling())
 
 
 def task(angles, value, **names):

@@ -7,6 +7,7 @@ from factories import (
     PERIODS,
     REGULAR,
     at_nominal_rate,
+    curves_of,
     grid,
     null_cells,
     of,
@@ -28,14 +29,13 @@ from thetascope.analysis.inference import (
 )
 from thetascope.analysis.oscillation import oscillation_table
 from thetascope.analysis.permutation import agreement_test, permutation_test
-from thetascope.analysis.scores import arrange
 
 modest = settings(max_examples=25, deadline=None)
 P = ["p", "p_max", "p_any"]
 
 
 def period_table(*rows, periods=PERIODS, permutations=None):
-    return period_tests(arrange(rows), periods, permutations or shuffling())
+    return period_tests(curves_of(*rows), periods, permutations or shuffling())
 
 
 def curve_of(table, series="value", sweep="diagonal"):
@@ -53,7 +53,7 @@ def of_runs(cells, theta=REGULAR, **names):
 def test_table_has_the_rows_of_the_oscillation_table():
     rows = of_runs(null_cells(np.random.default_rng(0), 12, 2) + wave(REGULAR, 9, 90)[:, None])
     tests = period_table(rows, periods=[*PERIODS, 60], permutations=shuffling(199))
-    shares = oscillation_table(arrange([rows]), [*PERIODS, 60], 0.9)
+    shares = oscillation_table(curves_of(rows), [*PERIODS, 60], 0.9)
     key = [c for c in shares.columns if c in tests.columns]
     assert {"dataset", "series", "period", "resolved", "n_cases"} <= set(key)
     pd.testing.assert_frame_equal(tests[key], shares[key])
@@ -291,21 +291,21 @@ def seen(rng, cases, content=0.0, own_cut=0.0, turned=None):
 def test_cases_test_what_does_not_change_with_the_corners():
     rows = seen(np.random.default_rng(0), 20, content=0.03, own_cut=0.2)
     for discs, excess in ([], False), (["plain"], True):
-        table = period_tests(arrange([rows]), PERIODS, shuffling(), discs)
+        table = period_tests(curves_of(rows), PERIODS, shuffling(), discs)
         p = {
             name: curve_of(table, name, "eval").loc[90, "p"]
             for name in ("value", "excess", "turning")
         }
         assert np.isnan(p["value"]) and np.isfinite(p["excess"]) == excess
         assert p["turning"] < 0.01
-    few = period_tests(arrange([seen(np.random.default_rng(0), 7, 0.03)]), PERIODS, shuffling())
+    few = period_tests(curves_of(seen(np.random.default_rng(0), 7, 0.03)), PERIODS, shuffling())
     assert few["p"].isna().all()
 
 
 def test_cases_hold_their_level():
     p = [
         curve_of(
-            period_tests(arrange([seen(np.random.default_rng(i), 12)]), PERIODS, shuffling()),
+            period_tests(curves_of(seen(np.random.default_rng(i), 12)), PERIODS, shuffling()),
             "turning",
             "eval",
         ).loc[90, "p"]
@@ -326,7 +326,7 @@ def test_pictures_that_were_turned_beforehand_are_tested_by_that():
     turned = rng.uniform(0, 360, (2, 40))  # of two seeds
     for content, found in (0.04, True), (0.0, False):
         rows = [seen(rng, 20, content, 0.3, own).assign(seed=i) for i, own in enumerate(turned)]
-        table = period_tests(arrange(rows), PERIODS, shuffling(499))
+        table = period_tests(curves_of(*rows), PERIODS, shuffling(499))
         p = curve_of(table, "value", "eval").loc[90, "p"]
         assert (p < 0.01) == found and np.isfinite(p)
         assert curve_of(table, "chance", "eval")["p"].isna().all()  # computed

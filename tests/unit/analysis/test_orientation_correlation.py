@@ -8,6 +8,7 @@ import pytest
 from factories import (
     REGULAR,
     at_nominal_rate,
+    curves_of,
     gratings,
     grid,
     of,
@@ -23,7 +24,6 @@ from scipy import stats
 from thetascope.analysis.curves import Curve
 from thetascope.analysis.gradient_orientation import METHODS, autocorrelation, histogram
 from thetascope.analysis.orientation_correlation import correlation_table, curve_correlation
-from thetascope.analysis.scores import arrange
 
 modest = settings(max_examples=15, deadline=None)
 KEY = {"model": "pretrained", "attribution": "smoothgrad", "series": "value", "sweep": "diagonal"}
@@ -34,7 +34,7 @@ def curve(cells, theta=None, **key):
     theta = (
         grid(np.arange(len(cells)) * 360 / len(cells), cells.shape[1]) if theta is None else theta
     )
-    return Curve(KEY | key, theta, cells[..., None], np.array(["a"]), 0)
+    return Curve(KEY | key, theta, cells[..., None], np.array(["a"]), {})
 
 
 def test_a_curve_that_follows_the_autocorrelation():
@@ -139,7 +139,7 @@ def test_every_curve_meets_the_autocorrelation_of_its_own_data_set():
         for name, values in reference.items()
         for kind, sign in zip(METHODS, (1, -1), strict=True)
     )
-    table = correlation_table(arrange(rows), likeness, shuffling())
+    table = correlation_table(curves_of(*rows), likeness, shuffling())
     assert len(table) == 2 * 4 * 2
     assert not table.duplicated(["dataset", "series", "histogram"]).any()
     signs = dict(zip(METHODS, (1, -1), strict=True))
@@ -160,7 +160,7 @@ def test_a_held_angle_is_no_place_of_the_curve():
     values = np.random.default_rng(0).normal(size=60)
     likeness = pd.DataFrame({"dataset": "d", "theta": REGULAR, "value": np.cos(REGULAR)})
     likeness = pd.concat(likeness.assign(histogram=kind) for kind in METHODS)
-    table = correlation_table(arrange([score_rows(pairs, values)]), likeness, shuffling())
+    table = correlation_table(curves_of(score_rows(pairs, values)), likeness, shuffling())
     one = of(table, series="value", histogram="hog", sweep="eval")
     for row, first in (of(one, held_angle=90), 12), (of(one, training="none", held_angle=None), 48):
         cells = values[first : first + 12, None]

@@ -3,7 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from factories import REGULAR, grid, of, score_rows, shuffling, staggered_grid, staggered_rows, wave
+from factories import (
+    REGULAR,
+    curves_of,
+    grid,
+    of,
+    score_rows,
+    shuffling,
+    staggered_grid,
+    staggered_rows,
+    wave,
+)
 
 from thetascope.analysis.bounds import (
     amplitude_bound,
@@ -12,10 +22,9 @@ from thetascope.analysis.bounds import (
     level_p,
     phase_margin,
 )
-from thetascope.analysis.curves import KEY, curves
+from thetascope.analysis.curves import KEY, joined
 from thetascope.analysis.inference import period_tests
 from thetascope.analysis.oscillation import levels_table, oscillation_table, peaks_table
-from thetascope.analysis.scores import arrange
 from thetascope.analysis.waves import fit, harmonics
 from thetascope.errors import UserError
 
@@ -32,7 +41,7 @@ def noisy(value, noise, items, seeds=1):
 
 
 def oscillation(rows, periods=PERIODS, confidence=0.9):
-    return oscillation_table(arrange([rows]), periods, confidence)
+    return oscillation_table(curves_of(rows), periods, confidence)
 
 
 def fits(rows, series="value", sweep="diagonal", **options):
@@ -41,9 +50,9 @@ def fits(rows, series="value", sweep="diagonal", **options):
 
 def peaks(rows, level=0.1, draws=199):
     """Peaks on the diagonal, by series."""
-    scores = arrange([rows])
-    tests = period_tests(scores, [360, 180, 120, 90], shuffling(draws))
-    return of(peaks_table(scores, tests, level), sweep="diagonal").set_index("series")
+    curves = curves_of(rows)
+    tests = period_tests(curves, [360, 180, 120, 90], shuffling(draws))
+    return of(peaks_table(curves, tests, level), sweep="diagonal").set_index("series")
 
 
 # -- waves -----------------------------------------------------------------------------------------
@@ -74,7 +83,7 @@ def test_every_series_has_a_wave_and_intervals_of_its_own(confidence):
     own_cut = noisy(0.4 + wave(REGULAR, 0.05, 90, 50), 0.02, 5)
     value = noisy(0.5 + wave(REGULAR, 0.06, 90, 65), 0.03, 5) + taken * (chance - 0.3)
     rows = score_rows(REGULAR, value, chance, own_cut, items=5)
-    for curve in curves(arrange([rows])):
+    for curve in curves_of(rows):
         found = fits(rows, curve.key["series"], periods=[180, 90], confidence=confidence).loc[90]
         expected = fit(curve, [180, 90])
         amplitude, runs, both = abs(expected.waves), expected.runs, expected.both
@@ -235,7 +244,8 @@ def test_too_few_angles_give_empty_tables_with_their_columns(caplog):
     rows = score_rows([0, 90], 0.5)
     assert "peak_angle" in peaks(rows).reset_index().columns
     assert "amplitude" in oscillation(rows).columns
-    assert "level" in levels_table(arrange([rows]), PERIODS, 0.9).columns
+    empty = levels_table(curves_of(rows), PERIODS, 0.9)
+    assert list(joined([empty, empty])) == list(empty) and "level" in empty
     assert "no curves" in caplog.text
 
 
@@ -253,10 +263,10 @@ def test_levels_are_those_of_excess_and_turning():
     value, chance, own_cut = rng.normal(0, 0.1, (3, 12, 2, 4)) + np.reshape(
         [0.6, 0.3, 0.5], (3, 1, 1, 1)
     )
-    scores = arrange([score_rows(REGULAR, value, chance, own_cut, seeds=2, items=4)])
-    table = levels_table(scores, [360, 90], 0.9).set_index("series")
+    curves = curves_of(score_rows(REGULAR, value, chance, own_cut, seeds=2, items=4))
+    table = levels_table(curves, [360, 90], 0.9).set_index("series")
     assert table.index.tolist() == ["excess", "turning"]
-    for curve in curves(scores):
+    for curve in curves:
         if (series := curve.key["series"]) in table.index:
             expected, found = fit(curve, [360, 90]), table.loc[series]
             assert found["level"] == pytest.approx(curve.values.mean())
@@ -271,7 +281,7 @@ def test_levels_are_those_of_excess_and_turning():
 def test_a_level_that_is_there_is_found_whatever_the_waves():
     value = noisy(0.5 + wave(REGULAR, 0.3, 90), 0.05, 8)
     for chance, sure in (0.25, True), (0.5, False):
-        table = levels_table(arrange([score_rows(REGULAR, value, chance, items=8)]), PERIODS, 0.95)
+        table = levels_table(curves_of(score_rows(REGULAR, value, chance, items=8)), PERIODS, 0.95)
         assert (of(table, series="excess")["p"].item() < 0.01) == sure
 
 
@@ -296,12 +306,12 @@ def test_peaks_are_named_where_the_curve_is_not_flat():
 def test_p_flat_is_the_smallest_p_max_of_its_own_curve():
     rng = np.random.default_rng(0)
     rows = pd.concat(score_rows(REGULAR, rng.normal(size=(12, 2)), seeds=2, metric=m) for m in "ab")
-    scores = arrange([rows])
-    tests = period_tests(scores, [360, 90], shuffling())
-    table = peaks_table(scores, tests, 0.99).set_index(["metric", "series"])
+    curves = curves_of(rows)
+    tests = period_tests(curves, [360, 90], shuffling())
+    table = peaks_table(curves, tests, 0.99).set_index(["metric", "series"])
     expected = tests.groupby(["metric", "series"])["p_max"].min()
     assert table["p_flat"].to_dict() == pytest.approx(expected.to_dict(), nan_ok=True)
-    assert list(peaks_table(scores, tests, 0.99).columns[: len(KEY)]) == KEY
+    assert list(peaks_table(curves, tests, 0.99).columns[: len(KEY)]) == KEY
 
 
 def test_rounding_does_not_choose_between_equal_peaks():

@@ -8,6 +8,7 @@ from factories import (
     PERIODS,
     REGULAR,
     at_nominal_rate,
+    curves_of,
     null_cells,
     of,
     score_rows,
@@ -22,7 +23,6 @@ from scipy import signal
 
 from thetascope.analysis.periodogram import lomb_scargle, periodogram_table
 from thetascope.analysis.permutation import shuffled_means
-from thetascope.analysis.scores import arrange
 from thetascope.analysis.waves import harmonics, resolved
 
 modest = settings(max_examples=25, deadline=None)
@@ -51,7 +51,7 @@ def test_full_circle_gives_the_harmonics():
 
 
 def spectrum(*rows, confidence=0.9, draws=199):
-    return periodogram_table(arrange(rows), shuffling(draws), confidence)
+    return periodogram_table(curves_of(*rows), shuffling(draws), confidence)
 
 
 def curve_of(table, series="value", sweep="diagonal"):

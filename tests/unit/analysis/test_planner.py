@@ -10,6 +10,7 @@ from factories import (
     PERIODS,
     REGULAR,
     WITH_360,
+    curves_of,
     grid,
     of,
     score_rows,
@@ -27,7 +28,6 @@ from thetascope.analysis.planner import (
     noise_table,
     seeds_needed,
 )
-from thetascope.analysis.scores import arrange
 from thetascope.analysis.waves import harmonics
 
 SDS = ["cell_sd", "seed_sd", "replicate_sd"]
@@ -161,7 +161,7 @@ def test_seeds_for_what_is_easy_and_for_what_is_out_of_reach():
 
 
 def table_of(rows, periods=PERIODS):
-    return noise_table(arrange([rows]), periods)
+    return noise_table(curves_of(rows), periods)
 
 
 def curve_of(table, series="value", sweep="diagonal"):

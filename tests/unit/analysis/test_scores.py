@@ -7,7 +7,7 @@ import pytest
 from factories import NAMES, REGULAR, score_rows
 
 from thetascope.analysis import scores as scores_
-from thetascope.analysis.scores import arrange, read_scores, segmentation_scores, typed
+from thetascope.analysis.scores import arrange, by_arm, read_scores, segmentation_scores, typed
 from thetascope.files import read_csv, read_parquet, write_csv, write_parquet
 
 ANGLES = [0, 90, 360, ("none", 0), ("random", 0)]
@@ -153,6 +153,23 @@ def test_scores_of_a_file_are_those_of_its_rows(tmp_path):
     (found,), (expected,) = read_scores(tmp_path / "s.parquet"), arrange([rows])
     assert found.key == expected.key and found.cells == expected.cells
     assert found.value.tolist() == expected.value.tolist()
+
+
+def test_scores_of_a_file_come_arm_by_arm(tmp_path):
+    """Whatever the order of its rows, whose arms may follow one another several times."""
+    rows = score_rows(
+        REGULAR, np.arange(12.0), dataset=["q", "p"], view=["plain", "disc"], metric=["b", "a"]
+    )
+    for shuffled in rows, rows.sample(frac=1, random_state=0):
+        table = pa.Table.from_pandas(shuffled, preserve_index=False)
+        parts = list(by_arm(table))
+        assert pa.concat_tables(parts) == table
+        assert list(by_arm(table.slice(0, 0))) == [table.slice(0, 0)]
+        write_parquet(parts, tmp_path / "s.parquet", {})
+        found, expected = list(read_scores(tmp_path / "s.parquet")), arrange([rows])
+        assert [one.key for one in found] == [one.key for one in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert one.cells == other.cells and one.value.tolist() == other.value.tolist()
 
 
 # -- segmentation ----------------------------------------------------------------------------------

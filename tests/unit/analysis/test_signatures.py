@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from factories import REGULAR, analysis, of, score_rows, shuffling, wave
+from factories import REGULAR, analysis, curves_of, of, score_rows, shuffling, wave
 from scipy import integrate, stats
 
-from thetascope.analysis.scores import arrange
 from thetascope.analysis.signatures import COLUMNS, Curves, accuracies, signature_table
 
 FEW = shuffling(1)
@@ -127,7 +126,7 @@ def by_dataset(dataset, encoder):
 
 
 def table(*parts, **changes):
-    return signature_table(arrange(parts), analysis(**changes))
+    return signature_table(curves_of(*parts), analysis(**changes))
 
 
 def accuracy(found, **values):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from factories import FINE, NAMES, WITH_360, at_nominal_rate, of, shuffling
+from factories import FINE, NAMES, WITH_360, at_nominal_rate, curves_of, of, shuffling
 from scipy.stats import ortho_group
 
 from thetascope.analysis import inference
@@ -230,10 +230,10 @@ def test_what_is_learnt_anew_every_90_degrees_is_found_without_a_map(tmp_path):
         for seed in range(2):
             noise = 0.3 * rng.normal(size=one.shape)
             encoders[angle, seed] = share * one + (1 - share) * other + noise
-    scores = arrange([study(tmp_path, encoders, backbone)])
+    found = curves_of(study(tmp_path, encoders, backbone))
     periods = [360, 180, 120, 90]
-    tests = inference.period_tests(scores, periods, shuffling(999))
-    waves = oscillation_table(scores, periods, 0.95)
+    tests = inference.period_tests(found, periods, shuffling(999))
+    waves = oscillation_table(found, periods, 0.95)
     zero = {"attribution": "similarity_zero", "series": "value"}
     for metric in "cka", "cosine":
         p = of(tests, metric=metric, **zero).set_index("period")["p"]

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from factories import FINE, PERIODS, analysis, of, reliability_rows, score_rows, wave
+from factories import FINE, PERIODS, analysis, curves_of, of, reliability_rows, score_rows, wave
 from scipy import stats
 
 from thetascope.analysis import contrasts, inference, oscillation, planner, verdict
-from thetascope.analysis.scores import arrange
 
 QUESTIONS = {
     "training": {"model": ["m"], "input": ["original"], "series": ["excess"]},
@@ -38,15 +37,15 @@ def cosine(amplitude, period, phase=0.0, level=0.6):
 
 
 def tables_of(rows, section=ANALYSIS, reliability=RELIABILITY):
-    per_item = arrange(rows)
-    tests = inference.period_tests(per_item, PERIODS, section.tests)
+    found = curves_of(*rows)
+    tests = inference.period_tests(found, PERIODS, section.tests)
     tests = inference.false_discovery(tests, section.questions)
-    fits = oscillation.oscillation_table(per_item, PERIODS, section.confidence)
+    fits = oscillation.oscillation_table(found, PERIODS, section.confidence)
     return {
         "oscillation": fits.merge(tests, validate="1:1"),
-        "levels": oscillation.levels_table(per_item, PERIODS, section.confidence),
-        "noise": planner.noise_table(per_item, PERIODS),
-        "contrasts": contrasts.contrast_table(per_item, section),
+        "levels": oscillation.levels_table(found, PERIODS, section.confidence),
+        "noise": planner.noise_table(found, PERIODS),
+        "contrasts": contrasts.contrast_table(found, section),
         "reliability": reliability,
     }
 

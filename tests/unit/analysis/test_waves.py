@@ -165,7 +165,7 @@ def test_only_equal_steps_have_aliases():
 
 def curve(theta, values, cases=None, **key):
     cases = [f"i{i}" for i in range(values.shape[2])] if cases is None else cases
-    return Curve(KEY | key, theta, values, np.array(cases), 0)
+    return Curve(KEY | key, theta, values, np.array(cases), {})
 
 
 @pytest.mark.parametrize(

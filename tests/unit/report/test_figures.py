@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from factories import (
     analysis,
+    curves_of,
     dice_rows,
     noise_images,
     of,
@@ -19,7 +20,6 @@ from PIL import Image
 from skimage.io import imread
 
 from thetascope.analysis.periodogram import periodogram_table
-from thetascope.analysis.scores import arrange
 from thetascope.datasets.arrays import central_crop
 from thetascope.report.figures import curves, orientation, peaks, periods, pictures, training
 from thetascope.report.figures.style import (
@@ -768,7 +768,7 @@ def test_orientations_are_drawn_beside_what_they_tell():
 
 def test_without_a_period_the_figure_says_so():
     """As with one angle: the table has its columns and no row."""
-    empty = periodogram_table(arrange([score_rows([0], 0.5)]), analysis().tests, 0.95)
+    empty = periodogram_table(curves_of(score_rows([0], 0.5)), analysis().tests, 0.95)
     figure = periods.periodogram_figure(empty, table([0]), [90], 0.95)
     assert not figure.axes and "brains" in figure.get_suptitle()
     assert any("resolve no period" in text.get_text() for text in figure.texts)

@@ -14,10 +14,10 @@ from scipy import stats
 
 from thetascope.analysis.bounds import Error
 from thetascope.analysis.cases import case_tests
-from thetascope.analysis.curves import KEY, Curve, by_place, curve_table, curves, place
+from thetascope.analysis.curves import KEY, Curve, by_place, curve_table, place
 from thetascope.analysis.inference import TEST, asked_for, corrected, test_rows, with_p
 from thetascope.analysis.oscillation import RAW, fit_rows, with_bounds
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import fit, known_periods, phases
@@ -35,11 +35,9 @@ def about_common(cells: Array) -> Array:
     return cells - cells.mean(axis=2, keepdims=True)
 
 
-def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, str, list[Curve]]]:
+def _asked(curves: Iterable[Curve], analysis: Analysis) -> Iterator[tuple[str, str, list[Curve]]]:
     """Yield question, factor, and curves that differ in that factor alone, over the same angles."""
-    found = [
-        curve if curve.key["sweep"] in OF_ONE_MODEL else curve.of_means for curve in curves(scores)
-    ]
+    found = list(curves)
     keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
     for name in analysis.questions:
         for factor in FACTORS:
@@ -54,7 +52,7 @@ def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, 
                     yield name, factor, group
 
 
-def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def contrast_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     """Test whether curves that differ in one factor have different shapes: factor × θ.
 
     H0: up to a constant per curve and seed, all have the same shape. Their differences then do not
@@ -70,7 +68,7 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     analysis : Analysis
         The configuration's section; its questions say which curves are compared. Views and inputs
@@ -86,7 +84,7 @@ def contrast_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame
         and `n_seeds`.
     """
     rows = []
-    for question, factor, group in _asked(scores, analysis):
+    for question, factor, group in _asked(curves, analysis):
         sets = combinations(group, 2) if factor in CONTROLS else [group]
         for several in sets:
             first = several[0]
@@ -147,7 +145,7 @@ def _ahead(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
 
 
 def phase_table(
-    scores: Iterable[Scores],
+    curves: Iterable[Curve],
     tests: pd.DataFrame,
     analysis: Analysis,
     datasets: Mapping[str, Mapping[str, Any]],
@@ -160,7 +158,7 @@ def phase_table(
 
     Parameters
     ----------
-    scores, analysis
+    curves, analysis
         As for `contrast_table`.
     tests : DataFrame
         Of `inference.period_tests`.
@@ -179,7 +177,7 @@ def phase_table(
     """
     p_of = by_place(tests, [*KEY, "period"], "p")
     rows = []
-    for question, factor, group in _asked(scores, analysis):
+    for question, factor, group in _asked(curves, analysis):
         if factor != "dataset":
             continue
         for one, other in combinations(group, 2):

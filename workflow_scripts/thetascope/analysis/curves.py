@@ -42,8 +42,9 @@ class Curve:
         Float [angles, seeds, items], finite.
     cases : ndarray
         The case of every item, text [items].
-    left_out : int
-        Items that are not in `values`, since they lack a score at some angle or seed.
+    counts : dict
+        How much the curve rests on: the columns `COUNTS`. Left out are items that lack a score at
+        some angle or seed.
     pre_rotation : ndarray or None
         Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
         it was not.
@@ -53,7 +54,7 @@ class Curve:
     theta: Array
     values: Array
     cases: NDArray[np.str_]
-    left_out: int
+    counts: dict[str, int]
     pre_rotation: Array | None = None
 
     @property
@@ -78,7 +79,7 @@ class Curve:
 
     @property
     def of_means(self) -> Curve:
-        """The same with `cells` alone: all items of all curves would fill the memory."""
+        """The same with `cells` alone, of hardly any memory."""
         cases = np.array(["all"])
         return replace(self, values=self.cells[..., None], cases=cases, pre_rotation=None)
 
@@ -88,13 +89,6 @@ class Curve:
         names, place = np.unique(self.cases, return_inverse=True)
         share = (place == np.arange(len(names))[:, None]) / np.bincount(place)[:, None]
         return self.values @ share.T
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Columns that say how much the curve rests on."""
-        _, seeds, items = self.values.shape
-        numbers = len(self.angles), items, self.left_out, len(set(self.cases)), seeds
-        return dict(zip(COUNTS, numbers, strict=True))
 
 
 def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
@@ -179,8 +173,18 @@ def _curve(
         log.warning("no item has a score at all angles, left out: %s", key)
         return None
     turned = None if of.pre_rotation is None else of.pre_rotation[seeds][:, complete]
-    kept = values[..., complete], of.cases[complete], int((~complete).sum()), turned
-    return Curve(key, theta, *kept)
+    cases = of.cases[complete]
+    items = int(complete.sum()), int((~complete).sum()), len(set(cases))
+    counts = dict(zip(COUNTS, (len(np.unique(theta)), *items, len(seeds)), strict=True))
+    return Curve(key, theta, values[..., complete], cases, counts, turned)
+
+
+def of_means(found: Iterable[Curve]) -> list[Curve]:
+    """All curves without their items, which would fill the memory of a large study.
+
+    Those of one model keep them: they are tested by their cases.
+    """
+    return [curve if curve.key["sweep"] in OF_ONE_MODEL else curve.of_means for curve in found]
 
 
 def exchangeable(key: Mapping[str, Any]) -> bool:
@@ -192,11 +196,20 @@ def exchangeable(key: Mapping[str, Any]) -> bool:
 
 def curve_table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Put rows of curves into a table, sorted by those of its columns that tell curves apart."""
-    if not rows:
+    return _sorted(pd.DataFrame(rows, columns=columns).astype({"held_angle": float}))
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of several `curve_table`, the first of which may be of no curves."""
+    filled = [table for table in tables if len(table)]  # types of columns are theirs
+    if not filled:
         log.warning("no sweep has %d angles or more: no curves, an empty table", MIN_ANGLES)
-    key = [column for column in KEY[:-1] if column in columns]
-    table = pd.DataFrame(rows, columns=columns).astype({"held_angle": float})
-    # series and periods keep their order
+    return _sorted(pd.concat(filled or tables[:1]))
+
+
+def _sorted(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by what tells curves apart; series and periods keep their order."""
+    key = [column for column in KEY[:-1] if column in table]
     return table.sort_values(key, kind="stable", ignore_index=True)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thetascope.analysis.curves import KEY, Curve, curves, exchangeable
+from thetascope.analysis.curves import KEY, Curve, exchangeable
 from thetascope.analysis.inference import question_of
 from thetascope.analysis.planner import seeds_needed
-from thetascope.analysis.scores import Scores
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.waves import fit, known_periods
 
@@ -59,7 +58,7 @@ def components(curve: Curve, periods: list[float]) -> Components:
 
 
 def design_table(
-    scores: Iterable[Scores], benchmarks: pd.DataFrame, analysis: Analysis
+    curves: Iterable[Curve], benchmarks: pd.DataFrame, analysis: Analysis
 ) -> pd.DataFrame:
     """Say which designs find a wave of `smallest_effect` with probability 0.8.
 
@@ -82,7 +81,7 @@ def design_table(
     """
     found = [
         (curve.key, components(curve, known_periods(curve.theta, analysis.periods)[1]))
-        for curve in curves(scores)
+        for curve in curves
         if exchangeable(curve.key)
     ]
     keys = pd.DataFrame([key for key, _ in found], columns=KEY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import product
 
@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from thetascope.analysis.bootstrap import shuffles
-from thetascope.analysis.curves import MIN_ANGLES, curves
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.curves import MIN_ANGLES, Curve
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Permutations
 from thetascope.vocabulary import ARM, SCORE, SHARED, SIMILARITIES
 
@@ -64,12 +64,12 @@ def correlation_test(
     return float(np.corrcoef(first, second)[0, 1]), float(a @ b / len(a)), float(p)
 
 
-def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd.DataFrame:
+def downstream_table(curves: Iterable[Curve], permutations: Permutations) -> pd.DataFrame:
     """Correlate every curve of maps with every curve of a task, over θ of the diagonal sweep.
 
     Parameters
     ----------
-    scores : sequence of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics, those of the tasks among them.
     permutations : Permutations
         As for `correlation_test`.
@@ -81,7 +81,7 @@ def downstream_table(scores: Sequence[Scores], permutations: Permutations) -> pd
         task's metric, `pearson`, `spearman`, `p`, `permutations`, `n_angles`.
     """
     arms: dict[tuple[str, ...], list[tuple[dict[str, str], Array, Array]]] = defaultdict(list)
-    for curve in curves(scores):
+    for curve in curves:
         if curve.key["sweep"] == "diagonal" and curve.key["series"] != "chance":
             one = curve.key, curve.angles, curve.mean
             arms[tuple(curve.key[column] for column in ARM)].append(one)

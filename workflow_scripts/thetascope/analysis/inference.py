@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from thetascope.analysis.cases import case_tests, pre_rotation_tests
-from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, exchangeable
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, exchangeable
 from thetascope.analysis.permutation import agreement_test, permutation_test
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Permutations
 from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import known_periods
@@ -84,7 +84,7 @@ def with_p(rows: Iterable[dict[str, Any]], p: Array) -> list[dict[str, Any]]:
 
 
 def period_tests(
-    scores: Iterable[Scores],
+    curves: Iterable[Curve],
     periods: Sequence[float],
     permutations: Permutations,
     discs: Collection[str] = (),
@@ -93,7 +93,7 @@ def period_tests(
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
@@ -116,7 +116,7 @@ def period_tests(
         the periods.
     """
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         key = curve.key | curve.counts
         found = test_rows(key, curve.theta, curve.cells[..., None], periods, permutations)
         if curve.key["sweep"] in OF_ONE_MODEL:

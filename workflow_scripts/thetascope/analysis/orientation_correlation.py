@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thetascope.analysis.curves import KEY, Curve, curve_table, curves, exchangeable
+from thetascope.analysis.curves import KEY, Curve, curve_table, exchangeable
 from thetascope.analysis.gradient_orientation import METHODS
 from thetascope.analysis.permutation import p_value, shuffled_sums
-from thetascope.analysis.scores import DECIMALS, Array, Scores
+from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.settings import Permutations
 
 CORRELATION = ["pearson", "spearman", "p", "permutations"]
@@ -63,13 +63,13 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def correlation_table(
-    scores: Iterable[Scores], autocorrelations: pd.DataFrame, permutations: Permutations
+    curves: Iterable[Curve], autocorrelations: pd.DataFrame, permutations: Permutations
 ) -> pd.DataFrame:
     """Hold every curve over θ against the autocorrelation of its data set's orientations.
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     autocorrelations : DataFrame
         `dataset`, `histogram`, `theta`, `value`, with every θ of the curves.
@@ -84,7 +84,7 @@ def correlation_table(
     """
     means = autocorrelations.pivot(index=["dataset", "histogram"], columns="theta", values="value")
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         for name in METHODS:
             reference = means.loc[(curve.key["dataset"], name), curve.angles].to_numpy()
             found = curve_correlation(curve, reference, permutations)

@@ -16,8 +16,8 @@ from thetascope.analysis.bounds import (
     level_p,
     phase_margin,
 )
-from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves
-from thetascope.analysis.scores import DECIMALS, Scores
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table
+from thetascope.analysis.scores import DECIMALS
 from thetascope.analysis.waves import aliases, fit, known_periods, phases, powers
 from thetascope.angles import divides_circle
 from thetascope.errors import UserError
@@ -32,12 +32,12 @@ LEVELS = ["level", "level_ci_low", "level_ci_high", "level_cases_ci_low", "level
 LEVELS += ["p"]
 
 
-def peaks_table(scores: Iterable[Scores], tests: pd.DataFrame, level: float) -> pd.DataFrame:
+def peaks_table(curves: Iterable[Curve], tests: pd.DataFrame, level: float) -> pd.DataFrame:
     """Highest and lowest point of every curve that can be told from a flat one.
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     tests : DataFrame
         Of `inference.period_tests`.
@@ -53,7 +53,7 @@ def peaks_table(scores: Iterable[Scores], tests: pd.DataFrame, level: float) -> 
         or not known. How sure the place of a wave's crest is stands in the oscillation table.
     """
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         mean, angles = curve.mean.round(DECIMALS), curve.angles
         peak, trough = mean.argmax(), mean.argmin()
         at = angles[peak], mean[peak], angles[trough], mean[trough], np.ptp(mean)
@@ -66,13 +66,13 @@ def peaks_table(scores: Iterable[Scores], tests: pd.DataFrame, level: float) -> 
 
 
 def oscillation_table(
-    scores: Iterable[Scores], periods: Sequence[float], confidence: float
+    curves: Iterable[Curve], periods: Sequence[float], confidence: float
 ) -> pd.DataFrame:
     """Amplitude, phase and share of power of every curve at the declared periods.
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
@@ -102,7 +102,7 @@ def oscillation_table(
             f"analysis.periods: {list(periods)}: each period must divide 360, and be listed once"
         )
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         rows += [curve.key | found | curve.counts for found in fit_rows(curve, periods)]
     table = curve_table(rows, [*KEY, *RAW, *COUNTS])
     return with_bounds(table, confidence)[[*KEY, *FIT, *COUNTS]]
@@ -152,13 +152,13 @@ def with_bounds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
 
 def levels_table(
-    scores: Iterable[Scores], periods: Sequence[float], confidence: float
+    curves: Iterable[Curve], periods: Sequence[float], confidence: float
 ) -> pd.DataFrame:
     """Level of every curve: that of `excess` says whether the maps find the foreground.
 
     Parameters
     ----------
-    scores, periods, confidence
+    curves, periods, confidence
         As for `oscillation_table`.
 
     Returns
@@ -170,7 +170,7 @@ def levels_table(
         the curve's counts.
     """
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         if curve.key["series"] in ("excess", "turning"):
             fitted = fit(curve, known_periods(curve.theta, periods)[1])
             ends = [

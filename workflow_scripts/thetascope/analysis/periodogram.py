@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, curves, exchangeable
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, exchangeable
 from thetascope.analysis.permutation import (
     p_value,
     shuffled_means,
     shuffled_sums,
 )
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import design, known_periods, staggered
 
@@ -77,7 +77,7 @@ def _sums(theta: Array, values: Array, cycles: Array) -> NDArray[np.complex128]:
 
 
 def periodogram_table(
-    scores: Sequence[Scores], permutations: Permutations, confidence: float
+    curves: Iterable[Curve], permutations: Permutations, confidence: float
 ) -> pd.DataFrame:
     """Lomb–Scargle periodogram of every curve, for power at periods that nobody declared.
 
@@ -86,7 +86,7 @@ def periodogram_table(
 
     Parameters
     ----------
-    scores : sequence of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     permutations : Permutations
         As for `permutation.shuffled_means`.
@@ -104,7 +104,7 @@ def periodogram_table(
         `threshold` are NaN.
     """
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         waves = [360 / n for n in range(1, len(curve.angles))]
         _, periods = known_periods(curve.theta, waves)
         if not periods:

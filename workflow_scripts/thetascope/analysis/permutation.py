@@ -14,6 +14,7 @@ from thetascope.analysis.settings import Permutations
 from thetascope.analysis.waves import design, staggered
 
 SAME = 1e-12  # difference of weights that is rounding
+BLOCK = 64  # draws at a time: all of them would leave the processor's cache
 FEW = 10  # draws that reach a statistic, below which their share says little
 
 
@@ -72,9 +73,10 @@ def _shuffled_means(cells: bytes, shape: tuple[int, int], permutations: Permutat
     orders = shuffles(own.shape, permutations)
     means = np.zeros((1 + permutations.draws, shape[0]))
     means[0] = own.sum(axis=0)
-    taken = np.empty((permutations.draws, shape[0]))  # once: new memory takes longer than the draws
-    for i, values in enumerate(own):
-        means[1:] += np.take(values, orders[:, i], out=taken, mode="clip")
+    for first in range(0, permutations.draws, BLOCK):
+        block = means[1 + first : 1 + first + BLOCK]
+        for values, of_seed in zip(own, orders[first : first + BLOCK].swapaxes(0, 1), strict=True):
+            block += values[of_seed]
     means.flags.writeable = False
     return means.T
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from thetascope.analysis.curves import COUNTS, KEY, curve_table, curves, exchangeable
-from thetascope.analysis.scores import DECIMALS, Array, Scores
+from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, exchangeable
+from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.waves import fit, known_periods, powers, staggered, unit_variance
 
 log = logging.getLogger(__name__)
@@ -157,12 +157,12 @@ def _reach(angles: int, seeds: int, periods: tuple[float, ...], level: float) ->
     return float(detectable_amplitude(theta, asked, 1.0, level=level).max()) if asked else np.nan
 
 
-def noise_table(scores: Iterable[Scores], periods: Sequence[float]) -> pd.DataFrame:
+def noise_table(curves: Iterable[Curve], periods: Sequence[float]) -> pd.DataFrame:
     """Noise floor of every curve, and what amplitude its design could have detected.
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     periods : sequence of float
         Degrees; divisors of 360, each once.
@@ -178,7 +178,7 @@ def noise_table(scores: Iterable[Scores], periods: Sequence[float]) -> pd.DataFr
         between angles (`eval`) or not there (`chance`).
     """
     rows = []
-    for curve in curves(scores):
+    for curve in curves:
         known, asked = known_periods(curve.theta, periods)
         cell_sd = np.nan
         if exchangeable(curve.key):

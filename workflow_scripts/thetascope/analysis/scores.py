@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from thetascope.angles import FIXED, degrees, is_fixed, training
-from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, read_text, stream_parquet
+from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, read_text, row_groups, stream_parquet
 from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
@@ -122,6 +123,14 @@ def per_item(
     return merged
 
 
+def by_arm(rows: pa.Table) -> Iterator[pa.Table]:
+    """Cut merged rows where another arm begins, so that a row group of a file is of one arm."""
+    arms = rows.select(ARM).to_pandas()
+    others = (arms != arms.shift()).any(axis=1).to_numpy()
+    for first, end in pairwise([0, *np.flatnonzero(others)[1:], len(rows)]):
+        yield rows.slice(first, end - first)
+
+
 def segmentation_scores(per_item: pd.DataFrame) -> pd.DataFrame:
     """Segmentation Dice as scores like those of maps, so that its curves are treated alike.
 
@@ -181,9 +190,13 @@ class Scores:
     pre_rotation: Array | None = None
 
 
-def read_scores(path: str | Path) -> list[Scores]:
-    """Scores of a `dice_per_item.parquet`."""
-    return arrange(part.to_pandas() for part in stream_parquet(path, COLUMNS))
+def read_scores(path: str | Path) -> Iterator[Scores]:
+    """Yield the scores of a `dice_per_item.parquet`, with those of one arm in memory at a time."""
+    others = [column for column in COLUMNS if column not in ARM]
+    for arm, groups in sorted(row_groups(path, ARM).items()):
+        of_arm = dict(zip(ARM, arm, strict=True))
+        for one in arrange((p.to_pandas() for p in stream_parquet(path, others, groups)), SCORE):
+            yield replace(one, key=of_arm | one.key)
 
 
 def arrange(
@@ -234,9 +247,8 @@ def arrange(
 def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:
     """Number the labels of a column; `known` holds those of other parts and takes the new ones."""
     if isinstance(column.dtype, pd.CategoricalDtype):  # as most are read: they have numbers already
-        codes, labels = column.cat.codes.to_numpy(), column.cat.categories
-        used = np.unique(codes)  # −1 is what is missing, which becomes the last label
-        codes, labels = np.searchsorted(used, codes), labels.append(pd.Index([np.nan]))[used]
+        # −1 is what is missing, which becomes the last label
+        codes, labels = column.cat.codes.to_numpy(), column.cat.categories.append(pd.Index([None]))
     else:
         codes, labels = pd.factorize(column, use_na_sentinel=False)
     # what is missing equals itself only as None

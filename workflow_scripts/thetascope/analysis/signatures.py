@@ -18,11 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thetascope.analysis.bootstrap import shuffles
-from thetascope.analysis.curves import KEY, Curve, curves, place
+from thetascope.analysis.curves import KEY, Curve, place
 from thetascope.analysis.downstream import NO_MAPS
 from thetascope.analysis.inference import EXPLORATORY, corrected, question_of
 from thetascope.analysis.permutation import p_value
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Analysis, Permutations
 from thetascope.analysis.waves import staggered
 from thetascope.angles import NONE
@@ -166,12 +166,12 @@ def _arranged(found: dict[tuple[str, str], Curve], factor: str) -> Iterator[tupl
             yield across, Curves(values, known)
 
 
-def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, Curve]]:
+def _asked(curves: Iterable[Curve], analysis: Analysis) -> Iterator[tuple[str, Curve]]:
     """Yield curves that a question asks for, those of no map, and those without any learning."""
     # likeness to other seeds is one curve for two seeds: it would be recognised by itself
     found = [
-        curve.of_means
-        for curve in curves(scores)
+        curve
+        for curve in curves
         if not staggered(curve.theta) and curve.key["attribution"] != OF_OTHER_SEEDS
     ]
     keys = pd.DataFrame([curve.key for curve in found], columns=KEY)
@@ -187,12 +187,12 @@ def _asked(scores: Iterable[Scores], analysis: Analysis) -> Iterator[tuple[str, 
             yield question, curve
 
 
-def signature_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def signature_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     """Recognise data sets and encoders by the shape of their curves.
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     analysis : Analysis
         The configuration's section: its questions say which curves are meant, whichever period they
@@ -210,7 +210,7 @@ def signature_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
         are no rows with one seed, one level, or seeds at angles of their own.
     """
     kinds: dict[Any, dict[tuple[str, str], Curve]] = defaultdict(dict)
-    for question, curve in _asked(scores, analysis):
+    for question, curve in _asked(curves, analysis):
         names = curve.key["dataset"], curve.key["encoder"]
         kinds[question, place(curve.key, KIND), curve.theta.tobytes()][names] = curve
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,10 @@ def benchmarks_table(
     return table.sort_values(keys, kind="stable", ignore_index=True)
 
 
-def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> pd.DataFrame:
-    """Summarise scores in every cell, whose names are in the columns `cells`."""
+def _table(
+    scores: Iterable[Scores], kind: list[str], cells: list[str], bootstrap: Bootstrap
+) -> pd.DataFrame:
+    """Summarise scores of every kind in every cell, by the names of their columns."""
     parts = []
     for one in scores:
         found = np.isfinite(one.value)
@@ -93,7 +95,7 @@ def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> 
         summary["n_items"] = found.any(axis=1).sum(axis=1)
         summary["n_seeds"] = found.any(axis=2).sum(axis=1)
         parts.append(summary.astype({"angle": float}))
-    keys = [*scores[0].key, *cells]  # `training` sorts as fixed, none, random
+    keys = [*kind, *cells]  # `training` sorts as fixed, none, random
     table = pd.concat(parts).sort_values(keys, ignore_index=True)
     if (empty := table["n_items"] == 0).any():
         first = table.loc[empty, keys].iloc[0].to_dict()
@@ -101,12 +103,12 @@ def _table(scores: Sequence[Scores], cells: list[str], bootstrap: Bootstrap) -> 
     return table
 
 
-def dice_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
+def dice_table(scores: Iterable[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
     """Mean, interval and chance of every metric, for every pair of angles.
 
     Parameters
     ----------
-    scores : sequence of Scores
+    scores : iterable of Scores
         Of all arms, models and metrics.
     bootstrap : Bootstrap
         Of the intervals; the draws are the same for every angle (see `bootstrap`).
@@ -121,7 +123,7 @@ def dice_table(scores: Sequence[Scores], bootstrap: Bootstrap) -> pd.DataFrame:
         `n_seeds`. Items without a score are left out; a row of only such has `n_items` 0, NaN, and
         a warning.
     """
-    table = _table(scores, ANGLES, bootstrap)
+    table = _table(scores, ARM + SCORE, ANGLES, bootstrap)
     measures = ["value", "ci_low", "ci_high"]
     measures += ["chance", "excess", "excess_ci_low", "excess_ci_high"]
     measures += ["own_cut", "turning", "turning_ci_low", "turning_ci_high", "n_items", "n_seeds"]
@@ -149,4 +151,4 @@ def segmentation_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataF
     cells = ["training", "angle", "label"]
     scores = arrange([per_item], ARM, cells, ("dice", "chance", "own_cut"))
     measures = ["value", "ci_low", "ci_high", "chance", "n_items", "n_seeds"]
-    return _table(scores, cells, bootstrap)[ARM + cells + measures]
+    return _table(scores, ARM, cells, bootstrap)[ARM + cells + measures]

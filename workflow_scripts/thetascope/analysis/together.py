@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from thetascope.analysis.bounds import Error, amplitude_bound, amplitude_interval, wave_p
-from thetascope.analysis.curves import KEY, Curve, curves, exchangeable
+from thetascope.analysis.curves import KEY, Curve, exchangeable
 from thetascope.analysis.inference import EXPLORATORY, question_of
 from thetascope.analysis.permutation import least_p, tail_p, wave_shares
-from thetascope.analysis.scores import Array, Scores
+from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.waves import coefficients, known_periods, phases
 
@@ -27,13 +27,13 @@ QUESTIONS = ["question", "p_any_curve", "n_curves", "n_tests"]
 
 
 def _declared(
-    scores: Iterable[Scores], analysis: Analysis, free: Collection[str] = ()
+    curves: Iterable[Curve], analysis: Analysis, free: Collection[str] = ()
 ) -> Iterator[tuple[str, Curve, list[float]]]:
     """Yield questions with the curves that they ask for, whatever the columns `free` hold.
 
-    And with the resolved periods that they ask for; the curves come without their items.
+    And with the resolved periods that they ask for.
     """
-    found = [curve.of_means for curve in curves(scores)]
+    found = list(curves)
     resolved = [known_periods(curve.theta, analysis.periods)[1] for curve in found]
     rows = [
         curve.key | {"period": period}
@@ -50,7 +50,7 @@ def _declared(
                 yield question, curve, periods
 
 
-def pooled_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def pooled_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     """Mean wave of all data sets, which are taken for a draw from all that there could be.
 
     The mean of their coefficients has an amplitude only where the sets have their crests at like
@@ -58,7 +58,7 @@ def pooled_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of all arms, models and metrics.
     analysis : Analysis
         The configuration's section.
@@ -71,7 +71,7 @@ def pooled_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
         `phase_deg`, `p` (F test), `n_datasets`.
     """
     groups = defaultdict(list)
-    for question, curve, periods in _declared(scores, analysis):
+    for question, curve, periods in _declared(curves, analysis):
         asked = known_periods(curve.theta, analysis.periods)[1]
         waves = coefficients(curve.theta, curve.cells, asked)[:, 0]
         place = question, *(curve.key[column] for column in OF_SETS)
@@ -97,12 +97,12 @@ def _tested(curve: Curve, periods: Sequence[float], analysis: Analysis) -> dict[
     asked = known_periods(curve.theta, analysis.periods)[1]
     if not exchangeable(curve.key):
         return {}
-    share = wave_shares(curve.theta, curve.values, asked, analysis.tests)
+    share = wave_shares(curve.theta, curve.cells[..., None], asked, analysis.tests)
     found = dict(zip(asked, share, strict=True))
     return {period: found[period] for period in periods if np.isfinite(found[period]).all()}
 
 
-def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def questions_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     """Test all curves of a question at once.
 
     All curves over the same angles and seeds are shuffled alike, so the draws of several curves
@@ -111,7 +111,7 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
 
     Parameters
     ----------
-    scores, analysis
+    curves, analysis
         As for `pooled_table`.
 
     Returns
@@ -123,7 +123,7 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
     highest: dict[str, list[Array]] = defaultdict(list)
     counts: dict[str, int] = defaultdict(int)
     least: dict[str, float] = {}
-    for question, curve, periods in _declared(scores, analysis):
+    for question, curve, periods in _declared(curves, analysis):
         if tested := _tested(curve, periods, analysis):
             highest[question].append(np.max(list(tested.values()), axis=0))
             counts[question] += len(tested)
@@ -140,7 +140,7 @@ def questions_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFram
     return pd.DataFrame(rows, columns=QUESTIONS)
 
 
-def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
+def metrics_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     """Test whether a wave is there whatever the metric: a specification curve.
 
     Simonsohn, Simmons & Nelson (2020): an answer that one of several reasonable metrics gives alone
@@ -148,7 +148,7 @@ def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
 
     Parameters
     ----------
-    scores, analysis
+    curves, analysis
         As for `pooled_table`; all metrics count, whichever a question names.
 
     Returns
@@ -160,11 +160,11 @@ def metrics_table(scores: Iterable[Scores], analysis: Analysis) -> pd.DataFrame:
     """
     groups = defaultdict(list)
     least: dict[Any, float] = {}
-    for question, curve, periods in _declared(scores, analysis, {"metric"}):
+    for question, curve, periods in _declared(curves, analysis, {"metric"}):
         at = question, *(curve.key[column] for column in OF_METRICS)
         for period, share in _tested(curve, periods, analysis).items():
             asked = known_periods(curve.theta, analysis.periods)[1]
-            waves = coefficients(curve.theta, curve.values, asked)[:, 0]
+            waves = coefficients(curve.theta, curve.cells, asked)[:, 0]
             groups[(*at, period)].append((np.abs(waves[asked.index(period)]), share))
             least[(*at, period)] = min(least_p(curve.theta), least.get((*at, period), 1))
     rows = []
