@@ -177,7 +177,9 @@ def benjamini_hochberg(p):
 def test_questions_and_all_other_rows_are_corrected_apart():
     p = np.array([0.001, 0.02, 0.03, np.nan, 0.004, 0.5, 0.04, 0.9, 0.01, 0.2])
     tests = pd.DataFrame({"p": p, "metric": ["auroc"] * 4 + ["dice"] * 4 + ["auprc"] * 2})
-    tests = tests.assign(dataset="d", series=["a", "b"] * 5, period=np.arange(10))
+    tests = tests.assign(
+        dataset="d", attribution="smoothgrad", series=["a", "b"] * 5, period=np.arange(10)
+    )
     questions = {"one": {"metric": ["auroc"], "series": ["a", "b"]}, "two": {"metric": ["dice"]}}
     table = false_discovery(tests, questions)
     assert table["question"].tolist() == ["one"] * 4 + ["two"] * 4 + ["exploratory"] * 2
@@ -191,7 +193,7 @@ def test_questions_and_all_other_rows_are_corrected_apart():
 
 def three_tests():
     rows = {"p": [0.01, 0.02, 0.03], "metric": ["x", "x", "y"], "period": [1, 2, 2]}
-    return pd.DataFrame(rows).assign(dataset="d")
+    return pd.DataFrame(rows).assign(dataset="d", attribution="smoothgrad")
 
 
 def test_a_curve_belongs_to_the_first_question_that_asks_for_it():
@@ -212,12 +214,19 @@ def test_periods_of_a_curve_may_belong_to_different_questions():
 
 def test_data_sets_that_a_question_names_are_not_meant_by_those_that_name_none():
     tests = pd.DataFrame({"dataset": ["real", "toy", "toy"], "metric": ["x", "x", "y"]})
-    tests = tests.assign(p=0.02, period=90)
+    tests = tests.assign(p=0.02, period=90, attribution="smoothgrad")
     questions = {"main": {"metric": ["x"]}, "check": {"dataset": ["toy"], "metric": ["y"]}}
     named = ["main", "exploratory", "check"]
     assert false_discovery(tests, questions)["question"].tolist() == named
     assert question_of(tests, questions).tolist() == named
     assert asked_for(tests, "main", {"main": questions["main"]}).tolist() == [True, True, False]
+
+
+def test_mean_maps_of_other_pictures_are_meant_by_those_alone_that_name_attributions():
+    rows = three_tests().assign(attribution=["smoothgrad", "others", "probe"], metric="x")
+    assert asked_for(rows, "main", {"main": {"metric": ["x"]}}).tolist() == [True, False, True]
+    named = {"main": {"metric": ["x"], "attribution": ["others"]}}
+    assert asked_for(rows, "main", named).tolist() == [False, True, False]
 
 
 def test_columns_may_be_left_free():
@@ -229,20 +238,24 @@ def test_columns_may_be_left_free():
 
 
 def test_without_questions_all_is_exploratory():
-    tests = pd.DataFrame({"p": [0.01, 0.04], "metric": "x", "dataset": "d"})
+    tests = pd.DataFrame({"p": [0.01, 0.04], "metric": "x", "dataset": "d", "attribution": "m"})
     table = false_discovery(tests, {})
     assert set(table["question"]) == {"exploratory"} and table["q"].tolist() == [0.02, 0.04]
 
 
 def test_what_is_declared_of_a_held_angle_is_found_as_a_number():
-    tests = pd.DataFrame({"held_angle": [np.nan, 30.0, 60.0], "p": [0.1, 0.2, 0.3], "dataset": "d"})
+    tests = pd.DataFrame(
+        {"held_angle": [np.nan, 30.0, 60.0], "p": [0.1, 0.2, 0.3], "dataset": "d"}
+    ).assign(attribution="m")
     found = false_discovery(tests, {"main": {"held_angle": [30]}})["question"]
     assert found.tolist() == ["exploratory", "main", "exploratory"]
 
 
 def test_q_comes_from_p_and_not_from_p_max():
     tests = pd.DataFrame({"period": [1, 2], "p": [0.01, 0.04], "p_max": [0.3, 0.4], "p_any": 0.9})
-    found = false_discovery(tests.assign(dataset="d"), {"main": {"period": [1, 2]}})
+    found = false_discovery(
+        tests.assign(dataset="d", attribution="smoothgrad"), {"main": {"period": [1, 2]}}
+    )
     assert found["q"].tolist() == [0.02, 0.04]
 
 
@@ -251,7 +264,9 @@ def test_false_discoveries_among_nulls_are_at_the_level():
     any_found = []
     for _ in range(400):
         tests = pd.DataFrame({"p": rng.uniform(size=20), "metric": "auroc", "period": range(20)})
-        q = false_discovery(tests.assign(dataset="d"), {"main": {"metric": ["auroc"]}})["q"]
+        q = false_discovery(
+            tests.assign(dataset="d", attribution="smoothgrad"), {"main": {"metric": ["auroc"]}}
+        )["q"]
         any_found.append((q <= 0.05).any())
     assert at_nominal_rate(1 - np.array(any_found))
 
@@ -259,7 +274,7 @@ def test_false_discoveries_among_nulls_are_at_the_level():
 def test_a_question_that_nothing_meets_is_named_and_leaves_its_rows_to_others(caplog):
     tests = pd.DataFrame({"metric": "auroc", "period": range(3), "p": [0.01, 0.02, 0.5]})
     questions = {"typo": {"metric": ["auc"]}, "met": {"period": [0]}}
-    table = false_discovery(tests.assign(dataset="d"), questions)
+    table = false_discovery(tests.assign(dataset="d", attribution="smoothgrad"), questions)
     assert table["question"].tolist() == ["met", "exploratory", "exploratory"]
     assert table["q"].tolist() == pytest.approx([0.01, 0.04, 0.5])
     assert "analysis.questions.typo" in caplog.text and "questions.met" not in caplog.text

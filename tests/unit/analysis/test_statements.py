@@ -41,6 +41,13 @@ def test_levels_have_words_of_their_own(finds, words):
     assert say(finds=finds).startswith(words)
 
 
+@pytest.mark.parametrize(("finds", "said"), [("yes", True), ("below chance", False)])
+def test_what_maps_of_other_pictures_score_stands_beside_a_level_above_chance(finds, said):
+    words = say(finds=finds, others_level=0.0312)
+    assert ("over chance). The mean map of the other pictures has +0.031. Wave" in words) == said
+    assert "other pictures" not in say(finds=finds)
+
+
 OF_PAIRS = "tells pairs apart", "tells pairs apart less often than a guess would"
 
 

@@ -9,6 +9,7 @@ from factories import FINE, PERIODS, analysis, curves_of, of, reliability_rows, 
 from scipy import stats
 
 from thetascope.analysis import contrasts, inference, oscillation, planner, verdict
+from thetascope.analysis.statements import finding
 
 QUESTIONS = {
     "training": {"model": ["m"], "input": ["original"], "series": ["excess"]},
@@ -71,6 +72,7 @@ def tables():
             scores(cosine(0, 90), "turned", view="sham", seed=2),
             scores(cosine(0.08, 90), "turned", view="disc", seed=8),
             scores(cosine(0.05, 90), "turned", **sobel),
+            scores(cosine(0.04, 90, level=0.5), "turned", attribution="others"),
             scores(cosine(0.02, 90), "turned", **random),
             # the corners of the canvas make the wave: a disc has none
             scores(cosine(0.06, 90), "canvas", seed=9),
@@ -116,13 +118,20 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     assert row["amplitude_ci_low"] < 0.07 < row["amplitude_ci_high"] < row["amplitude_bound"] * 1.1
     assert row["sobel_amplitude"] == pytest.approx(0.05, abs=0.001)
     assert row["random_amplitude"] == pytest.approx(0.02, abs=0.001)
+    assert row["others_amplitude"] == pytest.approx(0.04, abs=0.01)
+    assert row["others_level"] == pytest.approx(row["level"] - 0.1, abs=0.01)
+    assert f"The mean map of the other pictures has {row['others_level']:+.3f}." in finding(
+        pd.Series(row)
+    )
     assert row["sham_q"] <= 0.05  # the turned wave is another than the sham's, which is none
     assert row["canvas_q"] > 0  # known
     assert row["noise_amplitude"] < 0.01
     row = row_of(judged(tables), dataset="turned", question="training")
     assert (row["series"], row["period"]) == ("excess", 180)
     assert row["amplitude"] == pytest.approx(0.08, abs=0.01)
-    assert np.isnan([row["random_amplitude"], row["sham_q"], row["canvas_q"]]).all()
+    beside = ["random_amplitude", "others_amplitude", "others_level", "sham_q", "canvas_q"]
+    assert np.isnan([row[name] for name in beside]).all()
+    assert "other pictures" not in finding(pd.Series(row))
 
 
 def test_controls_change_nothing_where_their_view_was_not_run(tables):

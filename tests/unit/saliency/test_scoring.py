@@ -52,8 +52,9 @@ def table(saliency):
 
 
 def test_a_row_for_each_score(table):
-    # 5 maps and the footprint of 2 inputs, 5 equivariances, 2 randomised maps with 2 similarities
-    assert len(table) == 3 * (2 * 6 * 9 + 5 + 4) and not table.duplicated(KEYS).any()
+    # 5 maps, 3 of others and the footprint of 2 inputs, 5 equivariances, 2 randomised maps with 2
+    # similarities
+    assert len(table) == 3 * (2 * 9 * 9 + 5 + 4) and not table.duplicated(KEYS).any()
     assert list(table) == ["item", "case", "pre_rotation", *KEYS[1:], "value", "chance", "own_cut"]
     assert table["pre_rotation"].isna().all()
     assert dict(zip(table["item"], table["case"], strict=True)) == dict(
@@ -123,6 +124,36 @@ def test_the_footprint_calls_all_that_is_shown_foreground(saliency, table):
         assert of_item.loc["auroc", "value"] == 0.5
 
 
+def test_beside_each_map_of_a_network_stands_the_mean_map_of_the_other_pictures(saliency, table):
+    rows = table.set_index(KEYS).sort_index()
+    assert set(table[table["attribution"] == "others"]["model"]) == set(MODELS)
+    for i, input_, model in product((0, 1), ("original", "rotated"), MODELS):
+        shown = saliency[f"valid.{input_}"]
+        mask = (saliency["masks"][i] > 0)[shown]
+        others = [j for j in range(3) if j != i]
+        of_map = saliency[f"{model}.{input_}.smoothgrad"][others].mean(axis=0)[shown]
+        of_x = saliency[f"{model}.original.smoothgrad"][others].mean(axis=0)[shown]
+        of_item = rows.loc[(IDS[i], model, input_, "others")]
+        for metric in ("auroc", "dice_quantile", "dice_otsu"):
+            row = of_item.loc[metric]
+            assert row["value"] == pytest.approx(metrics.score(of_map, mask, SETTINGS)[metric])
+            own_cut = metrics.score(of_x, mask, SETTINGS)[metric] if input_ == "rotated" else np.nan
+            assert row["own_cut"] == pytest.approx(own_cut, nan_ok=True)
+        assert "equivariance" not in of_item.index
+
+
+def test_a_picture_without_others_has_no_mean_map_of_them(saliency):
+    alone = {k: v[:1] if k.count(".") == 2 or k == "masks" else v for k, v in saliency.items()}
+    table = scoring.score_maps(alone, IDS[:1], CASES[:1], SETTINGS).set_index("attribution")
+    assert table.loc["others", "value"].isna().all()
+    assert table.loc["smoothgrad", "value"].notna().all()
+
+
+def test_what_equal_maps_have_in_common_is_no_less_than_nothing():
+    maps = np.repeat(np.float32([[0, 0.1, 0.7, 1e-9]]), 5, axis=0)
+    assert scoring.of_others(maps) == pytest.approx(maps) and scoring.of_others(maps).min() >= 0
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1])
 def test_a_broken_map_is_refused_by_name(saliency, bad):
     saliency["pretrained.original.smoothgrad"][1, 0, 0] = bad
@@ -164,7 +195,7 @@ def test_chance_of_average_precision_is_the_mean_over_random_maps_of_this_input(
     draws = scoring.quarter_turns(saliency[f"baseline.{input_}.random"])[:, shown]
     expected = np.mean([average_precision_score(mask, draw) for draw in draws])
     rows = table[(table["item"] == "a") & (table["input"] == input_) & (table["metric"] == "auprc")]
-    assert len(rows) == 6 and rows["chance"].to_numpy() == pytest.approx(expected)
+    assert len(rows) == 9 and rows["chance"].to_numpy() == pytest.approx(expected)
 
 
 def test_random_maps_are_turned_by_quarters_and_no_more_than_are_needed():

@@ -195,7 +195,8 @@ def asked_for(
 ) -> NDArray[np.bool_]:
     """Which rows a question asks for, whatever is in the columns `free`.
 
-    A data set that some question names is not meant by those that name none.
+    A data set that some question names is not meant by those that name none, nor is the mean map of
+    other pictures by those that name no attribution.
     """
     asked = questions[question]
     found = np.ones(len(rows), dtype=bool)
@@ -205,6 +206,8 @@ def asked_for(
     if "dataset" not in asked:
         named = [name for other in questions.values() for name in other.get("dataset", ())]
         found &= ~rows["dataset"].isin(named).to_numpy()
+    if "attribution" not in asked:
+        found &= (rows["attribution"] != "others").to_numpy()
     return found
 
 

@@ -53,14 +53,14 @@ class Features:
     def of(cls, features: NDArray[np.floating]) -> Features:
         """Prepare features [N, D]."""
         values = features.astype(np.float64)
+        size = np.linalg.norm(values, axis=1, keepdims=True)
         centred = values - values.mean(axis=0)
-        size = np.abs(values).max()
-        if np.abs(centred).max() <= SAME * size:
-            centred[:] = 0
         gram = centred @ centred.T
+        if np.sqrt(gram.diagonal().max()) <= SAME * size.max():
+            gram[:] = 0
         np.fill_diagonal(gram, 0)
         with np.errstate(invalid="ignore"):
-            return cls(values / np.linalg.norm(values, axis=1, keepdims=True), gram)
+            return cls(values / size, gram)
 
     @cached_property
     def own(self) -> Array:

@@ -68,6 +68,8 @@ def _sentences(row: pd.Series) -> Iterator[str]:
         f"at period {row['period']:g}°"
     )
     test = f"p = {row['p']:.2g}, q = {row['q']:.2g}"
+    if row["finds"] == ABOVE and np.isfinite(row["others_level"]):
+        yield f"The mean map of the other pictures has {row['others_level']:+.3f}."
     if row["verdict"] == UNTESTED:
         design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
         yield f"Not testable ({design})."

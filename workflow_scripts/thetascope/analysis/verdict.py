@@ -14,11 +14,11 @@ from thetascope.analysis.inference import EXPLORATORY, corrected
 from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.settings import Analysis
 
-LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q"]
+LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q", "others_level"]
 FOUND = ["verdict", "period", "aliases", "amplitude", "amplitude_ci_low", "amplitude_ci_high"]
 FOUND += ["amplitude_cases_ci_low", "amplitude_cases_ci_high", "amplitude_bound"]
 FOUND += ["phase_deg", "phase_ci_low", "phase_ci_high", "p", "q", "p_without_0"]
-BESIDE = ["sobel_amplitude", "random_amplitude", "canvas_q", "sham_q"]
+BESIDE = ["sobel_amplitude", "random_amplitude", "others_amplitude", "canvas_q", "sham_q"]
 BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
 RELIABILITY += ["sameness", "mask_sameness"]
@@ -32,6 +32,8 @@ VERDICTS = [WAVE, CANVAS, RESAMPLING, NO_WAVE, OPEN, UNTESTED]
 CORNERLESS = "disc", "crop"  # canvases that lose no corner, which so can make no wave
 
 OF_VIEWS = [column for column in KEY if column != "view"]
+OF_NETWORKS = [column for column in KEY if column != "attribution"]
+OF_NONE = [column for column in OF_NETWORKS if column != "model"]
 
 ABOVE, BELOW, AT_CHANCE, UNKNOWN = "yes", "below chance", "cannot tell", "not testable"
 
@@ -58,7 +60,7 @@ def verdict_table(
         Level: `finds` (do maps find the foreground, or probes tell pairs apart?) is `yes` or `below
         chance` where the mean score over chance differs from 0 (`level_q` ≤ 1 − confidence,
         corrected for the curves of the question), else `cannot tell`, and `not testable` with a
-        single case.
+        single case. Beside it the level of the mean map of the other pictures.
 
         Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave, of a
         view that loses corners, is not there in one with the canvas `disc` and differs from that
@@ -70,26 +72,27 @@ def verdict_table(
 
         The row stands for the period of the smallest q (of several: the largest wave), and for the
         largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel map,
-        which needs no network, and of the random map, which knows nothing; what noise alone gives
-        and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
-        reliability and sameness of the maps. `n_tests` is the number of tests that q was corrected
-        for, `plan` the digest of the analysis that was declared.
+        which needs no network, of the random map, which knows nothing, and of the mean map of the
+        other pictures; what noise alone gives and the smallest amplitude that one test at p ≤ 0.05
+        finds with probability 0.8; and the reliability and sameness of the maps. `n_tests` is the
+        number of tests that q was corrected for, `plan` the digest of the analysis that was
+        declared.
     """
     oscillation, levels = tables["oscillation"], tables["levels"]
     declared = oscillation[(oscillation["question"] != EXPLORATORY) & oscillation["resolved"]]
     waves = declared.assign(n_tests=declared.groupby("question")["p"].transform("count"))
-    baselines = oscillation[oscillation["model"] == "baseline"]
-    for name in ("sobel", "random"):
-        waves = _beside(waves, baselines[baselines["attribution"] == name], name)
+    for name, on in (("sobel", OF_NONE), ("random", OF_NONE), ("others", OF_NETWORKS)):
+        baseline = oscillation[oscillation["attribution"] == name]
+        waves = _beside(waves, baseline, [*on, "period"], {"amplitude": f"{name}_amplitude"})
     noises = tables["noise"][[*KEY, "period", "cell_sd", "noise_amplitude", "detectable_amplitude"]]
     waves = waves.merge(noises, how="left", on=[*KEY, "period"], validate="1:1")
     halves = tables["reliability"][[*reliabilities.KIND, *RELIABILITY]]
     waves = waves.merge(halves, how="left", on=reliabilities.KIND, validate="m:1")
-    over_chance = levels[levels["series"] == "excess"].drop(columns="series")
-    same = [column for column in KEY if column != "series"]
-    of_level = ["level", "level_cases_ci_low", "level_cases_ci_high"]
-    over_chance = over_chance[[*same, *of_level, "p"]].rename(columns={"p": "level_p"})
-    waves = waves.merge(over_chance, how="left", on=same, validate="m:1")
+    over_chance = levels[levels["series"] == "excess"]
+    names = {name: name for name in LEVEL[1:4]} | {"p": "level_p"}
+    waves = _beside(waves, over_chance, KEY[:-1], names)
+    others = over_chance[over_chance["attribution"] == "others"]
+    waves = _beside(waves, others, OF_NETWORKS[:-1], {"level": "others_level"})
     controls = _Controls(oscillation, tables["contrasts"], views, analysis.level)
     rows = [
         _judge(curve, controls, analysis)
@@ -99,10 +102,11 @@ def verdict_table(
     return _with_levels(found, analysis.level)[COLUMNS]
 
 
-def _beside(waves: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Put the amplitude of a baseline's waves beside those of models."""
-    on = [column for column in [*KEY, "period"] if column not in ("model", "attribution")]
-    others = others[[*on, "amplitude"]].rename(columns={"amplitude": f"{name}_amplitude"})
+def _beside(
+    waves: pd.DataFrame, others: pd.DataFrame, on: list[str], names: Mapping[str, str]
+) -> pd.DataFrame:
+    """Put columns of other curves beside waves, under new names."""
+    others = others[[*on, *names]].rename(columns=names)
     return waves.merge(others, how="left", on=on, validate="m:1")
 
 

@@ -169,8 +169,9 @@ def score_maps(
         Long format: `item`, `case`, `pre_rotation` (degrees; NaN where pictures were not turned),
         `model`, `input`, `attribution`, `metric`, `value`; `chance`, see `chance` and `compare`;
         and for maps of R_θ x `own_cut`, the score of the same model's map of x on the pixels that
-        R_θ x shows. To the maps comes the baseline `footprint`, which calls all of these pixels
-        foreground; it has no own cut.
+        R_θ x shows. To the maps come two baselines: `others`, for every network the mean map of all
+        other items (see `of_others`), and `footprint`, which calls all pixels foreground that the
+        input shows; it has no own cut.
 
     Raises
     ------
@@ -179,6 +180,10 @@ def score_maps(
     """
     masks = saliency["masks"] > 0
     phi = saliency.get("pre_rotation", np.full(len(masks), np.nan))
+    _check({key: of_items for key, of_items in saliency.items() if key.count(".") == 2}, ids)
+    networks = [key for key in saliency if key.endswith(".smoothgrad")]
+    others = {f"{k.removesuffix('.smoothgrad')}.others": of_others(saliency[k]) for k in networks}
+    saliency = {**saliency, **others}
     rows = []
     for input_ in [key.removeprefix("valid.") for key in saliency if key.startswith("valid.")]:
         shown = saliency[f"valid.{input_}"]
@@ -189,8 +194,7 @@ def score_maps(
                 *(undefined, len(seen), input_),
             )
         maps = {key: of_items for key, of_items in saliency.items() if _is_map(key, input_)}
-        _check(maps, ids)
-        compared = {key: compare(saliency, key) for key in maps}
+        compared = {key: compare(saliency, key) for key in maps if key not in others}
         draws = quarter_turns(maps[f"baseline.{input_}.random"])[:, shown]
         maps[f"baseline.{input_}.footprint"] = np.ones(masks.shape, np.float32)
         for i, mask in enumerate(seen):
@@ -229,14 +233,24 @@ def _check(maps: Mapping[str, NDArray], ids: Sequence[str]) -> None:
                 )
 
 
+def of_others(maps: NDArray) -> NDArray[np.float64]:
+    """Mean map of all other items: [n, …] → the same shape, 0 where there is no other.
+
+    What it scores against an item's mask is not about that item's picture. It tells a map that
+    follows the picture from one that shows where foreground mostly is, as human fixations on other
+    pictures do in studies of gaze (Tatler et al. 2005).
+    """
+    maps = maps.astype(float)
+    # sums of what is equal differ by rounding, and no map is negative
+    return np.maximum(maps.sum(axis=0) - maps, 0) / max(len(maps) - 1, 1)
+
+
 def sameness(maps: NDArray) -> NDArray[np.float64]:
-    """Pearson's correlation of each map with the mean of all others.
+    """Pearson's correlation of each map with `of_others`.
 
     Float [n, pixels] → [n]. NaN where there is no other, or where either is constant.
     """
-    maps = maps.astype(float)
-    others = (maps.sum(axis=0) - maps) / max(len(maps) - 1, 1)
-    a, b = (m - m.mean(axis=1, keepdims=True) for m in (maps, others))
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in (maps.astype(float), of_others(maps)))
     scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.divide((a * b).sum(axis=1), scale, out=np.full(len(maps), np.nan), where=scale > 0)
 
