@@ -10,8 +10,8 @@ from thetascope.files import read_npz, record
 from thetascope.learning import runtime
 from thetascope.learning.rotation import View, rotate
 from thetascope.report.figures.pictures import mapped_images, of_attribution, pairs_figure
-from thetascope.report.figures.style import ATTRIBUTION, save
-from thetascope.vocabulary import ARM
+from thetascope.report.figures.style import save
+from thetascope.vocabulary import ARM, ATTRIBUTION
 
 SHOWN = 3
 

@@ -13,8 +13,8 @@ from thetascope.files import read_csv, read_npz, read_table, record
 from thetascope.learning import runtime
 from thetascope.learning.rotation import View, rotate
 from thetascope.report.figures import pictures as figures
-from thetascope.report.figures.style import ATTRIBUTION, save
-from thetascope.vocabulary import ARM
+from thetascope.report.figures.style import save
+from thetascope.vocabulary import ARM, ATTRIBUTION
 
 with job(snakemake):
     evaluations, view = snakemake.params.evaluations, View(**snakemake.params.view)

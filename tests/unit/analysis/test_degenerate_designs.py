@@ -28,9 +28,9 @@ from thetascope.report.figures import curves
 from thetascope.report.figures.forest import forest_figure
 from thetascope.report.figures.periods import factorial_figure, periodogram_figure
 from thetascope.report.figures.specification import specification_figure
-from thetascope.report.figures.style import ATTRIBUTION, INPUTS, MODELS
+from thetascope.report.figures.style import INPUTS, MODELS
 from thetascope.report.pages import table_page, verdict_page
-from thetascope.vocabulary import ARM
+from thetascope.vocabulary import ARM, ATTRIBUTION
 
 MEASURES = ["value", "chance", "own_cut"]
 VIEWS = {name: {"canvas": name, "sham": False} for name in ("plain", "disc")}

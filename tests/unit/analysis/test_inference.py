@@ -227,6 +227,7 @@ def test_mean_maps_of_other_pictures_are_meant_by_those_alone_that_name_attribut
     assert asked_for(rows, "main", {"main": {"metric": ["x"]}}).tolist() == [True, False, True]
     named = {"main": {"metric": ["x"], "attribution": ["others"]}}
     assert asked_for(rows, "main", named).tolist() == [False, True, False]
+    assert asked_for(rows, "main", named, ["attribution"]).all()
 
 
 def test_columns_may_be_left_free():

@@ -119,6 +119,7 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     assert row["sobel_amplitude"] == pytest.approx(0.05, abs=0.001)
     assert row["random_amplitude"] == pytest.approx(0.02, abs=0.001)
     assert row["others_amplitude"] == pytest.approx(0.04, abs=0.01)
+    assert row["others_p"] <= 0.05 and row["others_q"] <= 0.05  # theirs is another wave
     assert row["others_level"] == pytest.approx(row["level"] - 0.1, abs=0.01)
     assert f"The mean map of the other pictures has {row['others_level']:+.3f}." in finding(
         pd.Series(row)
@@ -129,7 +130,8 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     row = row_of(judged(tables), dataset="turned", question="training")
     assert (row["series"], row["period"]) == ("excess", 180)
     assert row["amplitude"] == pytest.approx(0.08, abs=0.01)
-    beside = ["random_amplitude", "others_amplitude", "others_level", "sham_q", "canvas_q"]
+    beside = ["random_amplitude", "sham_q", "canvas_q"]
+    beside += [f"others_{name}" for name in ("amplitude", "p", "q", "level")]
     assert np.isnan([row[name] for name in beside]).all()
     assert "other pictures" not in finding(pd.Series(row))
 

@@ -23,7 +23,6 @@ from thetascope.analysis.periodogram import periodogram_table
 from thetascope.datasets.arrays import central_crop
 from thetascope.report.figures import curves, orientation, peaks, periods, pictures, training
 from thetascope.report.figures.style import (
-    ATTRIBUTION,
     INPUTS,
     METRICS,
     MODELS,
@@ -31,6 +30,7 @@ from thetascope.report.figures.style import (
     SUPPLEMENT,
     save,
 )
+from thetascope.vocabulary import ATTRIBUTION
 
 OWN_CUT = "own cut: map of x, cut to the same pixels"
 GRID = [float(angle) for angle in range(0, 360, 45)]

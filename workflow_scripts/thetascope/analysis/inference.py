@@ -41,6 +41,7 @@ from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Permutations
 from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import known_periods
+from thetascope.vocabulary import OTHERS
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +207,8 @@ def asked_for(
     if "dataset" not in asked:
         named = [name for other in questions.values() for name in other.get("dataset", ())]
         found &= ~rows["dataset"].isin(named).to_numpy()
-    if "attribution" not in asked:
-        found &= (rows["attribution"] != "others").to_numpy()
+    if "attribution" not in {*asked, *free}:
+        found &= (rows["attribution"] != OTHERS).to_numpy()
     return found
 
 

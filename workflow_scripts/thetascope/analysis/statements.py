@@ -41,6 +41,7 @@ FACTORS = {
     "dataset": "data sets",
     "view": "views",
     "input": "inputs",
+    "attribution": "attributions (a map and the mean map of the other pictures)",
     "encoder": "encoders",
     "method": "methods",
 }
@@ -108,6 +109,11 @@ def _explanations(row: pd.Series) -> Iterator[str]:
         yield (
             f"Crest at {row['phase_deg']:.0f}° [{row['phase_ci_low']:.0f}°, "
             f"{row['phase_ci_high']:.0f}°]."
+        )
+    if row["others_p"] <= 0.05 < row["others_q"]:
+        yield (
+            "The mean map of the other pictures has it too: it may lie in what all maps have in "
+            "common."
         )
     if row["aliases"]:
         yield f"On this grid waves of {row['aliases']} degrees look the same."

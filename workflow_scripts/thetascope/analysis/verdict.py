@@ -13,12 +13,14 @@ from thetascope.analysis.curves import KEY, by_place, place
 from thetascope.analysis.inference import EXPLORATORY, corrected
 from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.settings import Analysis
+from thetascope.vocabulary import OTHERS
 
 LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q", "others_level"]
 FOUND = ["verdict", "period", "aliases", "amplitude", "amplitude_ci_low", "amplitude_ci_high"]
 FOUND += ["amplitude_cases_ci_low", "amplitude_cases_ci_high", "amplitude_bound"]
 FOUND += ["phase_deg", "phase_ci_low", "phase_ci_high", "p", "q", "p_without_0"]
-BESIDE = ["sobel_amplitude", "random_amplitude", "others_amplitude", "canvas_q", "sham_q"]
+BESIDE = ["sobel_amplitude", "random_amplitude", "others_amplitude"]
+BESIDE += ["others_p", "others_q", "canvas_q", "sham_q"]
 BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
 RELIABILITY += ["sameness", "mask_sameness"]
@@ -71,19 +73,23 @@ def verdict_table(
         testable` where there is no q.
 
         The row stands for the period of the smallest q (of several: the largest wave), and for the
-        largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel map,
-        which needs no network, of the random map, which knows nothing, and of the mean map of the
-        other pictures; what noise alone gives and the smallest amplitude that one test at p ≤ 0.05
-        finds with probability 0.8; and the reliability and sameness of the maps. `n_tests` is the
-        number of tests that q was corrected for, `plan` the digest of the analysis that was
-        declared.
+        largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel
+        map, which needs no network, of the random map, which knows nothing, and of the mean map of
+        the other pictures, and q of the difference from that (`others_q`); what noise alone gives
+        and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
+        reliability and sameness of the maps. `n_tests` is the number of tests that q was corrected
+        for, `plan` the digest of the analysis that was declared.
     """
     oscillation, levels = tables["oscillation"], tables["levels"]
     declared = oscillation[(oscillation["question"] != EXPLORATORY) & oscillation["resolved"]]
     waves = declared.assign(n_tests=declared.groupby("question")["p"].transform("count"))
-    for name, on in (("sobel", OF_NONE), ("random", OF_NONE), ("others", OF_NETWORKS)):
+    for name, on in (("sobel", OF_NONE), ("random", OF_NONE), (OTHERS, OF_NETWORKS)):
         baseline = oscillation[oscillation["attribution"] == name]
-        waves = _beside(waves, baseline, [*on, "period"], {"amplitude": f"{name}_amplitude"})
+        names = {column: f"{name}_{column}" for column in ("amplitude", "p")}
+        waves = _beside(waves, baseline, [*on, "period"], names)
+    contrasts = tables["contrasts"]
+    apart = contrasts[contrasts["factor"] == "attribution"]
+    waves = _beside(waves, apart, ["question", *OF_NETWORKS, "period"], {"q": "others_q"})
     noises = tables["noise"][[*KEY, "period", "cell_sd", "noise_amplitude", "detectable_amplitude"]]
     waves = waves.merge(noises, how="left", on=[*KEY, "period"], validate="1:1")
     halves = tables["reliability"][[*reliabilities.KIND, *RELIABILITY]]
@@ -91,9 +97,9 @@ def verdict_table(
     over_chance = levels[levels["series"] == "excess"]
     names = {name: name for name in LEVEL[1:4]} | {"p": "level_p"}
     waves = _beside(waves, over_chance, KEY[:-1], names)
-    others = over_chance[over_chance["attribution"] == "others"]
+    others = over_chance[over_chance["attribution"] == OTHERS]
     waves = _beside(waves, others, OF_NETWORKS[:-1], {"level": "others_level"})
-    controls = _Controls(oscillation, tables["contrasts"], views, analysis.level)
+    controls = _Controls(oscillation, contrasts, views, analysis.level)
     rows = [
         _judge(curve, controls, analysis)
         for _, curve in waves.groupby(["question", *KEY], sort=False, dropna=False)

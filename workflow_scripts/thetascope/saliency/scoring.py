@@ -20,6 +20,7 @@ from thetascope.saliency.metrics import (
     score,
     ssim,
 )
+from thetascope.vocabulary import ATTRIBUTION, OTHERS
 
 Compared = tuple[Sequence[float], Sequence[float]]  # values and chance, one per item
 
@@ -181,8 +182,9 @@ def score_maps(
     masks = saliency["masks"] > 0
     phi = saliency.get("pre_rotation", np.full(len(masks), np.nan))
     _check({key: of_items for key, of_items in saliency.items() if key.count(".") == 2}, ids)
-    networks = [key for key in saliency if key.endswith(".smoothgrad")]
-    others = {f"{k.removesuffix('.smoothgrad')}.others": of_others(saliency[k]) for k in networks}
+    own = f".{ATTRIBUTION}"
+    networks = [key.removesuffix(own) for key in saliency if key.endswith(own)]
+    others = {f"{of}.{OTHERS}": of_others(saliency[of + own]) for of in networks}
     saliency = {**saliency, **others}
     rows = []
     for input_ in [key.removeprefix("valid.") for key in saliency if key.startswith("valid.")]:

@@ -24,7 +24,6 @@ from thetascope.report.figures.panels import (
     title_of,
 )
 from thetascope.report.figures.style import (
-    ATTRIBUTION,
     COLOURS,
     GREY,
     IN_SET,
@@ -37,6 +36,7 @@ from thetascope.report.figures.style import (
     in_style,
     legend,
 )
+from thetascope.vocabulary import ATTRIBUTION
 
 LINE_FROM = 3  # angles; through two points goes a line, whatever they are
 PROBED = "probe_accuracy"

@@ -19,7 +19,6 @@ from thetascope.report.figures.panels import (
     title_of,
 )
 from thetascope.report.figures.style import (
-    ATTRIBUTION,
     IN_SET,
     INPUTS,
     MODELS,
@@ -29,6 +28,7 @@ from thetascope.report.figures.style import (
     in_style,
     legend,
 )
+from thetascope.vocabulary import ATTRIBUTION
 
 METRIC = "dice_area"
 # model and attribution → its row

@@ -21,7 +21,6 @@ from thetascope.report.figures.panels import (
     title_of,
 )
 from thetascope.report.figures.style import (
-    ATTRIBUTION,
     COLOURS,
     IN_SET,
     INPUTS,
@@ -33,6 +32,7 @@ from thetascope.report.figures.style import (
     in_style,
     legend,
 )
+from thetascope.vocabulary import ATTRIBUTION
 
 SERIES = {"original": "excess", "rotated": "turning"}  # what is asked of the maps of an input
 WIDE = 0.4  # of a bar; there are two at each period

@@ -56,7 +56,6 @@ STYLE = {
     "lines.linewidth": 1.4,
     "lines.markersize": 3,
 }
-ATTRIBUTION = "smoothgrad"
 METRICS = {"dice_area": "Dice, binarised to the mask's area", "auroc": "AUROC"}
 SUPPLEMENT = {
     "dice_otsu": "Dice, binarised by Otsu",
