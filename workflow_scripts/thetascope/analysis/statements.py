@@ -111,9 +111,10 @@ def _explanations(row: pd.Series) -> Iterator[str]:
             f"{row['phase_ci_high']:.0f}°]."
         )
     if row["others_p"] <= 0.05 < row["others_q"]:
+        size = f"{row['others_amplitude']:.3f} (q of the difference: {row['others_q']:.2g})"
         yield (
-            "The mean map of the other pictures has it too: it may lie in what all maps have in "
-            "common."
+            f"The mean map of the other pictures has it too, {size}: it may lie in what all maps "
+            "have in common."
         )
     if row["aliases"]:
         yield f"On this grid waves of {row['aliases']} degrees look the same."
