@@ -70,6 +70,8 @@ def test_a_row_has_its_numbers_with_their_intervals_and_says_so_where_there_are_
     }
     assert second["map of"] == "R_θ x" and second["amplitude"] == "–"
     assert second["above chance"] == "not testable: +0.120"
+    (of_others,) = glance.table(pd.DataFrame([VERDICT | {"others_level": 0.0312}]))["above chance"]
+    assert of_others == "yes: +0.120 [+0.070, +0.310]; others +0.031"
 
 
 def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
@@ -82,10 +84,10 @@ def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
 
 def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
     explained = glance.words(ANALYSIS)
-    assert len(explained) == 8
-    rows = verdicts({}, {"verdict": "no wave"}, {"verdict": "open"})
+    assert len(explained) == 9
+    rows = verdicts({"others_level": 0.03}, {"verdict": "no wave"}, {"verdict": "open"})
     table = glance.table(rows)
-    shown = f"{' '.join(table)} {' '.join(table['verdict'])}"
+    shown = " ".join([*table, *table["verdict"], *table["above chance"]])
     assert all(word in shown for word in explained)
     assert "95 % confidence" in explained["no wave above"] and "0.02" in explained["no wave above"]
     assert "80 % confidence" in glance.words(analysis(confidence=0.8))["no wave above"]

@@ -24,11 +24,8 @@ from thetascope.analysis.waves import fit, known_periods, phases
 from thetascope.vocabulary import ATTRIBUTION, OTHERS
 
 FACTORS = ["dataset", "view", "input", "attribution", "encoder", "method"]
-CONTROLS = [
-    "view",
-    "input",
-    "attribution",
-]  # of one curve: its question need not ask for the other levels too
+# of one curve: its question need not ask for the other levels too
+CONTROLS = ["view", "input", "attribution"]
 SIZE = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
 CONTRAST = ["question", "factor", "levels", *KEY, *TEST, *SIZE, "q", "n_angles", "n_seeds"]
 PHASES = ["question", *KEY[1:], "period", "first", "second", "first_phase", "second_phase"]

@@ -29,6 +29,8 @@ WORDS = {
     "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
     "probe tells pairs apart. The answer is corrected for the number of curves, the interval is of "
     "one curve: it may leave out 0 where the answer is that one cannot tell.",
+    "others": "what the mean map of the other pictures scores over chance, without a look at the "
+    "picture. If it is as much as the map's own score, the place of the foreground is enough.",
     "wave": "a sinusoid over θ in the score over chance or, for maps of R_θ x, in the score over "
     "the same model's map of x on the same pixels.",
     "amplitude": "half the height of the wave from trough to crest; in brackets its interval for "
@@ -112,15 +114,18 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per curve, question by question, all text: `verdict` (see `answer`), its `names`,
-        `above chance` and `amplitude`, both with their intervals; a dash where there is no value.
+        `above chance` (with the mean map of the other pictures, if there is one) and `amplitude`,
+        both with their intervals; a dash where there is no value.
     """
     verdicts = in_order(verdicts)
     levels = _with_interval(verdicts, "level", "level_cases", "+.3f")
+    others = [f"; others {x:+.3f}" if np.isfinite(x) else "" for x in verdicts["others_level"]]
     shown = {
         "verdict": [answer(row) for _, row in verdicts.iterrows()],
         **names(verdicts),
         "above chance": [
-            f"{found}: {level}" for found, level in zip(verdicts["finds"], levels, strict=True)
+            f"{found}: {level}{of_others}"
+            for found, level, of_others in zip(verdicts["finds"], levels, others, strict=True)
         ],
         "amplitude": _with_interval(verdicts, "amplitude", "amplitude", ".3f"),
     }
