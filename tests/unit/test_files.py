@@ -185,6 +185,20 @@ def test_row_groups_are_told_by_what_does_not_vary_in_them(tmp_path):
         files.row_groups(path, ["a"])
 
 
+def test_a_row_group_is_of_one_of_each_column(tmp_path):
+    path = tmp_path / "t.parquet"
+    files.write_parquet([pa.table({"a": ["x", "x"], "c": [0, 1]})], path, {})
+    with pytest.raises(ValueError, match="row group 0"):
+        files.row_groups(path, ["a", "c"])
+
+
+def test_only_what_was_asked_for_is_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    files.write_parquet([pa.table({"a": [1], "b": [2]})] * 2, path, {})
+    assert [part.column_names for part in files.stream_parquet(path, ["b"])] == [["b"]] * 2
+    assert list(files.stream_parquet(path, ["b"], [])) == []
+
+
 def test_one_bit_of_a_columnar_table_that_changed_is_damage(tmp_path):
     path, values = tmp_path / "t.parquet", np.random.default_rng(0).random(1000)
     files.write_parquet([pa.table({"value": values})], path, {})

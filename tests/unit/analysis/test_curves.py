@@ -250,3 +250,17 @@ def test_held_angles_are_numbers_in_their_order_and_none_comes_last():
         [*QUARTERS, *[np.nan] * 2], nan_ok=True
     )
     assert curve_table([], KEY)["held_angle"].dtype == float
+
+
+def test_where_one_seed_has_no_score_at_an_angle_there_is_no_curve(caplog):
+    value = np.ones((12, 3, 2))
+    value[5, 1] = np.nan
+    assert not [
+        c for c in of_rows(score_rows(REGULAR, value, seeds=3)) if c.key["series"] == "value"
+    ]
+    assert "no item has a score at all angles" in caplog.text
+
+
+def test_one_item_makes_a_curve():
+    value, *_ = of_rows(score_rows(REGULAR, wave(REGULAR, 0.1, 180), items=1))
+    assert value.counts["n_items"] == value.counts["n_cases"] == 1

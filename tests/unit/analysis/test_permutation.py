@@ -348,3 +348,18 @@ def test_a_wave_keeps_its_p_without_0():
             for spike in (False, True)
         )
         assert p[3] < 0.002 and without[3] < 0.004
+
+
+@pytest.mark.parametrize("draws", [1, 63, 64, 65, 200])
+def test_all_draws_are_drawn_however_many_there_are(draws):
+    cells = np.random.default_rng(0).normal(size=(8, 3))
+    own = cells - cells.mean(axis=0)
+    found = shuffled_means(cells, shuffling(draws))
+    assert found[:, 0] == pytest.approx(own.mean(axis=1))
+    assert np.unique(found.round(9), axis=1).shape == (8, 1 + draws)  # of 8!³ orders
+    assert (found**2).sum(axis=0).min() > 0
+
+
+def test_means_that_are_kept_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        shuffled_means(np.eye(4), shuffling())[:] = 0

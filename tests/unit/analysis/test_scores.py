@@ -9,6 +9,7 @@ from factories import NAMES, REGULAR, score_rows
 from thetascope.analysis import scores as scores_
 from thetascope.analysis.scores import arrange, by_arm, read_scores, segmentation_scores, typed
 from thetascope.files import read_csv, read_parquet, write_csv, write_parquet
+from thetascope.vocabulary import ARM
 
 ANGLES = [0, 90, 360, ("none", 0), ("random", 0)]
 
@@ -170,6 +171,34 @@ def test_scores_of_a_file_come_arm_by_arm(tmp_path):
         assert [one.key for one in found] == [one.key for one in expected]
         for one, other in zip(found, expected, strict=True):
             assert one.cells == other.cells and one.value.tolist() == other.value.tolist()
+
+
+def test_scores_are_told_apart_where_there_are_more_names_than_a_byte_counts():
+    names = [f"m{i:03}" for i in range(300)]
+    kinds = score_rows([0], 0.5, items=1, metric=names)
+    found = arrange([kinds.assign(value=np.arange(300.0)).sample(frac=1, random_state=0)])
+    assert [one.key["metric"] for one in found] == names
+    assert [one.value.item() for one in found] == list(range(300))
+    items = score_rows([0], np.arange(300.0)[None, None], items=300)
+    (one,) = arrange([items[:299], items[299:]])
+    assert sorted(one.value.ravel()) == list(range(300))
+
+
+def test_what_is_missing_is_none_as_a_category_too():
+    rows = score_rows([("none", 0), ("random", 0), 90], np.arange(3.0))
+    (plain,), (coded,) = (
+        arrange([rows.astype({"angle": kind})]) for kind in ("float64", "category")
+    )
+    assert coded.cells == plain.cells and coded.value.tolist() == plain.value.tolist()
+
+
+def test_arms_are_cut_wherever_one_of_their_names_changes(tmp_path):
+    for name in ARM:
+        rows = score_rows([0, 90], 0.5, **{name: ["a", "b"]})
+        parts = list(by_arm(pa.Table.from_pandas(rows, preserve_index=False)))
+        assert [len(part) for part in parts] == [4, 4]
+        write_parquet(parts, tmp_path / "s.parquet", {})
+        assert [one.key[name] for one in read_scores(tmp_path / "s.parquet")] == ["a", "b"]
 
 
 # -- segmentation ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The verdict judges every curve by what the tables hold, and no more."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -353,3 +354,43 @@ def test_an_empty_study_has_an_empty_verdict(tables):
     empty = {name: table.iloc[:0] for name, table in tables.items()}
     assert judged(empty).empty
     assert isinstance(judged(empty), pd.DataFrame)
+
+
+def test_the_mean_map_of_the_others_is_that_of_the_same_network_and_input():
+    others = {"attribution": "others", "noise": 0}
+    tables = tables_of(
+        [
+            scores(cosine(0.1, 90), "d"),
+            scores(cosine(0.1, 90), "d", input="original", seed=1),
+            scores(cosine(0.02, 90, level=0.7), "d", **others),
+            scores(cosine(0.03, 90, level=0.8), "d", input="original", **others),
+            scores(cosine(0.04, 90, level=0.9), "d", model="n", **others),
+            scores(cosine(0.05, 90, level=1.0), "d", model="n", input="original", **others),
+        ]
+    )
+    levels = of(tables["levels"], attribution="others", series="excess", model="m")
+    for question, amplitude, level in ("turning", 0.02, 0.2), ("training", 0.03, 0.3):
+        row = row_of(judged(tables), question=question)
+        assert row["others_level"] == row_of(levels, input=row["input"])["level"]
+        assert row["period"] == 90
+        assert row["others_amplitude"] == pytest.approx(amplitude, abs=0.001)
+        assert row["others_level"] == pytest.approx(level, abs=0.001)
+
+
+def test_of_several_held_angles_each_has_others_of_its_own():
+    angles = [*product([0.0, 90.0, 180.0, 270.0], repeat=2)]
+    trained, evaluated = np.array(angles).T
+    curve = 0.6 + wave(trained, 0.1, 360)
+    asked = {"series": ["excess"], "model": ["m"], "sweep": ["train"]}
+    section = replace(ANALYSIS, questions={"main": asked})
+    rows = [
+        scores(curve, "d", angles=angles),
+        scores(curve + evaluated / 1000, "d", angles=angles, attribution="others"),
+    ]
+    tables = tables_of(rows, section)
+    table = judged(tables, section)
+    table = of(table, attribution="smoothgrad")
+    assert table["held_angle"].tolist() == [0, 90, 180, 270]
+    levels = of(tables["levels"], attribution="others", series="excess", sweep="train")
+    assert table["others_level"].tolist() == levels.sort_values("held_angle")["level"].tolist()
+    assert table["others_level"].nunique() == 4

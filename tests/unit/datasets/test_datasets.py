@@ -331,3 +331,41 @@ def test_strips_and_padding_change_nothing(shape):
         square[0], (32, 32), order=0, anti_aliasing=False, preserve_range=True
     )
     np.testing.assert_array_equal(resize(image[0], 32, labels=True), nearest)
+
+
+def place(item):
+    """Rows and columns of a tile."""
+    top, bottom, left, right = map(int, re.findall(r"\d+", item.source))
+    return np.s_[top:bottom, left:right]
+
+
+def test_tiles_of_the_retina_are_of_the_usual_size_and_hold_a_tenth_of_vessels(items):
+    assert {item.mask.shape for item in items["retina"]} == {(144, 144)}
+    every = list(load_items("retina", {"minimum_foreground": 0.0}))
+    assert [item.id for item in items["retina"]] == [i.id for i in every if i.mask.mean() >= 0.1]
+    assert len(items["retina"]) < len(every)
+    # 12 % of the field of view, less the specks
+    assert 0.09 < np.mean([item.mask.mean() for item in every]) < 0.12
+
+
+def test_vessels_hold_no_specks(items):
+    for item in items["retina"]:
+        labels, count = ndimage.label(np.pad(item.mask, 1))
+        edge = np.zeros_like(labels, bool)
+        edge[[1, -2]] = edge[:, [1, -2]] = True
+        inside = set(range(1, count + 1)) - set(labels[edge])
+        assert all((labels == label).sum() > 200 for label in inside)
+
+
+def test_tiles_of_the_retina_keep_away_from_the_rim(items):
+    from skimage import data
+
+    dark = data.retina().max(axis=2) < 20
+    distance = ndimage.distance_transform_edt(~ndimage.binary_opening(dark, iterations=3))
+    assert min(distance[place(item)].min() for item in items["retina"]) > 15
+
+
+def test_vessels_of_all_widths_are_found(items):
+    """The widest that a tile holds, in pixels from their middle to their edge."""
+    widest = [ndimage.distance_transform_edt(item.mask).max() for item in items["retina"]]
+    assert np.median(widest) > 7

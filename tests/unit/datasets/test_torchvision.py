@@ -1,5 +1,7 @@
 """The adapter `torchvision`, on folders in the layout that each set was published in."""
 
+import hashlib
+import inspect
 import pickle
 import tarfile
 from functools import partial
@@ -246,3 +248,60 @@ def test_every_name_is_one_of_torchvisions_and_takes_what_it_is_told():
             known |= set(inspect.signature(published.MNIST).parameters)
         assert {"root", "download", *adapter.MASKED.get(name, {})} <= known
         assert not parts or argument in known
+
+
+def test_pictures_are_spread_evenly_to_the_nearest(tmp_path):
+    raw = tmp_path / "FashionMNIST/raw"
+    raw.mkdir(parents=True)
+    head = np.array([0x803, 10, 28, 28], ">i4").tobytes()
+    (raw / "train-images-idx3-ubyte").write_bytes(head + bytes(10 * 28 * 28))
+    (raw / "train-labels-idx1-ubyte").write_bytes(
+        np.array([0x801, 10], ">i4").tobytes() + bytes(10)
+    )
+    for name in "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte":
+        (raw / name).write_bytes((raw / name.replace("t10k", "train")).read_bytes())
+    taken = [int(item.id) for item in load(tmp_path, "FashionMNIST", items=6)]
+    assert taken == [0, 2, 4, 5, 7, 9]
+
+
+@pytest.mark.parametrize("name", adapter.SETS)
+def test_an_empty_folder_holds_no_set(tmp_path, name):
+    with pytest.raises(UserError, match=f"torchvision finds no {name} there"):
+        load(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", sorted(set(adapter.SETS) - {"VOCSegmentation"}))
+def test_the_usual_part_is_the_one_that_torchvision_takes(name):
+    argument, parts = adapter.SETS[name]
+    if parts:
+        usual = inspect.signature(getattr(published, name)).parameters[argument].default
+        assert parts[0] == ("train" if usual is True else usual)
+
+
+def test_a_download_of_another_checksum_is_refused(tmp_path, monkeypatch, server):
+    (tmp_path / "cifar.tar.gz").write_bytes(b"another")
+    monkeypatch.setattr(published.CIFAR10, "url", f"{server}/cifar.tar.gz")
+    with pytest.raises(UserError, match="CIFAR10: torchvision cannot download it"):
+        fetch("torchvision", {"name": "CIFAR10"}, tmp_path / "new/root")
+
+
+def test_the_part_that_was_asked_for_is_downloaded(tmp_path, monkeypatch, server):
+    digits = RNG.integers(0, 256, (32, 32, 3, 5), dtype=np.uint8)
+    scipy.io.savemat(tmp_path / "test.mat", {"X": digits, "y": np.arange(1, 6)[:, None]})
+    digest = hashlib.md5((tmp_path / "test.mat").read_bytes()).hexdigest()
+    there = [f"{server}/test.mat", "test_32x32.mat", digest]
+    monkeypatch.setitem(published.SVHN.split_list, "test", there)
+    fetch("torchvision", {"name": "SVHN", "part": "test"}, tmp_path / "root")
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["test_32x32.mat"]
+    assert len(load(tmp_path / "root", "SVHN", part="test")) == 5
+
+
+def test_three_pictures_are_enough_and_every_name_is_told(tmp_path):
+    check_options("d", "torchvision", {"name": "SVHN", "path": str(tmp_path), "items": 3})
+    with pytest.raises(UserError, match="none of torchvision's sets; known are CIFAR10, CIFAR100"):
+        check_options("d", "torchvision", {"name": "?", "path": str(tmp_path)})
+
+
+def test_no_folder_is_not_this_one():
+    with pytest.raises(UserError, match="path: None: no such folder"):
+        list_files("torchvision", {"name": "SVHN"})

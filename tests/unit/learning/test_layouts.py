@@ -192,3 +192,70 @@ def test_a_whole_module_in_a_file_is_converted_too(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
     with pytest.raises(UserError, match=r"torch\.nn\.modules\.linear\.Linear.*state_dict"):
         checkpoints.load(tmp_path / "module.pth")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *("fc.weight", "head.0.bias", "heads.weight", "classifier.weight", "linear.weight"),
+        *("last_linear.bias", "mlp.0.weight", "neck.a", "projector.0.weight", "proj_head.a"),
+        *("projection_mlp.a", "prototypes.weight", "predictor.0.weight", "prediction_head.a"),
+        *("queue", "queue_ptr", "decoder_blocks.0.a", "mask_token", "masked_embed"),
+    ],
+)
+def test_what_lies_beside_a_backbone_is_left_where_it_is(body, head):
+    found = layouts.find({"state_dict": under("module.", {**body, head: HEAD})}, drawn(), "x.pth")
+    assert found.keys() == body.keys()
+
+
+@pytest.mark.parametrize("name", ["momentum_encoder", "student", "encoder_k", "target_encoder"])
+def test_an_encoder_that_would_be_left_is_taken_where_it_is_alone(body, name):
+    assert layouts.find({name: body}, drawn(), "x.pth").keys() == body.keys()
+
+
+def test_an_encoder_within_another_is_nothing_left_over(body, other):
+    found = layouts.find({**body, **under("momentum_encoder.", other)}, drawn(), "x.pth")
+    assert all(torch.equal(found[key], value) for key, value in body.items())
+
+
+def test_labels_that_are_no_text_are_no_weights():
+    with pytest.raises(UserError, match="the first of 0"):
+        layouts.find({"layers": {0: HEAD}}, drawn(), "x.pth")
+
+
+def test_weights_of_another_shape_are_refused_by_both_shapes(body):
+    state = {**body, "bn1.bias": torch.zeros(7)}
+    with pytest.raises(
+        UserError, match=r"1 of another shape \['bn1\.bias \(7,\) instead of \(64,\)"
+    ):
+        layouts.find(state, drawn(), "x.pth")
+
+
+def test_counters_of_batches_and_heads_are_neither_missing_nor_unexpected(body):
+    state = {k: v for k, v in body.items() if not k.endswith("num_batches_tracked")}
+    del state["bn1.bias"]
+    state |= {"fc.weight": HEAD, "odd.weight": HEAD}
+    with pytest.raises(
+        UserError, match=r"1 keys missing \['bn1\.bias'\], 1 unexpected \['odd\.weight'\]"
+    ):
+        layouts.find(state, drawn(), "x.pth")
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_resnets_are_known_by_their_depth(depth):
+    with torch.device("meta"):
+        state = getattr(torchvision.models, f"resnet{depth}")(weights=None).state_dict()
+    with pytest.raises(UserError, match=f"looks like a ResNet-{depth} of"):
+        layouts.find(state, drawn("efficientnet_lite0"), "x.pth")
+
+
+def test_of_two_encoders_that_come_as_near_the_first_is_told(body):
+    state = {k: v for k, v in body.items() if k != "layer4.1.bn2.bias"}
+    with pytest.raises(UserError, match=r"of a\.\* 1 keys missing"):
+        layouts.find({"a": state, "b": state}, drawn(), "x.pth")
+
+
+def test_the_nearest_encoder_is_told_by_whole_names(body):
+    parts = [key for key in body if key.startswith("layer1.0.") and "1." in key[9:]]
+    with pytest.raises(UserError, match=r"of a\.\* \d+ keys missing"):
+        layouts.find(under("a.", {key: body[key] for key in parts}), drawn(), "x.pth")

@@ -124,3 +124,8 @@ def test_a_size_that_a_network_does_not_take_is_refused(name, side, said):
 def test_sizes_that_networks_take():
     for name, side in ("resnet18", 52), ("swin_tiny_patch4_window7_224", 96), ("resnet18", 33):
         check_side(name, side)
+
+
+def test_a_tag_of_weights_stays_with_its_name():
+    assert timm_name("resnet18.a1_in1k") == "resnet18.a1_in1k"
+    assert timm_name("efficientnet_lite0") == "tf_efficientnet_lite0"

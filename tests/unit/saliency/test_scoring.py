@@ -154,7 +154,7 @@ def test_what_equal_maps_have_in_common_is_no_less_than_nothing():
     assert scoring.of_others(maps) == pytest.approx(maps) and scoring.of_others(maps).min() >= 0
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -1])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1, -1e-9])
 def test_a_broken_map_is_refused_by_name(saliency, bad):
     saliency["pretrained.original.smoothgrad"][1, 0, 0] = bad
     with pytest.raises(UserError, match=r"pretrained\.original\.smoothgrad of item b"):
@@ -255,6 +255,29 @@ def test_sameness_is_1_for_one_map_0_for_noise_and_unknown_for_one_item_or_a_con
     assert np.isnan(scoring.sameness(noise[:1])).all()
     with_constant = scoring.sameness(np.stack([noise[0], np.ones(4000), noise[0]]))
     assert with_constant[[0, 2]] == pytest.approx([1, 1]) and np.isnan(with_constant[1])
+
+
+def test_a_map_that_is_much_larger_hides_none_of_the_others():
+    maps = np.float32([[1e8], [1], [1]])
+    assert scoring.of_others(maps)[0] == 1 and scoring.of_others(maps).dtype == float
+
+
+def test_masks_of_nothing_that_is_shown_have_no_score_either(saliency, caplog):
+    saliency["masks"][0] = 0
+    table = scoring.score_maps(saliency, IDS, CASES, SETTINGS)
+    assert table.loc[(table["item"] == "a") & (table["metric"] == "auroc"), "value"].isna().all()
+    assert "1 of 3 masks have all or none of what original shows" in caplog.text
+    assert "2 of 3 masks have all or none of what rotated shows" in caplog.text
+
+
+def test_sameness_of_a_constant_divides_by_nothing_whatever_its_mean_is_rounded_to():
+    noise = np.random.default_rng(0).random((2, 4000))
+    tenths = np.full((3, 4000), 0.1)
+    masks = np.array([[0, 1], [1, 1], [0, 0], [0, 0]], bool).repeat(2000, axis=1)
+    with np.errstate(all="raise"):
+        assert np.isnan(scoring.sameness(tenths)).all()
+        assert np.isnan(scoring.sameness(np.stack([noise[0], tenths[0], noise[1]]))[1])
+        assert np.isnan(scoring.sameness(masks)).all()
 
 
 # -- maps against maps -----------------------------------------------------------------------------

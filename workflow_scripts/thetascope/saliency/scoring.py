@@ -252,9 +252,11 @@ def sameness(maps: NDArray) -> NDArray[np.float64]:
 
     Float [n, pixels] → [n]. NaN where there is no other, or where either is constant.
     """
-    a, b = (m - m.mean(axis=1, keepdims=True) for m in (maps.astype(float), of_others(maps)))
+    of_all = maps.astype(float), of_others(maps)
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in of_all)
     scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.divide((a * b).sum(axis=1), scale, out=np.full(len(maps), np.nan), where=scale > 0)
+    varies = np.ptp(of_all, axis=2).all(axis=0)  # a constant is its mean but for rounding
+    return np.divide((a * b).sum(axis=1), scale, out=np.full(len(maps), np.nan), where=varies)
 
 
 def reliability_rows(
