@@ -192,8 +192,8 @@ def similarity_scores(
     ----------
     files : mapping
         Angle and seed of a run at a fixed angle → its `features.npz`: `items` (rows of the
-        manifest), `encoder` and `backbone` (float [N, D], after training and before). That of the
-        first run is taken for all: it is the same in every run of an arm.
+        manifest), `encoder` and `backbone` (float [N, D], after training and before). Items and
+        backbone of the first run are taken for all: they are the same in every run of an arm.
     manifest : DataFrame
         Of the image set, with `id` and `case`.
     arm : mapping
@@ -210,22 +210,21 @@ def similarity_scores(
     runs = by_angle(files)
 
     @lru_cache(maxsize=LOADED)
-    def read(run: Run) -> tuple[NDArray[np.integer], Features]:
-        arrays = read_npz(files[run], "items", "encoder")
-        return arrays["items"], Features.of(arrays["encoder"])
+    def read(run: Run) -> Features:
+        return Features.of(read_npz(files[run], "encoder")["encoder"])
 
     @lru_cache(maxsize=LOADED)
     def alike(pair: frozenset[Run]) -> Array:
-        return _compared(*(read(run)[1] for run in sorted(pair)))
+        return _compared(*(read(run) for run in sorted(pair)))
 
-    first = list(files.values())[:1]
-    backbone = [Features.of(read_npz(file, "backbone")["backbone"]) for file in first]
+    if files:
+        first = read_npz(next(iter(files.values())), "items", "backbone")
+        items, start = first["items"], Features.of(first["backbone"])
     constants = {**arm, "training": FIXED, "model": "pretrained", "input": "original"}
     found: dict[Run, list[dict[str, Any]]] = {}
     # angles a quarter turn apart one after the other, so that hardly any file is read twice
     for run in sorted(files, key=lambda one: (one[0] % 90, one)):
-        items, encoder = read(run)
-        against = {"similarity_backbone": [_compared(encoder, one) for one in backbone]}
+        against = {"similarity_backbone": [_compared(read(run), start)]}
         for name, others in references(run, runs).items():
             against[name] = [alike(frozenset([run, one])) for one in others]
         found[run] = [
