@@ -167,31 +167,6 @@ def test_a_table_of_several_parts_is_read_part_by_part(tmp_path):
     assert [part["value"].to_pylist() for part in found] == [[0.5], [1.5]]
 
 
-def test_row_groups_are_told_by_what_does_not_vary_in_them(tmp_path):
-    path = tmp_path / "t.parquet"
-    parts = [
-        pa.table({"a": pa.array([name] * 2).dictionary_encode(), "b": [number] * 2, "c": [0, 1]})
-        for name, number in (("x", 1), ("y", 1), ("x", 1), ("x", 2))
-    ]
-    files.write_parquet(parts, path, {})
-    found = files.row_groups(path, ["b", "a"])
-    assert found == {(1, "x"): [0, 2], (1, "y"): [1], (2, "x"): [3]}
-    some = list(files.stream_parquet(path, ["a"], found[1, "x"]))
-    assert [part["a"].to_pylist() for part in some] == [["x", "x"]] * 2
-    with pytest.raises(ValueError, match="row group 0"):
-        files.row_groups(path, ["c"])
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(files.DamagedError, match=r"t\.parquet: damaged"):
-        files.row_groups(path, ["a"])
-
-
-def test_a_row_group_is_of_one_of_each_column(tmp_path):
-    path = tmp_path / "t.parquet"
-    files.write_parquet([pa.table({"a": ["x", "x"], "c": [0, 1]})], path, {})
-    with pytest.raises(ValueError, match="row group 0"):
-        files.row_groups(path, ["a", "c"])
-
-
 def test_only_what_was_asked_for_is_read(tmp_path):
     path = tmp_path / "t.parquet"
     files.write_parquet([pa.table({"a": [1], "b": [2]})] * 2, path, {})

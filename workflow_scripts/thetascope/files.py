@@ -10,7 +10,6 @@ import platform
 import tempfile
 import zipfile
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -277,32 +276,6 @@ def read_parquet(path: str | Path, **options: Any) -> pd.DataFrame:
         return pd.read_parquet(path, page_checksum_verification=True, **options)
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise DamagedError(path, error) from error
-
-
-def row_groups(path: str | Path, columns: Sequence[str]) -> dict[tuple[Any, ...], list[int]]:
-    """Tell the row groups of a columnar table of ours by their values in columns that do not vary.
-
-    Raises
-    ------
-    DamagedError
-        If it is not what was written.
-    ValueError
-        If a column varies within a row group.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_metadata(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
-        raise DamagedError(path, error) from error
-    found = defaultdict(list)
-    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
-    for i in range(metadata.num_row_groups):
-        ranges = [metadata.row_group(i).column(place[name]).statistics for name in columns]
-        if any(one.min != one.max for one in ranges):
-            raise ValueError(f"{path}: row group {i} is not of one of each: {list(columns)}")
-        found[tuple(one.min for one in ranges)].append(i)
-    return found
 
 
 def stream_parquet(

@@ -8,7 +8,14 @@ from factories import NAMES, REGULAR, score_rows
 
 from thetascope.analysis import scores as scores_
 from thetascope.analysis.scores import arrange, by_arm, read_scores, segmentation_scores, typed
-from thetascope.files import read_csv, read_parquet, write_csv, write_parquet
+from thetascope.files import (
+    DamagedError,
+    read_csv,
+    read_parquet,
+    stream_parquet,
+    write_csv,
+    write_parquet,
+)
 from thetascope.vocabulary import ARM
 
 ANGLES = [0, 90, 360, ("none", 0), ("random", 0)]
@@ -199,6 +206,31 @@ def test_arms_are_cut_wherever_one_of_their_names_changes(tmp_path):
         assert [len(part) for part in parts] == [4, 4]
         write_parquet(parts, tmp_path / "s.parquet", {})
         assert [one.key[name] for one in read_scores(tmp_path / "s.parquet")] == ["a", "b"]
+
+
+def test_row_groups_are_told_by_what_does_not_vary_in_them(tmp_path):
+    path = tmp_path / "t.parquet"
+    parts = [
+        pa.table({"a": pa.array([name] * 2).dictionary_encode(), "b": [number] * 2, "c": [0, 1]})
+        for name, number in (("x", 1), ("y", 1), ("x", 1), ("x", 2))
+    ]
+    write_parquet(parts, path, {})
+    found = scores_.row_groups(path, ["b", "a"])
+    assert found == {(1, "x"): [0, 2], (1, "y"): [1], (2, "x"): [3]}
+    some = list(stream_parquet(path, ["a"], found[1, "x"]))
+    assert [part["a"].to_pylist() for part in some] == [["x", "x"]] * 2
+    with pytest.raises(ValueError, match="row group 0"):
+        scores_.row_groups(path, ["c"])
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DamagedError, match=r"t\.parquet: damaged"):
+        scores_.row_groups(path, ["a"])
+
+
+def test_a_row_group_is_of_one_of_each_column(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_parquet([pa.table({"a": ["x", "x"], "c": [0, 1]})], path, {})
+    with pytest.raises(ValueError, match="row group 0"):
+        scores_.row_groups(path, ["a", "c"])
 
 
 # -- segmentation ----------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from thetascope.angles import FIXED, degrees, is_fixed, training
-from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, read_text, row_groups, stream_parquet
+from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, DamagedError, read_text, stream_parquet
 from thetascope.vocabulary import ANGLES, ARM, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
@@ -197,6 +197,30 @@ def read_scores(path: str | Path) -> Iterator[Scores]:
         of_arm = dict(zip(ARM, arm, strict=True))
         for one in arrange((p.to_pandas() for p in stream_parquet(path, others, groups)), SCORE):
             yield replace(one, key=of_arm | one.key)
+
+
+def row_groups(path: str | Path, columns: Sequence[str]) -> dict[tuple[Any, ...], list[int]]:
+    """Tell the row groups of a columnar table of ours by their values in columns that do not vary.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    ValueError
+        If a column varies within a row group.
+    """
+    try:
+        metadata = parquet.read_metadata(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise DamagedError(path, error) from error
+    found = defaultdict(list)
+    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
+    for i in range(metadata.num_row_groups):
+        ranges = [metadata.row_group(i).column(place[name]).statistics for name in columns]
+        if any(one.min != one.max for one in ranges):
+            raise ValueError(f"{path}: row group {i} is not of one of each: {list(columns)}")
+        found[tuple(one.min for one in ranges)].append(i)
+    return found
 
 
 def arrange(
