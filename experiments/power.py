@@ -7,7 +7,7 @@ It needs the development set-up (CONTRIBUTING.md).
 Draws scores of many studies of the same design: a level for every seed and every case, noise of
 every run, which all its cases share, and noise of every case in every run. To these comes a wave of
 90°: none, one of the amplitude that `planner.detectable_amplitude` promises to find with
-probability 0.8, and one half as large. Tests, bounds and verdicts are those of the workflow.
+probability 0.8, and one half as large. Tests, intervals and bounds are those of the workflow.
 """
 
 import sys
@@ -58,7 +58,7 @@ def studies(theta, amplitude, tails, repeats, rng):
         key = dict.fromkeys(ARM, "") | {"dataset": str(i), "model": "pretrained", "series": "value"}
         key |= {"training": "fixed", "sweep": "diagonal", "held_angle": None}
         key |= {"input": "original", "attribution": "smoothgrad", "metric": "auroc"}
-        counts = dict(zip(COUNTS, (theta.size, CASES, 0, CASES, seeds), strict=True))
+        counts = dict(zip(COUNTS, (len(np.unique(theta)), CASES, 0, CASES, seeds), strict=True))
         yield Curve(key, theta, values, np.arange(CASES).astype(str), counts)
 
 

@@ -95,7 +95,8 @@ def verdict_table(
     halves = tables["reliability"][[*reliabilities.KIND, *RELIABILITY]]
     waves = waves.merge(halves, how="left", on=reliabilities.KIND, validate="m:1")
     over_chance = levels[levels["series"] == "excess"]
-    names = {name: name for name in LEVEL[1:4]} | {"p": "level_p"}
+    same = "level", "level_cases_ci_low", "level_cases_ci_high"
+    names = dict(zip(same, same, strict=True)) | {"p": "level_p"}
     waves = _beside(waves, over_chance, KEY[:-1], names)
     others = over_chance[over_chance["attribution"] == OTHERS]
     waves = _beside(waves, others, OF_NETWORKS[:-1], {"level": "others_level"})
