@@ -30,7 +30,7 @@ from thetascope.saliency.maps import Saliency, saliency_maps
 
 PLAIN = View()
 STAGES = ("pretrain", "finetune", "saliency")
-PROCESSES = (1, 12)  # that share the GPU while runs are counted
+PROCESSES = 12  # that share the GPU while runs are counted
 RUN_PICTURES = 70  # of a data set of the default experiment, all but those of the test
 
 
@@ -253,9 +253,8 @@ def main():
     for name in (*PAPER["encoders"], small):
         (took,) = in_processes(chosen, 1, "--first-use", name)
         print("{}: first step after {:.1f} s, of another training {:.1f}".format(name, *took))
-    for number in PROCESSES:
-        rates = in_processes(chosen, number, "--count-runs")
-        print(f"runs of the default size per minute, {number} processes: {np.sum(rates):.0f}")
+    rates = in_processes(chosen, PROCESSES, "--count-runs")
+    print(f"runs of the default size per minute, {PROCESSES} processes: {np.sum(rates):.0f}")
 
 
 if __name__ == "__main__":

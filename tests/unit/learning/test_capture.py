@@ -204,6 +204,24 @@ def test_it_is_recorded_once_and_runs_as_it_is_before():
     assert len(calls) == WARM_UP + 1
 
 
+def test_every_shape_is_recorded_by_itself():
+    graphs = CpuGraphs()
+    step = Captured(lambda x, y: x.sum() + y, graphs)
+    for i in range(2 * WARM_UP + 6):
+        given = torch.full((2 + i % 2,), float(i))
+        assert step(given, torch.tensor(0.5)) == given.sum() + 0.5
+        assert graphs.recorded == (i >= 2 * WARM_UP) + (i > 2 * WARM_UP)
+
+
+def test_validation_is_replayed_too(monkeypatch):
+    """Two pictures a time and one more: steps of one shape, passes of two."""
+    graphs = graphs_for("cpu", monkeypatch)
+    model = build_unet(Encoder("test_resnet", 3), 2, FINETUNE, torch.Generator().manual_seed(0))
+    settings = replace(FINETUNE, epochs=5, patience=5, batch_size=2)
+    finetune(model, *problem("cpu"), range(4), range(5, 10), settings, torch.Generator())
+    assert graphs.recorded == 3
+
+
 def test_a_result_stays_what_it_was():
     step = Captured(lambda x: x * 2, CpuGraphs())
     results = [step(torch.tensor(float(i))) for i in range(8)]
@@ -252,7 +270,7 @@ def test_a_cpu_has_no_graphs():
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("model", ["pretrained", "finetuned"])
 def test_captured_gradients_make_the_same_maps(device, model, monkeypatch):
-    """Of five pictures two at a time, so that the last is a pass of another shape."""
+    """Of five pictures two at a time, so that the last group is filled up."""
     torch.manual_seed(0)
     images, masks = problem(device)
     encoder = Encoder("test_resnet", 3).to(device)
@@ -272,4 +290,4 @@ def test_captured_gradients_make_the_same_maps(device, model, monkeypatch):
     graphs = graphs_for(device, monkeypatch)
     for ours, theirs in zip(maps(), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
-    assert device != "cpu" or graphs.recorded == 1
+    assert device != "cpu" or graphs.recorded == 2  # ten copies at once, and the three beside them

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.functional as tvf
 from factories import ENCODERS
 
@@ -28,6 +29,20 @@ def test_features_and_a_pyramid_whose_strides_double(name, channels):
     assert strides == [2.0 ** (i + 6 - len(strides)) for i in range(len(strides))]
     assert strides[0] in (2, 4)
     assert strides[-1] == 32
+
+
+@torch.no_grad()
+def test_a_transformers_maps_are_resampled_as_torch_does_it():
+    encoder = Encoder("test_vit", 3).eval()
+    images = grey().expand(-1, 3, -1, -1)
+    network, (indices, _) = encoder.network, encoder.levels
+    maps = network.forward_intermediates(
+        encoder._normalise(images), indices=indices, output_fmt="NCHW", intermediates_only=True
+    )
+    for ours, theirs in zip(encoder.pyramid(images), maps, strict=True):
+        size = ours.shape[-2:]
+        theirs = F.interpolate(theirs, size=size, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ENCODERS)

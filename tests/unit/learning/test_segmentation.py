@@ -178,9 +178,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_batches():
 
 def test_an_epoch_that_is_only_as_good_is_not_kept(monkeypatch):
     _, masks = squares(12)
-    monkeypatch.setattr(
-        "thetascope.learning.segmentation.predict", lambda model, images, size, rows: masks[8:10]
-    )
+    monkeypatch.setattr("thetascope.learning.segmentation.predict", lambda *_: masks[8:10])
     assert trained(patience=2)[1]["best"].tolist() == [True, False, False]
 
 
@@ -189,7 +187,7 @@ def test_a_class_that_an_item_lacks_does_not_count_in_its_validation_dice(monkey
     masks[8, :4] = 2  # in one validation item of two, and never found
     found = torch.where(masks[8:10] == 2, 0, masks[8:10])
     monkeypatch.setattr(
-        "thetascope.learning.segmentation.predict", lambda model, images, size, rows: found
+        "thetascope.learning.segmentation.predict", lambda model, images, size, rows, label: found
     )
     model, settings = UNet(Encoder("test_resnet", 3), 3, WIDTHS), replace(SETTINGS, epochs=1)
     table = finetune(model, images, masks, range(8), [8, 9], settings, torch.Generator())
@@ -290,7 +288,7 @@ def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(monkeypatch)
     _, masks = squares(12)
     calls = []
 
-    def perfect_in_the_third_epoch(model, images, batch_size, rows):
+    def perfect_in_the_third_epoch(model, images, batch_size, rows, label):
         model.eval()
         calls.append(len(rows))
         return masks[8:10] if len(calls) == 3 else torch.zeros_like(masks[8:10])

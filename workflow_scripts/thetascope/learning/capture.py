@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -36,10 +37,15 @@ class Graphs(Protocol):
 
 
 class CudaGraphs:
-    """CUDA graphs of one device, recorded on a stream of their own."""
+    """CUDA graphs of one device, recorded on a stream of their own.
+
+    They share the memory in which they compute, so none may run while another does, and what one
+    gives is to be copied before the next one runs.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
+        self.pool = torch.cuda.graph_pool_handle()
 
     def run(self, function: Callable[[], Tensor]) -> Tensor:
         """Run the function on the stream on which it will be recorded, as autograd asks."""
@@ -53,50 +59,61 @@ class CudaGraphs:
     def record(self, function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         """Capture the function as a graph."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
             result = function()
         return graph.replay, result
+
+
+class Recording(NamedTuple):
+    """What was recorded, with the memory that it reads and writes."""
+
+    inputs: tuple[Tensor, ...]
+    replay: Callable[[], None]
+    result: Tensor
 
 
 class Captured:
     """A function that is run as it is a few times, then recorded, and replayed from then on.
 
     The first calls count like any others, so that nothing is done twice, and a training that goes
-    on from a saved state is recorded anew. Where recording is refused, the log says so once and
-    the function goes on as it is.
+    on from a saved state is recorded anew. Inputs of other shapes are recorded by themselves. Where
+    recording is refused, the log says so once and the function goes on as it is.
 
     Parameters
     ----------
     function : callable
-        Takes tensors whose shapes are the same in every call and gives a tensor. Numbers of Python
-        in it are those of the recording: what changes from call to call has to be a tensor.
+        Takes tensors and gives a tensor. Numbers of Python in it are those of the recording: what
+        changes from call to call has to be a tensor.
     graphs : Graphs
         What records it.
     """
 
     def __init__(self, function: Function, graphs: Graphs) -> None:
         self.function, self.graphs = function, graphs
-        self.calls = 0
-        self.replay: Callable[[], None] | None = None
-        self.inputs: tuple[Tensor, ...] = ()
+        self.calls: Counter[tuple[torch.Size, ...]] = Counter()
+        self.recordings: dict[tuple[torch.Size, ...], Recording] = {}
+        self.refused = False
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Give what the function gives; the result is the caller's own."""
-        self.calls += 1
-        if self.calls == WARM_UP + 1:
-            self._record(inputs)
-        if self.replay is None:
+        shapes = tuple(given.shape for given in inputs)
+        self.calls[shapes] += 1
+        if self.calls[shapes] == WARM_UP + 1 and not self.refused:
+            self._record(shapes, inputs)
+        if not (recording := self.recordings.get(shapes)):
             return self.graphs.run(partial(self.function, *inputs))
-        for place, given in zip(self.inputs, inputs, strict=True):
+        for place, given in zip(recording.inputs, inputs, strict=True):
             place.copy_(given)
-        self.replay()
-        return self.result.clone()
+        recording.replay()
+        return recording.result.clone()
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> None:
-        self.inputs = tuple(given.clone() for given in inputs)
+    def _record(self, shapes: tuple[torch.Size, ...], inputs: tuple[Tensor, ...]) -> None:
+        places = tuple(given.clone() for given in inputs)
         try:
-            self.replay, self.result = self.graphs.record(partial(self.function, *self.inputs))
+            replay, result = self.graphs.record(partial(self.function, *places))
+            self.recordings[shapes] = Recording(places, replay, result)
         except RuntimeError as error:
+            self.refused = True
             reason = str(error).partition("\n")[0]
             log.warning("steps are not captured as a CUDA graph and take longer: %s", reason)
 

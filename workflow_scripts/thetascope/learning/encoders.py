@@ -141,11 +141,18 @@ class Encoder(nn.Module):
         )
         if not resampled:
             return maps
-        size = images.shape[-1]
-        return [
-            F.interpolate(m, size=(size // stride,) * 2, mode="bilinear", align_corners=False)
-            for m, stride in zip(maps, STRIDES, strict=True)
-        ]
+        sides = [images.shape[-1] // stride for stride in STRIDES]
+        return [_resampled(m, side) for m, side in zip(maps, sides, strict=True)]
+
+
+def _resampled(maps: Tensor, side: int) -> Tensor:
+    """Bilinear, maps [N, C, s, s] → [N, C, side, side].
+
+    By matrices, since the gradient of `F.interpolate` on a GPU is slow where it is repeatable.
+    """
+    impulses = torch.eye(maps.shape[-1], device=maps.device, dtype=maps.dtype)[None]
+    weights = F.interpolate(impulses, size=side, mode="linear", align_corners=False)[0]
+    return weights.T @ maps @ weights
 
 
 def _levels(strides: Sequence[int]) -> tuple[list[int], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -171,13 +171,28 @@ def item_dice(predictions: Tensor, masks: Tensor, classes: int) -> Tensor:
     return torch.where(true > 0, 2 * both / (predicted + true), torch.nan)
 
 
+def labels(model: UNet, images: Tensor) -> Tensor:
+    """Labels of a batch: float [N, C, S, S] → uint8 [N, S, S]."""
+    return model(images).argmax(dim=1).byte()
+
+
 @torch.no_grad()
-def predict(model: UNet, images: Images, batch_size: int, rows: Tensor | None = None) -> Tensor:
-    """Labels of images, or of rows [N] of them, in evaluation mode: uint8 [N, S, S]."""
+def predict(
+    model: UNet,
+    images: Images,
+    batch_size: int,
+    rows: Tensor | None = None,
+    label: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Labels of images, or of rows [N] of them, in evaluation mode: uint8 [N, S, S].
+
+    They are those of `label`, if given, which is to do what `labels` does with the model.
+    """
     model.eval()
     if rows is None:
         rows = torch.arange(len(images), device=images.device)
-    return torch.cat([model(images[r]).argmax(dim=1).byte() for r in rows.split(batch_size)])
+    label = label or partial(labels, model)
+    return torch.cat([label(images[r]) for r in rows.split(batch_size)])
 
 
 def _step(model: UNet, optimizer: torch.optim.Optimizer, images: Tensor, masks: Tensor) -> Tensor:
@@ -233,6 +248,7 @@ def finetune(
         model.parameters(), lr=settings.lr, fused=True, capturable=device.type == "cuda"
     )
     step = captured(partial(_step, model, optimizer), device)
+    label = captured(partial(labels, model), device)
     rows = torch.as_tensor(train)
     held_out = torch.as_tensor(validation, device=device)
     batch_size = min(settings.batch_size, len(rows))
@@ -250,7 +266,7 @@ def finetune(
         # a remainder of one item cannot be batch-normalised at the deepest, 1 by 1 level
         batches = order[: len(order) // batch_size * batch_size].split(batch_size)
         losses = [step(images[batch], masks[batch]) for batch in batches]
-        predictions = predict(model, images, batch_size, held_out)
+        predictions = predict(model, images, batch_size, held_out, label)
         dice = float(item_dice(predictions, masks[held_out], classes).nanmean())
         mean_loss = float(torch.stack(losses).mean())
         row = {"epoch": epoch, "loss": mean_loss, "validation_dice": dice}

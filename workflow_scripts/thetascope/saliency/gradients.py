@@ -7,6 +7,7 @@ input. With one sample and no noise it is the plain gradient (Simonyan et al. 20
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -86,28 +87,31 @@ def smoothgrad(
         ranges = [torch.where(r > 0, 1 / r, 0) for r in ranges]
     device = inputs[0].device
     drawn = runtime.on_device(generator, device)
-    halves = torch.arange(samples).tensor_split(2)
-    sizes = [len(half) for half in halves]
+    sizes = [samples - samples // 2, samples // 2]
     maps: list[list[Tensor]] = [[] for _ in inputs]
-    at_once = max(1, chunk_size // min(TOGETHER, sizes[0]))
     plain = partial(_pass, objective, len(inputs))
-    replayed = captured(plain, device)  # a graph takes one shape; each would hold memory of its own
-    for rows in torch.arange(len(inputs[0])).split(at_once):
+    run = captured(plain, device)
+    groups = math.ceil(len(inputs[0]) / max(1, chunk_size // min(TOGETHER, sizes[0])))
+    at_once = math.ceil(len(inputs[0]) / groups)
+    for rows in torch.arange(len(inputs[0]), device=device).split(at_once):
         # drawn item by item, so that the grouping of rows does not change the noise of any
         noise = [
             [torch.cat([mirrored(n, x[0], drawn) for n in sizes]) for x in inputs] for _ in rows
         ]
+        # every shape is recorded by itself: with the last item again all groups have one
+        length = len(rows) if run is plain else at_once
+        filled = torch.arange(length, device=device).clamp(max=len(rows) - 1)
         noisy = [
-            x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows]
+            (x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows])[filled]
             for x, r, of_input in zip(inputs, ranges, zip(*noise, strict=True), strict=True)
         ]
-        sums = inputs[0].new_zeros(len(inputs), 2, len(rows), *inputs[0].shape[1:])
-        for half, columns in enumerate(halves):
-            for part in columns.split(TOGETHER) if len(columns) else ():
-                run = replayed if (len(rows), len(part)) == (at_once, TOGETHER) else plain
-                of_part = run(*(n[:, part] for n in noisy), *(g[rows] for g in given))
-                sums[:, half] += len(part) * of_part
-        for found, total, x in zip(maps, sums, inputs, strict=True):
+        beside = [g[rows[filled]] for g in given]
+        sums = inputs[0].new_zeros(len(inputs), 2, length, *inputs[0].shape[1:])
+        for half, copies in enumerate(zip(*(n.split(sizes, dim=1) for n in noisy), strict=True)):
+            for parts in zip(*(c.split(TOGETHER, dim=1) for c in copies), strict=True):
+                if count := parts[0].shape[1]:  # of one sample the second half has none
+                    sums[:, half] += count * run(*parts, *beside)
+        for found, total, x in zip(maps, sums[:, :, : len(rows)], inputs, strict=True):
             means = [total.sum(dim=0) / samples, *(total[i] / sizes[i] for i in (0, 1))]
             relevance = torch.stack(means) * (x[rows] if times_input else 1)
             found.append(relevance.abs().amax(dim=2))
