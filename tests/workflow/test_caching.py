@@ -165,6 +165,18 @@ def test_editing_comments_docstrings_and_the_engine_reruns_nothing(project):
     assert plan(project) == {}
 
 
+def test_a_new_copy_of_the_code_reruns_nothing_and_another_script_its_stage(project):
+    """A script's time is no change of it, nor is a comment in it."""
+    for path in project.folder.glob("workflow_scripts/**/*.py"):
+        os.utime(path)
+    script = project.folder / "workflow_scripts/score.py"
+    script.write_text(script.read_text() + "# a comment\n")
+    assert plan(project) == {}
+    script.write_text(script.read_text() + "EDITED = True\n")
+    planned = plan(project)
+    assert {stage for stage in STAGES if stage in planned} == {"score"}
+
+
 @pytest.mark.parametrize(
     ("setting", "reruns"),
     [

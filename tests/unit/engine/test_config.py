@@ -372,7 +372,13 @@ def overlaid(*names):
 
 # second overlays, and what they lie upon
 SECOND = dict.fromkeys(("notebook-quirks", "pre-rotation"), "notebook-2024")
-OF_FINDINGS = ("findings-pilot", "findings-controls", "findings-fixed", "findings-turning", "findings-large")
+OF_FINDINGS = (
+    "findings-pilot",
+    "findings-controls",
+    "findings-fixed",
+    "findings-turning",
+    "findings-large",
+)
 SECOND |= dict.fromkeys(OF_FINDINGS, "findings")
 
 

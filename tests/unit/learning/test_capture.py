@@ -10,7 +10,7 @@ from factories import pretraining
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from thetascope.learning import capture
+from thetascope.learning import capture, runtime
 from thetascope.learning.capture import WARM_UP, Captured
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.pretraining import pretrain
@@ -109,6 +109,7 @@ def plain(monkeypatch):
 
 
 def problem(device):
+    runtime.setup(device, threads=1)  # as jobs do: else kernels need not repeat themselves
     images = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(device)
     return images, (images.mean(1) > 0.5).byte()
 
