@@ -81,9 +81,10 @@ class CpuGraphs:
     """Stands for `CudaGraphs`."""
 
     def __init__(self):
-        self.recorded = 0
+        self.ran = self.recorded = 0
 
     def run(self, function):
+        self.ran += 1
         return function()
 
     def record(self, function):
@@ -223,10 +224,12 @@ def test_validation_is_replayed_too(monkeypatch):
     assert graphs.recorded == 3
 
 
-def test_a_result_stays_what_it_was():
+def test_inputs_and_results_stay_what_they_were():
     step = Captured(lambda x: x * 2, CpuGraphs())
-    results = [step(torch.tensor(float(i))) for i in range(8)]
+    given = [torch.tensor(float(i)) for i in range(8)]
+    results = [step(x) for x in given]
     assert [r.item() for r in results] == [2 * i for i in range(8)]
+    assert [x.item() for x in given] == [*range(8)]
 
 
 def test_the_stand_in_freezes_the_numbers_of_python_as_a_graph_does():
@@ -247,13 +250,15 @@ def test_where_recording_is_refused_it_goes_on_as_it_is_and_says_so_once(caplog)
     total = torch.zeros(())
 
     def reads_from_the_device(x):
-        total.add_(x)
+        total.add_(x.sum())
         return x * (total.item() + 1)
 
     step = Captured(reads_from_the_device, CpuGraphs())
     with caplog.at_level(logging.WARNING):
         results = [step(torch.ones(())).item() for _ in range(8)]
-    assert results == [2, 3, 4, 5, 6, 7, 8, 9]
+        total.zero_()
+        results += [step(torch.ones(1)).item() for _ in range(8)]
+    assert results == 2 * [2, 3, 4, 5, 6, 7, 8, 9]
     (record,) = caplog.records
     assert record.getMessage() == (
         "steps are not captured as a CUDA graph and take longer: "
@@ -291,4 +296,5 @@ def test_captured_gradients_make_the_same_maps(device, model, monkeypatch):
     graphs = graphs_for(device, monkeypatch)
     for ours, theirs in zip(maps(), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
-    assert device != "cpu" or graphs.recorded == 2  # ten copies at once, and the three beside them
+    if device == "cpu":  # ten copies at once, and the three beside them
+        assert graphs.recorded == 2 and graphs.ran == 2 * WARM_UP
