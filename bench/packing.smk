@@ -4,7 +4,8 @@
 # has one state: a block that fails, or lacks one file, is computed again as a whole.
 
 import os
-from types import SimpleNamespace
+
+from snakemake.iocontainers import Wildcards
 
 
 include: "../Snakefile"
@@ -16,7 +17,7 @@ PER_BLOCK = int(os.environ["ANGLES_PER_BLOCK"])
 
 def filled(items, names):
     """Named paths or params of a rule, with a run's wildcards put in."""
-    wildcards = SimpleNamespace(**names)
+    wildcards = Wildcards(fromdict=names)
     values = [
         (
             item(wildcards)
