@@ -272,6 +272,7 @@ VERDICT = {
     **{"amplitude_bound": 0.0577, "phase_deg": 12.0, "phase_ci_low": 3.0, "phase_ci_high": 24.0},
     **{"p": 0.0012, "q": 0.0096, "p_without_0": 0.002, "canvas_q": np.nan, "sham_q": np.nan},
     **{"seeds_needed": np.nan, "reliability": 0.9, "sameness": 0.4, "mask_sameness": 0.2},
-    **dict.fromkeys(("others_level", "others_p", "others_q"), np.nan),
+    **dict.fromkeys(("picture_level", "picture_level_ci_low", "picture_level_ci_high"), np.nan),
+    **dict.fromkeys(("others_p", "picture_p"), np.nan),
     **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
 }

@@ -107,23 +107,6 @@ def test_a_wave_of_one_set_is_found_as_often_as_its_size_says():
     assert 0.1 < few < 0.5 and many > 0.85
 
 
-def test_maps_are_compared_with_mean_maps_of_other_pictures_and_nothing_else():
-    """Of a question that names the map alone; other attributions of a model are no maps."""
-    own, others = null_cells(np.random.default_rng(0), 12, 2), np.zeros((12, 2))
-    question = {"sweep": ["diagonal"], "series": ["value"], "attribution": ["smoothgrad"]}
-    rows = [
-        of_runs(own + wave(REGULAR, 8, 90)[:, None], attribution="smoothgrad"),
-        of_runs(others, attribution="others"),
-        of_runs(others, attribution="probe"),
-    ]
-    found = differences(*rows, factor="attribution", questions={"main": question})
-    assert set(found["levels"]) == {"others − smoothgrad"}
-    assert found["attribution"].isna().all() and len(found) == len(PERIODS)
-    row = of(found, period=90).iloc[0]
-    assert row["q"] <= 0.05 and row["amplitude"] == pytest.approx(8, abs=1)
-    assert differences(*rows[::2], factor="attribution", questions={"main": question}).empty
-
-
 def test_common_curve_and_order_of_sets_do_not_matter():
     rng = np.random.default_rng(0)
     cells = sets_cells(rng, np.zeros(12), (1, 2, 1), 3)

@@ -194,6 +194,29 @@ def test_what_has_no_own_cut_has_no_turning():
     }
 
 
+def test_what_a_map_has_over_that_of_the_other_pictures_is_of_its_picture():
+    """Run by run and item by item; of the network's map alone, and of margins too."""
+    value, others = np.random.default_rng(0).uniform(size=(2, 24, 2, 3))
+    rows = [
+        score_rows(CROSSED, array, seeds=2, items=3, attribution=name, model=model)
+        for name, array, model in (
+            ("others", others, "m"),
+            ("smoothgrad", value, "m"),
+            ("probe", value, "m"),
+            ("others", value, "n"),
+        )
+    ]
+    found = [c for c in curves(arrange(rows)) if c.key["series"] == "picture"]
+    assert {(c.key["attribution"], c.key["model"]) for c in found} == {("smoothgrad", "m")}
+    assert len(found) == len(places(rows[1])) / len(SERIES)
+    assert all(exchangeable(c.key) for c in found if c.key["sweep"] == "diagonal")
+    (diagonal,) = (c for c in found if c.key["sweep"] == "diagonal")
+    (margin,) = (c for c in found if c.key["sweep"] == "train_margin")
+    of_cells = (value - others)[:16].reshape(4, 4, 2, 3)
+    np.testing.assert_allclose(diagonal.values, of_cells[range(4), range(4)])
+    np.testing.assert_allclose(margin.values, of_cells.mean(axis=1))
+
+
 def test_an_angle_without_any_value_is_in_no_series_and_an_item_without_one_in_no_curve():
     """Chance and own cut may be there where there is no value."""
     measures = np.random.default_rng(0).uniform(size=(3, 12, 1, 4))

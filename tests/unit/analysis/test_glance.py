@@ -15,6 +15,9 @@ from thetascope.analysis.verdict import COLUMNS
 ANALYSIS = analysis(confidence=0.95, smallest_effect=0.02, periods=[360, 180, 90])
 NO_BENCHMARKS = pd.DataFrame(columns=["rule", "dataset", "training", "s"])
 
+PICTURE = {"picture_level": 0.0312}
+PICTURE |= {"picture_level_ci_low": -0.0111, "picture_level_ci_high": 0.0555}
+
 
 def verdicts(*rows):
     return pd.DataFrame([VERDICT | row for row in rows]).reindex(columns=COLUMNS)
@@ -70,8 +73,8 @@ def test_a_row_has_its_numbers_with_their_intervals_and_says_so_where_there_are_
     }
     assert second["map of"] == "R_θ x" and second["amplitude"] == "–"
     assert second["above chance"] == "not testable: +0.120"
-    (of_others,) = glance.table(pd.DataFrame([VERDICT | {"others_level": 0.0312}]))["above chance"]
-    assert of_others == "yes: +0.120 [+0.070, +0.310]; others +0.031"
+    (said,) = glance.table(verdicts(PICTURE))["above chance"]
+    assert said == "yes: +0.120 [+0.070, +0.310]; over others +0.031 [-0.011, +0.056]"
 
 
 def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
@@ -85,7 +88,7 @@ def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
 def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
     explained = glance.words(ANALYSIS)
     assert len(explained) == 9
-    rows = verdicts({"others_level": 0.03}, {"verdict": "no wave"}, {"verdict": "open"})
+    rows = verdicts(PICTURE, {"verdict": "no wave"}, {"verdict": "open"})
     table = glance.table(rows)
     shown = " ".join([*table, *table["verdict"], *table["above chance"]])
     assert all(word in shown for word in explained)

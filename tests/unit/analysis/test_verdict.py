@@ -120,11 +120,9 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     assert row["sobel_amplitude"] == pytest.approx(0.05, abs=0.001)
     assert row["random_amplitude"] == pytest.approx(0.02, abs=0.001)
     assert row["others_amplitude"] == pytest.approx(0.04, abs=0.01)
-    assert row["others_p"] <= 0.05 and row["others_q"] <= 0.05  # theirs is another wave
-    assert row["others_level"] == pytest.approx(row["level"] - 0.1, abs=0.01)
-    assert f"The mean map of the other pictures has {row['others_level']:+.3f}." in finding(
-        pd.Series(row)
-    )
+    assert row["others_p"] <= 0.05 and row["picture_p"] <= 0.05  # theirs is another wave
+    assert row["picture_level"] == pytest.approx(0.1, abs=0.01)
+    assert f"It has {row['picture_level']:+.3f} [" in finding(pd.Series(row))
     assert row["sham_q"] <= 0.05  # the turned wave is another than the sham's, which is none
     assert row["canvas_q"] > 0  # known
     assert row["noise_amplitude"] < 0.01
@@ -132,7 +130,7 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     assert (row["series"], row["period"]) == ("excess", 180)
     assert row["amplitude"] == pytest.approx(0.08, abs=0.01)
     beside = ["random_amplitude", "sham_q", "canvas_q"]
-    beside += [f"others_{name}" for name in ("amplitude", "p", "q", "level")]
+    beside += ["others_amplitude", "others_p", "picture_p", "picture_level"]
     assert np.isnan([row[name] for name in beside]).all()
     assert "other pictures" not in finding(pd.Series(row))
 
@@ -357,24 +355,32 @@ def test_an_empty_study_has_an_empty_verdict(tables):
 
 
 def test_the_mean_map_of_the_others_is_that_of_the_same_network_and_input():
+    """It has a part of the wave; of the picture is what is left."""
     others = {"attribution": "others", "noise": 0}
     tables = tables_of(
         [
-            scores(cosine(0.1, 90), "d"),
-            scores(cosine(0.1, 90), "d", input="original", seed=1),
+            scores(cosine(0.1, 90, level=1.3), "d"),
+            scores(cosine(0.1, 90, level=1.5), "d", input="original", seed=1),
             scores(cosine(0.02, 90, level=0.7), "d", **others),
             scores(cosine(0.03, 90, level=0.8), "d", input="original", **others),
             scores(cosine(0.04, 90, level=0.9), "d", model="n", **others),
             scores(cosine(0.05, 90, level=1.0), "d", model="n", input="original", **others),
         ]
     )
-    levels = of(tables["levels"], attribution="others", series="excess", model="m")
-    for question, amplitude, level in ("turning", 0.02, 0.2), ("training", 0.03, 0.3):
+    levels = of(tables["levels"], series="picture")
+    waves = of(tables["oscillation"], series="picture", period=90)
+    assert len(levels) == len(waves) == 2
+    for question, amplitude, level in ("turning", 0.02, 0.6), ("training", 0.03, 0.7):
         row = row_of(judged(tables), question=question)
-        assert row["others_level"] == row_of(levels, input=row["input"])["level"]
         assert row["period"] == 90
         assert row["others_amplitude"] == pytest.approx(amplitude, abs=0.001)
-        assert row["others_level"] == pytest.approx(level, abs=0.001)
+        of_picture = row_of(waves, input=row["input"])
+        assert row["picture_p"] == of_picture["p"] < 0.01
+        assert of_picture["amplitude"] == pytest.approx(0.1 - amplitude, abs=0.01)
+        found = row_of(levels, input=row["input"])
+        assert row["picture_level"] == found["level"] == pytest.approx(level, abs=0.01)
+        for end in "low", "high":
+            assert row[f"picture_level_ci_{end}"] == found[f"level_cases_ci_{end}"]
 
 
 def test_of_several_held_angles_each_has_others_of_its_own():
@@ -385,12 +391,12 @@ def test_of_several_held_angles_each_has_others_of_its_own():
     section = replace(ANALYSIS, questions={"main": asked})
     rows = [
         scores(curve, "d", angles=angles),
-        scores(curve + evaluated / 1000, "d", angles=angles, attribution="others"),
+        scores(0.5 * curve + evaluated / 1000, "d", angles=angles, attribution="others"),
     ]
     tables = tables_of(rows, section)
     table = judged(tables, section)
     table = of(table, attribution="smoothgrad")
     assert table["held_angle"].tolist() == [0, 90, 180, 270]
-    levels = of(tables["levels"], attribution="others", series="excess", sweep="train")
-    assert table["others_level"].tolist() == levels.sort_values("held_angle")["level"].tolist()
-    assert table["others_level"].nunique() == 4
+    levels = of(tables["levels"], series="picture", sweep="train")
+    assert table["picture_level"].tolist() == levels.sort_values("held_angle")["level"].tolist()
+    assert table["picture_level"].nunique() == 4

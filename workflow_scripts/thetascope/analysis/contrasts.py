@@ -21,11 +21,10 @@ from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Analysis
 from thetascope.analysis.sweeps import OF_ONE_MODEL
 from thetascope.analysis.waves import fit, known_periods, phases
-from thetascope.vocabulary import ATTRIBUTION, OTHERS
 
-FACTORS = ["dataset", "view", "input", "attribution", "encoder", "method"]
+FACTORS = ["dataset", "view", "input", "encoder", "method"]
 # of one curve: its question need not ask for the other levels too
-CONTROLS = ["view", "input", "attribution"]
+CONTROLS = ["view", "input"]
 SIZE = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg"]
 CONTRAST = ["question", "factor", "levels", *KEY, *TEST, *SIZE, "q", "n_angles", "n_seeds"]
 PHASES = ["question", *KEY[1:], "period", "first", "second", "first_phase", "second_phase"]
@@ -46,8 +45,6 @@ def _asked(curves: Iterable[Curve], analysis: Analysis) -> Iterator[tuple[str, s
             groups = defaultdict(list)
             free = {"period", *({factor} & set(CONTROLS))}
             asked = asked_for(keys, name, analysis.questions, free)
-            if factor == "attribution":
-                asked &= keys["attribution"].isin([ATTRIBUTION, OTHERS]).to_numpy()
             for i in np.flatnonzero(asked):
                 curve = found[i]
                 same = [value for column, value in curve.key.items() if column != factor]
@@ -67,19 +64,17 @@ def contrast_table(curves: Iterable[Curve], analysis: Analysis) -> pd.DataFrame:
     noise must be the same at all angles; between levels noise, level and items may differ. A curve
     of the same shape but another amplitude counts as different.
 
-    Data sets, encoders and methods are tested all at once; views, inputs and attributions (a map
-    and the mean map of other pictures) pair by pair. Curves of one model seen from all angles can
-    be told apart in such pairs alone, by `cases.case_tests` of the difference: whether cases like
-    these share it.
+    Data sets, encoders and methods are tested all at once; views and inputs pair by pair. Curves of
+    one model seen from all angles can be told apart in such pairs alone, by `cases.case_tests` of
+    the difference: whether cases like these share it.
 
     Parameters
     ----------
     curves : iterable of Curve
         Of all arms, models and metrics.
     analysis : Analysis
-        The configuration's section; its questions say which curves are compared. Views, inputs and
-        attributions are controls: of a question's curves all of them are compared, whichever it
-        names.
+        The configuration's section; its questions say which curves are compared. Views and inputs
+        are controls: of a question's curves all of them are compared, whichever it names.
 
     Returns
     -------

@@ -91,6 +91,12 @@ class Curve:
         return self.values @ share.T
 
 
+def _measures(scores: Scores) -> list[Array]:
+    """Value, chance, own cut and value of the others' mean map, each [cells, seeds, items]."""
+    unknown = np.full_like(scores.value, np.nan) if scores.others is None else scores.others
+    return [scores.value, scores.chance, scores.own_cut, unknown]
+
+
 def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
     """Yield sweep, θ and measures of both means over the other angle, if all were crossed."""
     trained = [i for i, (how, *_) in enumerate(scores.cells) if how == FIXED]
@@ -101,13 +107,13 @@ def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
     for sweep, theta, other in ("train_margin", angles, 1), ("eval_margin", evaluated, 0):
         measures = [
             mean(array[trained].reshape(*sizes, *array.shape[1:]), axis=other)
-            for array in (scores.value, scores.chance, scores.own_cut)
+            for array in _measures(scores)
         ]
         yield sweep, np.array(theta), measures
 
 
 def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, list[Array]]]:
-    """Yield what tells a sweep from others, its θ, and its value, chance and own cut."""
+    """Yield what tells a sweep from others, its θ, and its measures."""
     for sweep, cells in sweeps(scores.cells).items():
         if len(cells) >= MIN_ANGLES:
             theta = np.array([sweep.theta(scores.cells[i]) for i in cells])
@@ -116,19 +122,20 @@ def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, list[Array]]
                 "sweep": sweep.kind,
                 "held_angle": sweep.held_angle,
             }
-            yield place, theta, [m[cells] for m in (scores.value, scores.chance, scores.own_cut)]
+            yield place, theta, [measure[cells] for measure in _measures(scores)]
     for margin, theta, measures in _margins(scores):
         yield {"training": FIXED, "sweep": margin, "held_angle": None}, theta, measures
 
 
 def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
-    """Yield every curve over at least four distinct angles, in three or four series each.
+    """Yield every curve over at least four distinct angles, in three to five series each.
 
     The sweeps are `diagonal` (angle = eval_angle), `eval` (angle held at `held_angle`) and `train`
     (eval_angle held); with every run evaluated at every angle also the margins `train_margin` and
     `eval_margin`, means over the other angle. The series are `value`, `chance`, `excess`
-    (value − chance), and of maps of R_θ x `turning` (value − own cut): what turning the image did
-    beyond cutting its corners off.
+    (value − chance), of maps of R_θ x `turning` (value − own cut): what turning the image did
+    beyond cutting its corners off, and of a network's maps `picture` (value − that of the others'
+    mean map): what a map owes to its own picture.
 
     An angle at which no item has a score is no part of the curve; such is θ = 0 for the plain
     gradient of a pair's cosine, which is at its maximum there. An item that lacks a score at any
@@ -141,13 +148,15 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
         Of all arms, models and metrics.
     """
     for one in scores:
-        for place, theta, (value, chance, own_cut) in _swept(one):
+        for place, theta, (value, chance, own_cut, others) in _swept(one):
             found = np.isfinite(value)
             # chance may be known where there is no value: it stands beside values
             series = {"value": value, "chance": np.where(found, chance, np.nan)}
             series["excess"] = value - chance
             if np.isfinite(own_cut).any():
                 series["turning"] = value - own_cut
+            if np.isfinite(others).any():
+                series["picture"] = value - others
             for name, values in series.items():
                 key = one.key | place | {"series": name}
                 if curve := _curve(key, theta, values, found, one):

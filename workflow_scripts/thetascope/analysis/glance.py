@@ -29,8 +29,9 @@ WORDS = {
     "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
     "probe tells pairs apart. The answer is corrected for the number of curves, the interval is of "
     "one curve: it may leave out 0 where the answer is that one cannot tell.",
-    "others": "what the mean map of the other pictures scores over chance, without a look at the "
-    "picture. If it is as much as the map's own score, the place of the foreground is enough.",
+    "over others": "the map's score less that of the mean map of the other pictures, with the "
+    "interval for other cases. Where it is about 0, the place of the foreground is enough to find "
+    "it, without a look at the picture.",
     "wave": "a sinusoid over θ in the score over chance or, for maps of R_θ x, in the score over "
     "the same model's map of x on the same pixels.",
     "amplitude": "half the height of the wave from trough to crest; in brackets its interval for "
@@ -41,6 +42,7 @@ WORDS = {
     "answer is corrected for the number of curves; bound and interval are of one curve. The bound "
     "is one-sided and the interval two-sided, so that the interval may end beyond the bound.",
 }
+NONE = "–"
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
 
@@ -92,7 +94,7 @@ def names(verdicts: pd.DataFrame) -> pd.DataFrame:
         "question": verdicts["question"],
         "data set": verdicts["dataset"],
         **{
-            name: verdicts[name].astype(object).where(verdicts[name].notna(), "–")
+            name: verdicts[name].astype(object).where(verdicts[name].notna(), NONE)
             for name in telling
         },
         "model": verdicts["model"],
@@ -114,18 +116,19 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per curve, question by question, all text: `verdict` (see `answer`), its `names`,
-        `above chance` (with the mean map of the other pictures, if there is one) and `amplitude`,
+        `above chance` (with what is over the others' mean map, if that is known) and `amplitude`,
         both with their intervals; a dash where there is no value.
     """
     verdicts = in_order(verdicts)
     levels = _with_interval(verdicts, "level", "level_cases", "+.3f")
-    others = [f"; others {x:+.3f}" if np.isfinite(x) else "" for x in verdicts["others_level"]]
+    owed = _with_interval(verdicts, "picture_level", "picture_level", "+.3f")
+    owed = [f"; over others {text}" if text != NONE else "" for text in owed]
     shown = {
         "verdict": [answer(row) for _, row in verdicts.iterrows()],
         **names(verdicts),
         "above chance": [
-            f"{found}: {level}{of_others}"
-            for found, level, of_others in zip(verdicts["finds"], levels, others, strict=True)
+            f"{found}: {level}{over}"
+            for found, level, over in zip(verdicts["finds"], levels, owed, strict=True)
         ],
         "amplitude": _with_interval(verdicts, "amplitude", "amplitude", ".3f"),
     }
@@ -137,7 +140,7 @@ def _with_interval(verdicts: pd.DataFrame, name: str, prefix: str, digits: str) 
     columns = [name, f"{prefix}_ci_low", f"{prefix}_ci_high"]
     texts = []
     for value, low, high in verdicts[columns].to_numpy(np.float64):
-        text = format(value, digits) if np.isfinite(value) else "–"
+        text = format(value, digits) if np.isfinite(value) else NONE
         texts.append(f"{text} [{low:{digits}}, {high:{digits}}]" if np.isfinite(low) else text)
     return texts
 

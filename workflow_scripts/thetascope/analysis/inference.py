@@ -131,10 +131,10 @@ def _tests_of_cases(
 ) -> Array:
     """P of every period of one model seen from all angles; NaN where no test is valid."""
     series, turned = curve.key["series"], curve.pre_rotation
-    cornerless = series == "turning" or (series == "excess" and curve.key["view"] in discs)
+    in_disc = series in ("excess", "picture") and curve.key["view"] in discs
     if series != "chance" and turned is not None and np.isfinite(turned).all():
         return pre_rotation_tests(curve.angles, curve.values, turned, periods, permutations)
-    if cornerless:
+    if series == "turning" or in_disc:
         return case_tests(curve.angles, curve.of_cases.mean(axis=1), periods)
     return np.full(len(periods), np.nan)
 

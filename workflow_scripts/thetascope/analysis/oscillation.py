@@ -164,14 +164,14 @@ def levels_table(
     Returns
     -------
     DataFrame
-        One row per curve of the series `excess` and `turning`: `level` (mean over angles, seeds and
-        items), its interval for new training runs, `level_ci_low` and `_high`, and for new runs and
-        new cases, `level_cases_ci_low` and `_high`; `p` of a level of 0 by the latter error; and
-        the curve's counts.
+        One row per curve of the series `excess`, `turning` and `picture`: `level` (mean over
+        angles, seeds and items), its interval for new training runs, `level_ci_low` and `_high`,
+        and for new runs and new cases, `level_cases_ci_low` and `_high`; `p` of a level of 0 by the
+        latter error; and the curve's counts.
     """
     rows = []
     for curve in curves:
-        if curve.key["series"] in ("excess", "turning"):
+        if curve.key["series"] not in ("value", "chance"):
             fitted = fit(curve, known_periods(curve.theta, periods)[1])
             ends = [
                 end

@@ -18,7 +18,7 @@ from pyarrow import csv, parquet
 
 from thetascope.angles import FIXED, degrees, is_fixed, training
 from thetascope.files import ANGLE_COLUMNS, TEXT_COLUMNS, DamagedError, read_text, stream_parquet
-from thetascope.vocabulary import ANGLES, ARM, SCORE
+from thetascope.vocabulary import ANGLES, ARM, ATTRIBUTION, OTHERS, SCORE
 
 # what a part's values do not tell, if all are missing or look like numbers
 TYPES = dict.fromkeys(TEXT_COLUMNS, pa.dictionary(pa.int32(), pa.string()))
@@ -179,6 +179,8 @@ class Scores:
     pre_rotation : ndarray or None
         Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
         it was not.
+    others : ndarray or None
+        Values of the mean map of the other pictures, as `value`; None of what is no network's map.
     """
 
     key: dict[str, str]
@@ -188,6 +190,7 @@ class Scores:
     chance: Array
     own_cut: Array
     pre_rotation: Array | None = None
+    others: Array | None = None
 
 
 def read_scores(path: str | Path) -> Iterator[Scores]:
@@ -265,7 +268,17 @@ def arrange(
         )
         for key in list(found)
     ]
+    scores = [_with_others(one, scores) for one in scores]
     return sorted(scores, key=lambda one: tuple(one.key.values()))
+
+
+def _with_others(one: Scores, scores: Sequence[Scores]) -> Scores:
+    """Put the values of the others' mean map beside those of a network's map."""
+    if one.key.get("attribution") != ATTRIBUTION:
+        return one
+    key = one.key | {"attribution": OTHERS}
+    found = [o.value for o in scores if o.key == key and o.value.shape == one.value.shape]
+    return replace(one, others=found[0]) if found else one
 
 
 def _codes(column: pd.Series, known: dict[Any, int]) -> NDArray[np.integer]:

@@ -19,6 +19,7 @@ from thetascope.analysis.verdict import (
     CANVAS,
     NO_WAVE,
     OPEN,
+    PICTURE,
     RESAMPLING,
     UNTESTED,
     VERDICTS,
@@ -41,7 +42,6 @@ FACTORS = {
     "dataset": "data sets",
     "view": "views",
     "input": "inputs",
-    "attribution": "attributions (a map and the mean map of the other pictures)",
     "encoder": "encoders",
     "method": "methods",
 }
@@ -69,8 +69,10 @@ def _sentences(row: pd.Series) -> Iterator[str]:
         f"at period {row['period']:g}°"
     )
     test = f"p = {row['p']:.2g}, q = {row['q']:.2g}"
-    if row["finds"] == ABOVE and np.isfinite(row["others_level"]):
-        yield f"The mean map of the other pictures has {row['others_level']:+.3f}."
+    if row["finds"] == ABOVE and np.isfinite(row["picture_level"]):
+        owed, low, high = row[PICTURE]
+        size = f"{owed:+.3f} [{low:+.3f}, {high:+.3f}]"
+        yield f"It has {size} over the mean map of the other pictures."
     if row["verdict"] == UNTESTED:
         design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
         yield f"Not testable ({design})."
@@ -110,8 +112,8 @@ def _explanations(row: pd.Series) -> Iterator[str]:
             f"Crest at {row['phase_deg']:.0f}° [{row['phase_ci_low']:.0f}°, "
             f"{row['phase_ci_high']:.0f}°]."
         )
-    if row["others_p"] <= 0.05 < row["others_q"]:
-        size = f"{row['others_amplitude']:.3f} (q of the difference: {row['others_q']:.2g})"
+    if row["others_p"] <= 0.05 < row["picture_p"]:
+        size = f"{row['others_amplitude']:.3f} (p of the difference: {row['picture_p']:.2g})"
         yield (
             f"The mean map of the other pictures has it too, {size}: it may lie in what all maps "
             "have in common."

@@ -15,12 +15,13 @@ from thetascope.analysis.planner import seeds_needed
 from thetascope.analysis.settings import Analysis
 from thetascope.vocabulary import OTHERS
 
-LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q", "others_level"]
+PICTURE = ["picture_level", "picture_level_ci_low", "picture_level_ci_high"]
+LEVEL = ["finds", "level", "level_cases_ci_low", "level_cases_ci_high", "level_q", *PICTURE]
 FOUND = ["verdict", "period", "aliases", "amplitude", "amplitude_ci_low", "amplitude_ci_high"]
 FOUND += ["amplitude_cases_ci_low", "amplitude_cases_ci_high", "amplitude_bound"]
 FOUND += ["phase_deg", "phase_ci_low", "phase_ci_high", "p", "q", "p_without_0"]
 BESIDE = ["sobel_amplitude", "random_amplitude", "others_amplitude"]
-BESIDE += ["others_p", "others_q", "canvas_q", "sham_q"]
+BESIDE += ["others_p", "picture_p", "canvas_q", "sham_q"]
 BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
 RELIABILITY += ["sameness", "mask_sameness"]
@@ -62,7 +63,8 @@ def verdict_table(
         Level: `finds` (do maps find the foreground, or probes tell pairs apart?) is `yes` or `below
         chance` where the mean score over chance differs from 0 (`level_q` ≤ 1 − confidence,
         corrected for the curves of the question), else `cannot tell`, and `not testable` with a
-        single case. Beside it the level of the mean map of the other pictures.
+        single case. Beside it what of the level is owed to the own picture: that of the series
+        `picture`.
 
         Wave: `verdict` is `wave` if at some period q ≤ 1 − confidence; `canvas` if that wave, of a
         view that loses corners, is not there in one with the canvas `disc` and differs from that
@@ -75,7 +77,7 @@ def verdict_table(
         The row stands for the period of the smallest q (of several: the largest wave), and for the
         largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel
         map, which needs no network, of the random map, which knows nothing, and of the mean map of
-        the other pictures, and q of the difference from that (`others_q`); what noise alone gives
+        the other pictures, and p of the difference from that (`picture_p`); what noise alone gives
         and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
         reliability and sameness of the maps. `n_tests` is the number of tests that q was corrected
         for, `plan` the digest of the analysis that was declared.
@@ -87,9 +89,8 @@ def verdict_table(
         baseline = oscillation[oscillation["attribution"] == name]
         names = {column: f"{name}_{column}" for column in ("amplitude", "p")}
         waves = _beside(waves, baseline, [*on, "period"], names)
-    contrasts = tables["contrasts"]
-    apart = contrasts[contrasts["factor"] == "attribution"]
-    waves = _beside(waves, apart, ["question", *OF_NETWORKS, "period"], {"q": "others_q"})
+    of_picture = oscillation[oscillation["series"] == "picture"]
+    waves = _beside(waves, of_picture, [*KEY[:-1], "period"], {"p": "picture_p"})
     noises = tables["noise"][[*KEY, "period", "cell_sd", "noise_amplitude", "detectable_amplitude"]]
     waves = waves.merge(noises, how="left", on=[*KEY, "period"], validate="1:1")
     halves = tables["reliability"][[*reliabilities.KIND, *RELIABILITY]]
@@ -98,9 +99,9 @@ def verdict_table(
     same = "level", "level_cases_ci_low", "level_cases_ci_high"
     names = dict(zip(same, same, strict=True)) | {"p": "level_p"}
     waves = _beside(waves, over_chance, KEY[:-1], names)
-    others = over_chance[over_chance["attribution"] == OTHERS]
-    waves = _beside(waves, others, OF_NETWORKS[:-1], {"level": "others_level"})
-    controls = _Controls(oscillation, contrasts, views, analysis.level)
+    of_picture = levels[levels["series"] == "picture"]
+    waves = _beside(waves, of_picture, KEY[:-1], dict(zip(same, PICTURE, strict=True)))
+    controls = _Controls(oscillation, tables["contrasts"], views, analysis.level)
     rows = [
         _judge(curve, controls, analysis)
         for _, curve in waves.groupby(["question", *KEY], sort=False, dropna=False)
