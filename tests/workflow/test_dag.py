@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from snakemake_runs import copy_workflow, planned_jobs
+from snakemake_runs import ROOT, copy_workflow, planned_jobs
 
 SMOKE_EVALUATIONS = 8  # 4 angles on the diagonal, and `none` evaluated at each of them
 
@@ -254,3 +254,12 @@ def test_braces_in_a_folder_name_are_refused(tmp_path):
     assert "a{b}: Snakemake takes braces in a folder's name for a wildcard; rename it" in (
         refused.stdout
     )
+
+
+def test_a_block_of_the_packing_bench_takes_the_place_of_the_jobs_of_its_angles(fresh, monkeypatch):
+    monkeypatch.setenv("ANGLES_PER_BLOCK", "4")
+    arm = "results/runs/ihc/plain/efficientnet_lite0/moco"
+    files = [f"{arm}/angle-{a}/seed-0/eval-{a}/dice.csv" for a in ("000.0", "270.0")]
+    options = "--snakefile", ROOT / "bench/packing.smk", "--config", "angles=[0, 90, 180, 270]"
+    planned = planned_jobs(fresh.snakemake("--dry-run", *files, *options))
+    assert planned == {"backbone": 1, "data": 1, "block_0": 1, "total": 3}

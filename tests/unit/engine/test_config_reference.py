@@ -32,5 +32,8 @@ def test_defaults_bounds_and_choices_are_told():
     default = yaml.safe_load(DEFAULTS.read_text("utf-8"))
     samples = default["saliency"]["samples"]["finetuned"]
     assert told["`saliency.samples.finetuned`"][:2] == [f"`{samples}`", "integer ≥ 1"]
-    assert told["`analysis.questions.….series`"][1] == "list of `value`, `excess`, `turning`, `picture`"
+    assert (
+        told["`analysis.questions.….series`"][1]
+        == "list of `value`, `excess`, `turning`, `picture`"
+    )
     assert "`downloads.moco_v2.url`" in told
