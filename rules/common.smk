@@ -29,6 +29,7 @@ from thetascope.vocabulary import ARM, RUN_WILDCARDS
 
 # a plan is millions of objects that stay: to look for garbage among them took a tenth of the time
 gc.set_threshold(100_000)
+hooks.look_once_for_scripts()
 
 try:
     if set("{}") & set(f"{workflow.basedir}{os.getcwd()}"):
@@ -131,6 +132,15 @@ STAGES = [
     ("score", EVALUATION_NAME, ["dice.csv", "reliability.csv"], SCORED),
     ("perceptron", EVALUATION_NAME, ["perceptron.csv"], WITH_PERCEPTRON),
 ]
+
+
+# What saliency reads of fine-tuning. A set without masks has none; only then a function says so, since
+# Snakemake asks it for every job.
+FINETUNED = f"{RUN}/finetuned.pt"
+if len(MASKED) < len(config["datasets"]):
+    FINETUNED = lambda run: (
+        f"{RUN}/finetuned.pt".format(**run) if is_tuned(run) else []
+    )
 
 
 def per_run(name, runs=RUNS):
@@ -347,5 +357,8 @@ TORCH_THREADS = CORES if ONE_AT_A_TIME else config["threads"] * PER_CORE
 
 
 def growing(amount):
-    """What a job asks for at first, twice that when it is tried again, then three times."""
-    return lambda wildcards, attempt: amount * attempt
+    """What a job asks of a cluster: when it is tried again twice as much, then three times.
+
+    On one machine it stays as it is: asking a function for every job takes longer to plan.
+    """
+    return amount if CORES else lambda wildcards, attempt: amount * attempt

@@ -12,9 +12,7 @@ rule saliency:
         masks="results/data/{dataset}/masks.npy",
         manifest="results/data/{dataset}/manifest.csv",
         pretrained=f"{RUN}/pretrained.pt",
-        finetuned=lambda wildcards: (
-            f"{RUN}/finetuned.pt".format(**wildcards) if is_tuned(wildcards) else []
-        ),
+        finetuned=FINETUNED,
     output:
         maps=f"{EVALUATION}/saliency.npz",
         probe=f"{EVALUATION}/probe.csv",

@@ -210,6 +210,32 @@ onsuccess:
     assert told(said) == [str(not lifted)]
 
 
+@pytest.mark.parametrize("hooked", [True, False])
+def test_look_once_for_scripts(run, tmp_path, hooked):
+    """One look for three jobs; a script that is missing is still said before any job runs."""
+    (tmp_path / "two.py").touch()
+    lines = """
+from snakemake import script
+
+rule two:
+    input: expand("{i}.two", i=range(3))
+
+rule of_two:
+    output: "{i}.two"
+    script: "two.py"
+
+read, looks = script.get_source, []
+script.get_source = lambda *given, **names: looks.append(given) or read(*given, **names)
+import atexit
+atexit.register(lambda: print("told", len(looks)))
+"""
+    lines += "hooks.look_once_for_scripts()\n" if hooked else ""
+    # if Snakemake looks once by itself, there is nothing to work around any more
+    assert told(run(lines, "two", "--dry-run")) == ["1" if hooked else "3"]
+    (tmp_path / "two.py").unlink()
+    assert "two.py" in run(lines, "two", "--dry-run", code=1)
+
+
 def test_jobs_to_do(run, tmp_path):
     lines = "\nonstart:\n    print('told', sorted(hooks.jobs_to_do(workflow).items()))\n"
     assert told(run(lines)) == ["[('all', 1), ('one', 3)]"]

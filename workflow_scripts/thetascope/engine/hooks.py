@@ -93,6 +93,24 @@ def limit(workflow: Any, resource: str, amount: int) -> bool:
     return True
 
 
+@comfort("a tenth of the time that planning takes", instead=None)
+def look_once_for_scripts() -> None:
+    """Look for a rule's script once; Snakemake reads it for each job. No upstream issue found.
+
+    A script's name may hold wildcards. Ours do not, and of others' rules the first job is looked at.
+    """
+    from snakemake.dag import ScriptProcessor
+
+    look, found = ScriptProcessor.process_job, set()
+
+    def look_once(self: Any, job: Any) -> None:
+        if job.rule not in found:
+            look(self, job)
+            found.add(job.rule)
+
+    ScriptProcessor.process_job = look_once
+
+
 @comfort("a core to Snakemake's scheduler in a long run", instead=None)
 def lift_rate_limit(workflow: Any) -> None:
     """Let jobs start when there is room: `--cores` and `--jobs` limit enough.
