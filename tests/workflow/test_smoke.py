@@ -150,7 +150,7 @@ def test_orientations_of_every_angle_meet_the_curves(finished):
     assert svm.groupby("hog_cell")["theta"].agg(list).to_dict() == {16: angles, 64: angles}
     assert svm.loc[svm["theta"] == 0, "accuracy"].eq(0.5).all()
     correlation = read(finished, "results/tables/orientation_correlation.csv")
-    assert set(correlation["series"]) == {"value", "chance", "excess", "turning"}
+    assert set(correlation["series"]) == {"value", "chance", "excess", "turning", "picture"}
     assert (correlation["permutations"] > 0).all()
 
 

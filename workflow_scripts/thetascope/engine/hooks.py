@@ -97,7 +97,7 @@ def limit(workflow: Any, resource: str, amount: int) -> bool:
 def look_once_for_scripts() -> None:
     """Look for a rule's script once; Snakemake reads it for each job. No upstream issue found.
 
-    A script's name may hold wildcards. Ours do not, and of others' rules the first job is looked at.
+    Names of scripts may hold wildcards. Ours do not; of other rules the first job is looked at.
     """
     from snakemake.dag import ScriptProcessor
 
