@@ -42,7 +42,6 @@ WORDS = {
     "answer is corrected for the number of curves; bound and interval are of one curve. The bound "
     "is one-sided and the interval two-sided, so that the interval may end beyond the bound.",
 }
-NONE = "–"
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
 
@@ -94,7 +93,7 @@ def names(verdicts: pd.DataFrame) -> pd.DataFrame:
         "question": verdicts["question"],
         "data set": verdicts["dataset"],
         **{
-            name: verdicts[name].astype(object).where(verdicts[name].notna(), NONE)
+            name: verdicts[name].astype(object).where(verdicts[name].notna(), "–")
             for name in telling
         },
         "model": verdicts["model"],
@@ -116,20 +115,18 @@ def table(verdicts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per curve, question by question, all text: `verdict` (see `answer`), its `names`,
-        `above chance` (with what is over the others' mean map, if that is known) and `amplitude`,
-        both with their intervals; a dash where there is no value.
+        `above chance`, `over others` and `amplitude`, with their intervals; a dash where there is
+        no value.
     """
     verdicts = in_order(verdicts)
     levels = _with_interval(verdicts, "level", "level_cases", "+.3f")
-    owed = _with_interval(verdicts, "picture_level", "picture_level", "+.3f")
-    owed = [f"; over others {text}" if text != NONE else "" for text in owed]
     shown = {
         "verdict": [answer(row) for _, row in verdicts.iterrows()],
         **names(verdicts),
         "above chance": [
-            f"{found}: {level}{over}"
-            for found, level, over in zip(verdicts["finds"], levels, owed, strict=True)
+            f"{found}: {level}" for found, level in zip(verdicts["finds"], levels, strict=True)
         ],
+        "over others": _with_interval(verdicts, "picture_level", "picture_level", "+.3f"),
         "amplitude": _with_interval(verdicts, "amplitude", "amplitude", ".3f"),
     }
     return pd.DataFrame(shown, index=verdicts.index).astype(str)
@@ -140,7 +137,7 @@ def _with_interval(verdicts: pd.DataFrame, name: str, prefix: str, digits: str) 
     columns = [name, f"{prefix}_ci_low", f"{prefix}_ci_high"]
     texts = []
     for value, low, high in verdicts[columns].to_numpy(np.float64):
-        text = format(value, digits) if np.isfinite(value) else NONE
+        text = format(value, digits) if np.isfinite(value) else "–"
         texts.append(f"{text} [{low:{digits}}, {high:{digits}}]" if np.isfinite(low) else text)
     return texts
 
