@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thetascope.analysis.bootstrap import mean
-from thetascope.analysis.scores import DECIMALS, Array, Scores
+from thetascope.analysis.scores import DECIMALS, MEASURES, Array, Scores
 from thetascope.analysis.sweeps import OF_ONE_MODEL, sweeps
 from thetascope.angles import FIXED
 from thetascope.vocabulary import ARM, SCORE, SHARED
@@ -91,13 +91,13 @@ class Curve:
         return self.values @ share.T
 
 
-def _measures(scores: Scores) -> list[Array]:
-    """Value, chance, own cut and value of the others' mean map, each [cells, seeds, items]."""
-    unknown = np.full_like(scores.value, np.nan) if scores.others is None else scores.others
-    return [scores.value, scores.chance, scores.own_cut, unknown]
+def _measures(scores: Scores) -> dict[str, Array]:
+    """Value, chance, own cut and, of a network's map, value of the others' mean map."""
+    named = {name: getattr(scores, name) for name in (*MEASURES, "others")}
+    return {name: array for name, array in named.items() if array is not None}
 
 
-def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
+def _margins(scores: Scores) -> Iterator[tuple[str, Array, dict[str, Array]]]:
     """Yield sweep, θ and measures of both means over the other angle, if all were crossed."""
     trained = [i for i, (how, *_) in enumerate(scores.cells) if how == FIXED]
     angles, evaluated = (sorted({scores.cells[i][place] for i in trained}) for place in (1, 2))
@@ -105,14 +105,14 @@ def _margins(scores: Scores) -> Iterator[tuple[str, Array, list[Array]]]:
     if min(sizes) < MIN_ANGLES or len(trained) < sizes[0] * sizes[1]:
         return
     for sweep, theta, other in ("train_margin", angles, 1), ("eval_margin", evaluated, 0):
-        measures = [
-            mean(array[trained].reshape(*sizes, *array.shape[1:]), axis=other)
-            for array in _measures(scores)
-        ]
+        measures = {
+            name: mean(array[trained].reshape(*sizes, *array.shape[1:]), axis=other)
+            for name, array in _measures(scores).items()
+        }
         yield sweep, np.array(theta), measures
 
 
-def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, list[Array]]]:
+def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, dict[str, Array]]]:
     """Yield what tells a sweep from others, its θ, and its measures."""
     for sweep, cells in sweeps(scores.cells).items():
         if len(cells) >= MIN_ANGLES:
@@ -122,7 +122,7 @@ def _swept(scores: Scores) -> Iterator[tuple[dict[str, Any], Array, list[Array]]
                 "sweep": sweep.kind,
                 "held_angle": sweep.held_angle,
             }
-            yield place, theta, [measure[cells] for measure in _measures(scores)]
+            yield place, theta, {name: m[cells] for name, m in _measures(scores).items()}
     for margin, theta, measures in _margins(scores):
         yield {"training": FIXED, "sweep": margin, "held_angle": None}, theta, measures
 
@@ -148,15 +148,15 @@ def curves(scores: Iterable[Scores]) -> Iterator[Curve]:
         Of all arms, models and metrics.
     """
     for one in scores:
-        for place, theta, (value, chance, own_cut, others) in _swept(one):
+        for place, theta, measures in _swept(one):
+            value, chance = measures["value"], measures["chance"]
             found = np.isfinite(value)
             # chance may be known where there is no value: it stands beside values
             series = {"value": value, "chance": np.where(found, chance, np.nan)}
             series["excess"] = value - chance
-            if np.isfinite(own_cut).any():
-                series["turning"] = value - own_cut
-            if np.isfinite(others).any():
-                series["picture"] = value - others
+            for name, other in ("turning", "own_cut"), ("picture", "others"):
+                if other in measures and np.isfinite(measures[other]).any():
+                    series[name] = value - measures[other]
             for name, values in series.items():
                 key = one.key | place | {"series": name}
                 if curve := _curve(key, theta, values, found, one):

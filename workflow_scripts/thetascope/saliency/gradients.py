@@ -99,14 +99,15 @@ def smoothgrad(
             [torch.cat([mirrored(n, x[0], drawn) for n in sizes]) for x in inputs] for _ in rows
         ]
         # every shape is recorded by itself: with the last item again all groups have one
-        length = len(rows) if run is plain else at_once
-        filled = torch.arange(length, device=device).clamp(max=len(rows) - 1)
+        lacking = 0 if run is plain else at_once - len(rows)
+        group = torch.cat([rows, rows[-1:].expand(lacking)])
+        noise += noise[-1:] * lacking
         noisy = [
-            (x[rows, None] + torch.stack(of_input).to(x) * noise_level * r[rows])[filled]
+            x[group, None] + torch.stack(of_input).to(x) * noise_level * r[group]
             for x, r, of_input in zip(inputs, ranges, zip(*noise, strict=True), strict=True)
         ]
-        beside = [g[rows[filled]] for g in given]
-        sums = inputs[0].new_zeros(len(inputs), 2, length, *inputs[0].shape[1:])
+        beside = [g[group] for g in given]
+        sums = inputs[0].new_zeros(len(inputs), 2, len(group), *inputs[0].shape[1:])
         for half, copies in enumerate(zip(*(n.split(sizes, dim=1) for n in noisy), strict=True)):
             for parts in zip(*(c.split(TOGETHER, dim=1) for c in copies), strict=True):
                 if count := parts[0].shape[1]:  # of one sample the second half has none
