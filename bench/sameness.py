@@ -29,7 +29,9 @@ KEY, SHOWN = "pretrained.original.smoothgrad", 3
 def main():
     """Map twelve test pictures, in pairs with themselves turned by half a circle."""
     folder, figure, *networks = sys.argv[1:]
-    rows = choose_items(read_csv(Path(folder, "manifest.csv")), SECTION["items"])
+    manifest = read_csv(Path(folder, "manifest.csv"))
+    rows = choose_items(manifest, SECTION["items"])
+    cases = manifest.loc[rows, "case"].tolist()
     images = torch.from_numpy(read_array(Path(folder, "images.npy"))[rows]).float() / 255
     drawn = {"picture": images[:SHOWN].mean(dim=1).numpy()}
     for name in networks:
@@ -37,7 +39,7 @@ def main():
         encoder, drawer = Encoder(name, images.shape[1]), torch.Generator().manual_seed(0)
         view, settings = View(canvas="disc", matched=True), Saliency.of_section(SECTION)
         arrays = saliency_maps(encoder, None, images, 180.0, view, settings, drawer)
-        alike = sameness(arrays[KEY][:, arrays["valid.original"]]).mean()
+        alike = sameness(arrays[KEY][:, arrays["valid.original"]], cases).mean()
         print(f"{name}: sameness {alike:.2f}", flush=True)
         drawn[f"{name}\n{alike:.2f}"] = arrays[KEY][:SHOWN]
     _, grid = plt.subplots(SHOWN, len(drawn), figsize=(1.6 * len(drawn), 1.6 * SHOWN + 0.5))

@@ -4,7 +4,7 @@ ARM = ["dataset", "view", "encoder", "method"]
 # θ of training: `training` says how (fixed, random, none), `angle` the degrees of a fixed one
 ANGLES = ["training", "angle", "eval_angle"]
 SCORE = ["model", "input", "attribution", "metric"]
-# attributions of a network: the map of a picture, and the mean map of all other pictures
+# attributions of a network: the map of a picture, and the mean map of other cases
 ATTRIBUTION, OTHERS = "smoothgrad", "others"
 # attributions that are no maps: how alike features are to those of another encoder
 SIMILARITIES = ("similarity_backbone", "similarity_zero")

@@ -42,21 +42,21 @@ def test_levels_have_words_of_their_own(finds, words):
 
 
 @pytest.mark.parametrize(("finds", "said"), [("yes", True), ("below chance", False)])
-def test_what_is_over_maps_of_other_pictures_stands_beside_a_level_above_chance(finds, said):
+def test_what_is_over_maps_of_other_cases_stands_beside_a_level_above_chance(finds, said):
     interval = {"picture_level_ci_low": -0.0111, "picture_level_ci_high": 0.0555}
     words = say(finds=finds, picture_level=0.0312, **interval)
-    over = "It has +0.031 [-0.011, +0.056] over the mean map of the other pictures."
+    over = "It has +0.031 [-0.011, +0.056] over the mean map of other cases."
     assert (f"over chance). {over} Wave" in words) == said
-    assert "other pictures" not in say(finds=finds)
+    assert "other cases" not in say(finds=finds)
 
 
 @pytest.mark.parametrize(
     ("p", "of_picture", "said"),
     [(0.01, 0.2, True), (0.01, 0.05, False), (0.06, 0.2, False), (np.nan, np.nan, False)],
 )
-def test_a_wave_that_maps_of_other_pictures_have_too_is_called_so(p, of_picture, said):
+def test_a_wave_that_maps_of_other_cases_have_too_is_called_so(p, of_picture, said):
     words = say(others_p=p, picture_p=of_picture, others_amplitude=0.0234)
-    expected = "other pictures has it too, 0.023 (p of the difference: 0.2): it may lie"
+    expected = "other cases has it too, 0.023 (p of the difference: 0.2): it may lie"
     assert (expected in words) == ("has it too" in words) == said
 
 

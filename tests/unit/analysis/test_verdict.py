@@ -132,7 +132,7 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     beside = ["random_amplitude", "sham_q", "canvas_q"]
     beside += ["others_amplitude", "others_p", "picture_p", "picture_level"]
     assert np.isnan([row[name] for name in beside]).all()
-    assert "other pictures" not in finding(pd.Series(row))
+    assert "other cases" not in finding(pd.Series(row))
 
 
 def test_controls_change_nothing_where_their_view_was_not_run(tables):

@@ -124,13 +124,13 @@ def test_the_footprint_calls_all_that_is_shown_foreground(saliency, table):
         assert of_item.loc["auroc", "value"] == 0.5
 
 
-def test_beside_each_map_of_a_network_stands_the_mean_map_of_the_other_pictures(saliency, table):
+def test_beside_each_map_of_a_network_stands_the_mean_map_of_the_other_cases(saliency, table):
     rows = table.set_index(KEYS).sort_index()
     assert set(table[table["attribution"] == "others"]["model"]) == set(MODELS)
     for i, input_, model in product((0, 1), ("original", "rotated"), MODELS):
         shown = saliency[f"valid.{input_}"]
         mask = (saliency["masks"][i] > 0)[shown]
-        others = [j for j in range(3) if j != i]
+        others = [j for j in range(3) if CASES[j] != CASES[i]]
         of_map = saliency[f"{model}.{input_}.smoothgrad"][others].mean(axis=0)[shown]
         of_x = saliency[f"{model}.original.smoothgrad"][others].mean(axis=0)[shown]
         of_item = rows.loc[(IDS[i], model, input_, "others")]
@@ -142,16 +142,18 @@ def test_beside_each_map_of_a_network_stands_the_mean_map_of_the_other_pictures(
         assert "equivariance" not in of_item.index
 
 
-def test_a_picture_without_others_has_no_mean_map_of_them(saliency):
-    alone = {k: v[:1] if k.count(".") == 2 or k == "masks" else v for k, v in saliency.items()}
-    table = scoring.score_maps(alone, IDS[:1], CASES[:1], SETTINGS).set_index("attribution")
+def test_pictures_of_the_only_case_have_no_mean_map_of_others(saliency):
+    of_x = {k: v[:2] if k.count(".") == 2 or k == "masks" else v for k, v in saliency.items()}
+    table = scoring.score_maps(of_x, IDS[:2], CASES[:2], SETTINGS).set_index("attribution")
     assert table.loc["others", "value"].isna().all()
     assert table.loc["smoothgrad", "value"].notna().all()
 
 
-def test_what_equal_maps_have_in_common_is_no_less_than_nothing():
-    maps = np.repeat(np.float32([[0, 0.1, 0.7, 1e-9]]), 5, axis=0)
-    assert scoring.of_others(maps) == pytest.approx(maps) and scoring.of_others(maps).min() >= 0
+def test_others_are_all_items_of_other_cases_and_of_one_case_there_are_none():
+    maps = np.float32([[1, 0], [3, 0], [8, 4], [16, 6]])
+    expected = [[12, 5], [12, 5], [20 / 3, 2], [4, 4 / 3]]
+    assert scoring.of_others(maps, ["p", "p", "q", "r"]) == pytest.approx(np.array(expected))
+    assert not scoring.of_others(maps, ["p"] * 4).any()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1, -1e-9])
@@ -234,32 +236,35 @@ def test_sameness_is_the_correlation_with_the_mean_of_the_others_where_a_view_sh
     table = scoring.reliability_rows(saliency, IDS, CASES).set_index(["item", "model", "input"])
     for i, model, input_ in product(range(3), MODELS, ("original", "rotated")):
         row, where = table.loc[(IDS[i], model, input_)], saliency[f"valid.{input_}"]
-        others = [j for j in range(3) if j != i]
+        others = [j for j in range(3) if CASES[j] != CASES[i]]
         maps, masks = saliency[f"{model}.{input_}.smoothgrad"], saliency["masks"] > 0
         for name, of_items in ("sameness", maps), ("mask_sameness", masks.astype(float)):
             seen = of_items[:, where]
-            if seen[i].std() == 0:
+            if seen[i].std() == 0 or seen[others].mean(axis=0).std() == 0:
                 assert np.isnan(row[name])
                 continue
             expected = np.corrcoef(seen[i], seen[others].mean(axis=0))[0, 1]
             assert row[name] == pytest.approx(expected)
 
 
-def test_sameness_is_1_for_one_map_0_for_noise_and_unknown_for_one_item_or_a_constant():
+def test_sameness_is_1_for_one_map_0_for_noise_and_unknown_for_one_case_or_a_constant():
     rng = np.random.default_rng(0)
     spots, noise = rng.random(4000), rng.random((6, 4000))
-    assert scoring.sameness(np.outer([1, 2, 30], spots) + 5) == pytest.approx([1, 1, 1])
-    assert abs(scoring.sameness(noise)).max() < 0.1
-    part_of_both = scoring.sameness(spots + noise)  # half of the variance is common
+    assert scoring.sameness(np.outer([1, 2, 30], spots) + 5, "abc") == pytest.approx([1, 1, 1])
+    assert abs(scoring.sameness(noise, "abcdef")).max() < 0.1
+    part_of_both = scoring.sameness(spots + noise, "abcdef")  # half of the variance is common
     assert part_of_both == pytest.approx([(1 / 2.4) ** 0.5] * 6, abs=0.05)
-    assert np.isnan(scoring.sameness(noise[:1])).all()
-    with_constant = scoring.sameness(np.stack([noise[0], np.ones(4000), noise[0]]))
+    assert np.isnan(scoring.sameness(spots + noise, "aaaaaa")).all()
+    slices = np.repeat(noise[:3], 2, axis=0)  # two of each patient, who have nothing in common
+    assert abs(scoring.sameness(slices, "aabbcc")).max() < 0.1
+    with_constant = scoring.sameness(np.stack([noise[0], np.ones(4000), noise[0]]), "abc")
     assert with_constant[[0, 2]] == pytest.approx([1, 1]) and np.isnan(with_constant[1])
 
 
 def test_a_map_that_is_much_larger_hides_none_of_the_others():
     maps = np.float32([[1e8], [1], [1]])
-    assert scoring.of_others(maps)[0] == 1 and scoring.of_others(maps).dtype == float
+    found = scoring.of_others(maps, "abc")
+    assert found[0] == 1 and found.dtype == float
 
 
 def test_masks_of_nothing_that_is_shown_have_no_score_either(saliency, caplog):
@@ -275,9 +280,9 @@ def test_sameness_of_a_constant_divides_by_nothing_whatever_its_mean_is_rounded_
     tenths = np.full((3, 4000), 0.1)
     masks = np.array([[0, 1], [1, 1], [0, 0], [0, 0]], bool).repeat(2000, axis=1)
     with np.errstate(all="raise"):
-        assert np.isnan(scoring.sameness(tenths)).all()
-        assert np.isnan(scoring.sameness(np.stack([noise[0], tenths[0], noise[1]]))[1])
-        assert np.isnan(scoring.sameness(masks)).all()
+        assert np.isnan(scoring.sameness(tenths, "abc")).all()
+        assert np.isnan(scoring.sameness(np.stack([noise[0], tenths[0], noise[1]]), "abc")[1])
+        assert np.isnan(scoring.sameness(masks, "abcd")).all()
 
 
 # -- maps against maps -----------------------------------------------------------------------------

@@ -29,7 +29,7 @@ WORDS = {
     "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
     "probe tells pairs apart. The answer is corrected for the number of curves, the interval is of "
     "one curve: it may leave out 0 where the answer is that one cannot tell.",
-    "over others": "the map's score less that of the mean map of the other pictures, with the "
+    "over others": "the map's score less that of the mean map of other cases, with the "
     "interval for other cases. Where it is about 0, the place of the foreground is enough to find "
     "it, without a look at the picture.",
     "wave": "a sinusoid over θ in the score over chance or, for maps of R_θ x, in the score over "

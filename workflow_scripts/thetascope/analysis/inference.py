@@ -197,7 +197,7 @@ def asked_for(
     """Which rows a question asks for, whatever is in the columns `free`.
 
     A data set that some question names is not meant by those that name none, nor is the mean map of
-    other pictures by those that name no attribution.
+    other cases by those that name no attribution.
     """
     asked = questions[question]
     found = np.ones(len(rows), dtype=bool)

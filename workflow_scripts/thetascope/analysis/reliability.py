@@ -17,7 +17,7 @@ MEASURES += ["sameness", "sameness_ci_low", "sameness_ci_high", "mask_sameness"]
 COUNTS = ["n_maps", "n_no_foreground", "n_items"]
 
 NOISE = 0.5  # a map of a lower reliability is mostly noise
-SAME = 0.7  # maps of a higher sameness share half of their variance with maps of other pictures
+SAME = 0.7  # maps of a higher sameness share half of their variance with those of other cases
 
 
 def spearman_brown(split_half: Array) -> Array:
@@ -44,8 +44,8 @@ def reliability_table(per_item: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFr
     DataFrame
         One row per data set, view, encoder, method, model, input and attribution, sorted by these:
         `split_half` (mean correlation of the maps of either half of the noise), `reliability` of
-        the whole map, `sameness` (mean correlation of a map with the mean map of the other items of
-        its evaluation), each with `_ci_low` and `_ci_high`; `mask_sameness`, that of the masks;
+        the whole map, `sameness` (mean correlation of a map with the mean map of other cases of its
+        evaluation), each with `_ci_low` and `_ci_high`; `mask_sameness`, that of the masks;
         `n_maps` whose halves have a correlation, `n_no_foreground` (maps of the fine-tuned model
         that are of all pixels, since it finds no foreground) and `n_items`.
     """

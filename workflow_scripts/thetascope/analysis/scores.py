@@ -180,7 +180,7 @@ class Scores:
         Degrees by which each item's picture was turned beforehand, float [seeds, items]; NaN where
         it was not.
     others : ndarray or None
-        Values of the mean map of the other pictures, as `value`; None of what is no network's map.
+        Values of the mean map of other cases, as `value`; None of what is no network's map.
     """
 
     key: dict[str, str]

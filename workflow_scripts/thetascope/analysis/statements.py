@@ -72,7 +72,7 @@ def _sentences(row: pd.Series) -> Iterator[str]:
     if row["finds"] == ABOVE and np.isfinite(row["picture_level"]):
         owed, low, high = row[PICTURE]
         size = f"{owed:+.3f} [{low:+.3f}, {high:+.3f}]"
-        yield f"It has {size} over the mean map of the other pictures."
+        yield f"It has {size} over the mean map of other cases."
     if row["verdict"] == UNTESTED:
         design = f"{row['n_angles']} angles, {row['n_seeds']} seeds, {row['n_cases']} cases"
         yield f"Not testable ({design})."
@@ -115,7 +115,7 @@ def _explanations(row: pd.Series) -> Iterator[str]:
     if row["others_p"] <= 0.05 < row["picture_p"]:
         size = f"{row['others_amplitude']:.3f} (p of the difference: {row['picture_p']:.2g})"
         yield (
-            f"The mean map of the other pictures has it too, {size}: it may lie in what all maps "
+            f"The mean map of other cases has it too, {size}: it may lie in what all maps "
             "have in common."
         )
     if row["aliases"]:

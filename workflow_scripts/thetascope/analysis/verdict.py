@@ -77,7 +77,7 @@ def verdict_table(
         The row stands for the period of the smallest q (of several: the largest wave), and for the
         largest upper bound of all. Beside it, at the same period, the amplitudes of the Sobel
         map, which needs no network, of the random map, which knows nothing, and of the mean map of
-        the other pictures, and p of the difference from that (`picture_p`); what noise alone gives
+        other cases, and p of the difference from that (`picture_p`); what noise alone gives
         and the smallest amplitude that one test at p ≤ 0.05 finds with probability 0.8; and the
         reliability and sameness of the maps. `n_tests` is the number of tests that q was corrected
         for, `plan` the digest of the analysis that was declared.

@@ -39,7 +39,7 @@ NAMES = {
     "model": MODELS | {"baseline": "No network"},
     "attribution": {
         "smoothgrad": "SmoothGrad",
-        "others": "SmoothGrad of the other pictures, their mean",
+        "others": "SmoothGrad of other cases, their mean",
         "sobel": "Edges of the image (Sobel)",
         "hog": "Energy of oriented gradients (HoG)",
         "centre": "Gaussian about the centre",

@@ -170,8 +170,8 @@ def score_maps(
         Long format: `item`, `case`, `pre_rotation` (degrees; NaN where pictures were not turned),
         `model`, `input`, `attribution`, `metric`, `value`; `chance`, see `chance` and `compare`;
         and for maps of R_θ x `own_cut`, the score of the same model's map of x on the pixels that
-        R_θ x shows. To the maps come two baselines: `others`, for every network the mean map of all
-        other items (see `of_others`), and `footprint`, which calls all pixels foreground that the
+        R_θ x shows. To the maps come two baselines: `others`, for every network the mean map of
+        other cases (see `of_others`), and `footprint`, which calls all pixels foreground that the
         input shows; it has no own cut.
 
     Raises
@@ -184,7 +184,7 @@ def score_maps(
     _check({key: of_items for key, of_items in saliency.items() if key.count(".") == 2}, ids)
     own = f".{ATTRIBUTION}"
     networks = [key.removesuffix(own) for key in saliency if key.endswith(own)]
-    others = {f"{of}.{OTHERS}": of_others(saliency[of + own]) for of in networks}
+    others = {f"{of}.{OTHERS}": of_others(saliency[of + own], cases) for of in networks}
     saliency = {**saliency, **others}
     rows = []
     for input_ in [key.removeprefix("valid.") for key in saliency if key.startswith("valid.")]:
@@ -235,24 +235,29 @@ def _check(maps: Mapping[str, NDArray], ids: Sequence[str]) -> None:
                 )
 
 
-def of_others(maps: NDArray) -> NDArray[np.float64]:
-    """Mean map of all other items: [n, …] → the same shape, 0 where there is no other.
+def of_others(maps: NDArray, cases: Sequence[str]) -> NDArray[np.float64]:
+    """Mean map of all items of other cases: [n, …] → the same shape, 0 where there are none.
 
     What it scores against an item's mask is not about that item's picture. It tells a map that
     follows the picture from one that shows where foreground mostly is, as human fixations on other
-    pictures do in studies of gaze (Tatler et al. 2005).
+    pictures do in studies of gaze (Tatler et al. 2005). Items of one case, such as slices of a
+    patient, show nearly the same, and foreground at the same place.
     """
-    maps = maps.astype(float)
-    # sums of what is equal differ by rounding, and no map is negative
-    return np.maximum(maps.sum(axis=0) - maps, 0) / max(len(maps) - 1, 1)
+    found = np.zeros(maps.shape)
+    for case in set(cases):
+        own = np.array([one == case for one in cases])
+        if not own.all():
+            found[own] = maps[~own].mean(axis=0, dtype=float)
+    return found
 
 
-def sameness(maps: NDArray) -> NDArray[np.float64]:
+def sameness(maps: NDArray, cases: Sequence[str]) -> NDArray[np.float64]:
     """Pearson's correlation of each map with `of_others`.
 
-    Float [n, pixels] → [n]. NaN where there is no other, or where either is constant.
+    Float [n, pixels] and n names → [n]. NaN where there is no other case, or where either is
+    constant.
     """
-    of_all = maps.astype(float), of_others(maps)
+    of_all = maps.astype(float), of_others(maps, cases)
     a, b = (m - m.mean(axis=1, keepdims=True) for m in of_all)
     scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     varies = np.ptp(of_all, axis=2).all(axis=0)  # a constant is its mean but for rounding
@@ -262,7 +267,7 @@ def sameness(maps: NDArray) -> NDArray[np.float64]:
 def reliability_rows(
     saliency: Mapping[str, NDArray], ids: Sequence[str], cases: Sequence[str]
 ) -> pd.DataFrame:
-    """How well the two halves of every map agree, and maps of different pictures.
+    """How well the two halves of every map agree, and maps of different cases.
 
     Parameters
     ----------
@@ -273,19 +278,21 @@ def reliability_rows(
     -------
     DataFrame
         `item`, `case`, `model`, `input`, `attribution`, `split_half` (correlation of the maps of
-        either half of the noise); `sameness` of the maps, and `mask_sameness` of the masks, on the
-        pixels that the input shows; and, of the intact fine-tuned model, `predicted` (share of the
-        picture's pixels that it calls foreground; 0 where its map is of all pixels for want of
-        any).
+        either half of the noise); `sameness` of the maps, and `mask_sameness` of the masks, with
+        those of other cases on the pixels that the input shows; and, of the intact fine-tuned
+        model, `predicted` (share of the picture's pixels that it calls foreground; 0 where its map
+        is of all pixels for want of any).
     """
     shown = {k.removeprefix("valid."): v for k, v in saliency.items() if k.startswith("valid.")}
-    of_masks = {k: sameness(saliency["masks"][:, where] > 0) for k, where in shown.items()}
+    masks = saliency["masks"] > 0
+    of_masks = {k: sameness(masks[:, where], cases) for k, where in shown.items()}
     parts = []
     for key in (key for key in saliency if key.endswith(".split_half")):
         model, input_, name, _ = key.split(".")
         part = pd.DataFrame({"item": list(ids), "case": list(cases)})
         part = part.assign(model=model, input=input_, attribution=name, split_half=saliency[key])
-        part["sameness"] = sameness(saliency[key.removesuffix(".split_half")][:, shown[input_]])
+        maps = saliency[key.removesuffix(".split_half")][:, shown[input_]]
+        part["sameness"] = sameness(maps, cases)
         part["mask_sameness"] = of_masks[input_]
         predicted = saliency.get(f"predicted.{input_}") if model == "finetuned" else None
         parts.append(part.assign(predicted=np.nan if predicted is None else predicted))
