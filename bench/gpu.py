@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=4, help="of the profiled stages")
     parser.add_argument("--stored", type=int, default=0, help="also train on so many, as bytes")
     parser.add_argument("--seconds", type=float, default=4, help="in which runs are counted")
-    # what a process of its own does for this bench
+    # the part of a process of its own, which begins once it is told on its standard input
     parser.add_argument("--first-use", metavar="ENCODER", help=argparse.SUPPRESS)
     parser.add_argument("--count-runs", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -168,9 +168,12 @@ def steps(run):
 
 
 def kernel_shares(run, epochs):
-    """Print the share of each stage's time in which any kernel runs."""
+    """Print the share of each stage's time in which any kernel runs.
+
+    Saliency comes twice: the second time its kernels are there, as in a worker that has done a run.
+    """
     said = []
-    for stage in STAGES:
+    for stage in (*STAGES, "saliency"):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
@@ -216,15 +219,20 @@ def count_runs(run, seconds):
     print(60 * count / (time.perf_counter() - begun))
 
 
-def in_processes(chosen, number, *part):
-    """Start processes of their own, wait, and read the numbers that each prints."""
+def waiting(chosen, *parts):
+    """Start processes, one for each part of this bench, which import and then wait for `told`."""
     options = ("--device", chosen.device, "--precision", chosen.precision, "--size", chosen.size)
-    command = [sys.executable, __file__, *options, "--seconds", chosen.seconds, *part]
-    started = [
-        subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-        for _ in range(number)
-    ]
-    return [[float(n) for n in process.communicate()[0].split()] for process in started]
+    command = [sys.executable, __file__, *options, "--seconds", chosen.seconds]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return [subprocess.Popen([*map(str, command), *part], **pipes) for part in parts]
+
+
+def told(*processes):
+    """Let processes do their part, all at once, and read the numbers that each prints."""
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [[float(n) for n in process.communicate()[0].split()] for process in processes]
 
 
 def main():
@@ -233,12 +241,14 @@ def main():
     device, batch = torch.device(chosen.device), PAPER["pretrain"]["batch_size"]
     (small,) = DEFAULT["encoders"]
     if chosen.first_use:
+        input()
         config, size = (DEFAULT, 64) if chosen.first_use == small else (PAPER, chosen.size)
         run = Run(chosen, config, chosen.first_use, size, config["pretrain"]["batch_size"] + 8)
         wait(device)  # the driver's start is not ours
         print(*(run.first_step() for _ in range(2)))
         return
     if chosen.count_runs:
+        input()
         count_runs(Run(chosen, DEFAULT, small, 64, RUN_PICTURES), chosen.seconds)
         return
     print(torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU")
@@ -250,10 +260,12 @@ def main():
     steps(Run(chosen, DEFAULT, small, DEFAULT["image_size"], RUN_PICTURES))
     if chosen.stored:
         many_stored(Run(chosen, PAPER, "resnet50", chosen.size, chosen.stored))
-    for name in (*PAPER["encoders"], small):
-        (took,) = in_processes(chosen, 1, "--first-use", name)
+    names = *PAPER["encoders"], small
+    processes = waiting(chosen, *(("--first-use", name) for name in names))
+    for name, process in zip(names, processes, strict=True):
+        (took,) = told(process)
         print("{}: first step after {:.1f} s, of another training {:.1f}".format(name, *took))
-    rates = in_processes(chosen, PROCESSES, "--count-runs")
+    rates = told(*waiting(chosen, *[("--count-runs",)] * PROCESSES))
     print(f"runs of the default size per minute, {PROCESSES} processes: {np.sum(rates):.0f}")
 
 
