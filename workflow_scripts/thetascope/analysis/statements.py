@@ -95,7 +95,7 @@ def _sentences(row: pd.Series) -> Iterator[str]:
         )
     if row["sameness"] > np.fmax(reliabilities.SAME, row["mask_sameness"]):
         yield (
-            f"But maps of different pictures are much the same (sameness {row['sameness']:.2f}, "
+            f"But maps of different cases are much the same (sameness {row['sameness']:.2f}, "
             f"that of the masks {row['mask_sameness']:.2f}): they may show the network, or what "
             "all pictures share."
         )
