@@ -328,8 +328,9 @@ onstart:
     hooks.follow_progress(to_do, show_logs=not here)
 
 
-# The priority of what follows pre-training: a run is finished before the next begins. So with `keep:
-# results` few checkpoints lie there at a time; without it Snakemake's scheduler let half of them pile up.
+# The priority of what follows pre-training: a run is finished and scored before the next begins. So with
+# `keep: results` few checkpoints lie there at a time, and what was done before a stop can be looked at;
+# without it Snakemake's scheduler let half of the checkpoints pile up, and scored all maps at the end.
 UNDER_WAY = 1
 
 

@@ -48,6 +48,7 @@ rule score:
         f"logs/{EVALUATION_NAME}/score.log",
     wildcard_constraints:
         dataset=one_of(MASKED),
+    priority: UNDER_WAY
     conda:
         "../envs/thetascope.yaml"
     resources:

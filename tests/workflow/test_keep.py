@@ -77,7 +77,8 @@ def test_a_plan_says_what_is_made_again_and_that_a_run_goes_before_the_next(lean
     said = run(lean, "--dry-run", config=["saliency={samples: 3}"]).stdout
     lost = RUN.format("090.0") + "/pretrained.pt"
     assert f"reason: Missing output files: {lost}" in said
-    assert said.count("    priority: 1\n") == 5 + 8  # fine-tuning and maps, above pre-training
+    # fine-tuning, maps and scores, above pre-training
+    assert said.count("    priority: 1\n") == 5 + 8 + 8
 
 
 def test_checkpoints_go_after_the_last_job_that_needs_them(lean):
