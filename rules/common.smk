@@ -322,6 +322,11 @@ onstart:
     to_do = hooks.jobs_to_do(workflow)
     hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
+    if here and any(map(to_do.__getitem__, GPU_RULES)):
+        try:
+            gpus.check(config["device"])
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
         if sum(map(to_do.__getitem__, GPU_RULES)) > 1:
             prefork.start()

@@ -133,7 +133,6 @@ rule verdict:
         noise="results/tables/noise.csv",
         contrasts="results/tables/contrasts.csv",
         phases="results/tables/phases.csv",
-        pooled="results/tables/pooled.csv",
         questions="results/tables/questions.csv",
         reliability="results/tables/reliability.csv",
         benchmarks="results/tables/benchmarks.csv",
@@ -240,7 +239,7 @@ rule training_table:
 
 
 rule benchmarks_table:
-    """Merge what Snakemake measured of every job, once all of them are done."""
+    """Merge what every job measured of itself, once all of them are done."""
     input:
         # benchmark files are no outputs that a rule could ask for; the last table comes after them
         "results/tables/dice_per_item.parquet",

@@ -274,5 +274,6 @@ VERDICT = {
     **{"seeds_needed": np.nan, "reliability": 0.9, "sameness": 0.4, "mask_sameness": 0.2},
     **dict.fromkeys(("picture_level", "picture_level_ci_low", "picture_level_ci_high"), np.nan),
     **dict.fromkeys(("others_p", "picture_p"), np.nan),
-    **{"n_angles": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3, "n_tests": 8, "plan": "ab12"},
+    **{"n_angles": 12, "n_angles_per_seed": 12, "n_items": 8, "n_cases": 5, "n_seeds": 3},
+    **{"n_tests": 8, "plan": "ab12"},
 }

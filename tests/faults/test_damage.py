@@ -154,6 +154,13 @@ def test_damage_to_what_lies_beside_a_table_is_found_or_changes_nothing(tmp_path
     assert outcome(path, read) is None
 
 
+def test_a_damaged_record_is_named(tmp_path):
+    path, _ = csv(tmp_path)
+    path.write_bytes(path.read_bytes()[2:])
+    with pytest.raises(DamagedError, match=path.name):
+        files.read_record(path)
+
+
 def test_the_digest_is_that_of_all_below_the_first_line(tmp_path):
     path, _ = csv(tmp_path)
     text = path.read_bytes().split(b"\n", 1)[1]

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+import torch
 from fault_runs import STAGES, contents, job_of, said, start
 
 
@@ -108,6 +109,36 @@ def test_a_flipped_bit_is_named_and_mended_on_request(project, lose, path, reade
     project.snakemake(STAGES[reader][0])
     after = contents(project.folder / "results")
     assert {path: after[path] for path in before} == before
+
+
+def test_images_that_somebody_wrote_to_cost_no_model(project):
+    """Snakemake takes them for new ones: it would delete all models, whose jobs would then fail."""
+    before = contents(project.folder / "results")
+    file = project.folder / "results/data/ihc/images.npy"
+    file.touch()  # as they were
+    assert "Nothing to be done" in project.snakemake(STAGES["score"][0]).stderr
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 4]))
+    done = project.snakemake(STAGES["score"][0], check=False)
+    assert done.returncode != 0
+    assert "ihc/images.npy: damaged since it was written" in done.stdout + done.stderr
+    after = contents(project.folder / "results")
+    assert {path for path in before if before[path] != after.get(path)} == {
+        file.relative_to(project.folder / "results")
+    }
+    file.unlink()
+    project.snakemake("results/data/ihc/images.npy", STAGES["score"][0])
+    assert contents(project.folder / "results") == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_costs_no_model(project):
+    before = contents(project.folder / "results")
+    changed = "--config", "device=cuda", "pretrain={lr: 0.5}"
+    done = project.snakemake(STAGES["pretrain"][0], *changed, check=False)
+    assert done.returncode != 0
+    assert "torch sees no CUDA device here" in done.stdout + done.stderr
+    assert contents(project.folder / "results") == before
 
 
 def test_a_clock_that_goes_wrong_is_named(project):

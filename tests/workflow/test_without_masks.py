@@ -16,7 +16,7 @@ STUDY = {
     "angles": [0, 90, 180, 270],
     "image_size": 32,
     "pretrain": {"epochs": 1},
-    "saliency": {"samples": 1, "items": 2},
+    "saliency": {"samples": 1, "items": 2, "unaligned": True},
     "analysis": {
         "bootstrap": 20,
         "permutations": 19,

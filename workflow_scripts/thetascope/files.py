@@ -302,13 +302,23 @@ def stream_parquet(
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Read what made a `.csv` of one run or a `.npz` of ours."""
+    """Read what made a `.csv` of one run or a `.npz` of ours.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was written.
+    """
     path = Path(path)
     if path.suffix == ".npz":
-        contents: dict[str, Any] = json.loads(str(read_npz(path)["record"]))
+        line = str(read_npz(path, "record")["record"])
     else:
         with path.open(encoding="utf-8") as file:
-            contents = json.loads(file.readline().removeprefix("# "))
+            line = file.readline().removeprefix("# ")
+    try:
+        contents: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise DamagedError(path, "its record") from error
     return contents
 
 

@@ -119,7 +119,14 @@ def test_all_series_of_a_curve_are_those_of_its_own_cells(kind, held):
         found = one(rows, series, sweep=kind, held_angle=held)
         assert found.values == pytest.approx(array)
         assert found.mean == pytest.approx(array.mean(axis=(1, 2)))
-        counts = {"n_angles": 4, "n_items": 3, "n_left_out": 0, "n_cases": 2, "n_seeds": 2}
+        counts = {
+            "n_angles": 4,
+            "n_angles_per_seed": 4,
+            "n_items": 3,
+            "n_left_out": 0,
+            "n_cases": 2,
+            "n_seeds": 2,
+        }
         assert found.counts == counts
 
 
@@ -145,7 +152,8 @@ def test_every_seed_of_a_staggered_grid_has_its_own_angles():
     means = value.mean(axis=2)
     about = (means - means.mean(axis=0) + means.mean()).ravel()
     assert curve.mean == pytest.approx(about)
-    assert curve.counts["n_angles"] == 8 and curve.counts["n_seeds"] == 2
+    counts = ["n_angles", "n_angles_per_seed", "n_seeds"]
+    assert [curve.counts[name] for name in counts] == [8, 4, 2]
 
 
 def test_cases_are_the_means_of_their_items():

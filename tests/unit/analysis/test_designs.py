@@ -58,12 +58,11 @@ def test_items_of_a_case_that_move_together_count_once():
 def test_the_design_finds_the_wave_four_times_in_five():
     section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95, permutations=499)
     rows = pilot(0.03, 0.06)
-    table = design_table(curves_of(rows), benchmarks(), section).set_index(["angles", "cases"])
-    angles, cases = 24, 6
-    seeds, n_tests = (
-        int(table.loc[(angles, cases), "seeds_all"]),
-        table.loc[(angles, cases), "n_tests"],
+    table = design_table(curves_of(rows), benchmarks(), section).set_index(
+        ["angles", "times_cases"]
     )
+    angles, cases = 24, 6
+    seeds, n_tests = (int(table.loc[(angles, 2), name]) for name in ("seeds_all", "n_tests"))
     (curve,) = (c for c in curves_of(rows) if c.key["series"] == "value")
     noise = components(curve, PERIODS).cell(cases)
     theta = np.repeat(np.arange(angles)[:, None] * 360 / angles, seeds, axis=1)
@@ -83,13 +82,22 @@ def test_seeds_are_for_half_and_all_of_the_curves_at_the_level_of_the_questions_
     section = analysis(questions=asked, smallest_effect=0.02, confidence=0.8)
     noises = enumerate((0.08, 0.02, 0.04))
     curves = curves_of(*[pilot(run, 0.06, seed=i, dataset=f"d{i}") for i, run in noises])
-    table = design_table(curves, benchmarks(), section).set_index(["angles", "cases"])
+    table = design_table(curves, benchmarks(), section).set_index(["angles", "times_cases"])
     found = [components(c, PERIODS) for c in curves if c.key["series"] == "value"]
-    for cases in 3, 12:
-        row = table.loc[(24, cases)]
-        each = [seeds_needed(24, PERIODS, one.cell(cases), 0.02, 0.2 / 3) for one in found]
+    for more in 1, 4:
+        row = table.loc[(24, more)]
+        noise = [one.cell(more * one.cases) for one in found]
+        each = [seeds_needed(24, PERIODS, of_curve, 0.02, 0.2 / 3) for of_curve in noise]
         assert row[["seeds_half", "seeds_all", "n_tests"]].tolist() == [*sorted(each)[1:], 3]
         assert len(set(each)) == 3
+
+
+def test_a_curve_that_no_number_of_seeds_would_settle_counts_among_the_halves():
+    section = analysis(questions=QUESTION, smallest_effect=0.02, confidence=0.95)
+    noises = enumerate((9, 9, 0.02))
+    curves = curves_of(*[pilot(run, 0.06, seed=i, dataset=f"d{i}") for i, run in noises])
+    table = design_table(curves, benchmarks(), section)
+    assert table[["seeds_half", "seeds_all"]].isna().all(axis=None)
 
 
 def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():
@@ -98,11 +106,11 @@ def test_more_angles_and_cases_take_fewer_seeds_and_runs_have_their_hours():
     table = design_table(curves_of(*rows), benchmarks(), section)
     for _, of_angles in table.groupby("angles"):
         assert of_angles["seeds_all"].is_monotonic_decreasing
-    for _, of_cases in table.groupby("cases"):
+    for _, of_cases in table.groupby("times_cases"):
         assert of_cases["seeds_all"].is_monotonic_decreasing
     assert (table["seeds_half"] <= table["seeds_all"]).all()
     assert (table["runs"] == table["angles"] * table["seeds_all"]).all()
-    of_run = 60 + 100 + table["cases"] / 3 * 40
+    of_run = 60 + 100 + table["times_cases"] * 40
     assert table["hours"].tolist() == pytest.approx((table["runs"] * of_run / 3600).tolist())
     words = report(table, 0.02)
     assert "a wave of 0.02 with probability 0.8" in words and "main, corrected for" in words

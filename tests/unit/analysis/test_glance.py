@@ -132,7 +132,7 @@ def test_the_design_has_the_fewest_runs_for_open_curves_and_their_strictest_test
         curves = [{"n_tests": 3, "n_seeds": seeds}, {"n_tests": 9, "n_seeds": 1}]
         curves = [{"verdict": "open", "dataset": f"d{i}"} | one for i, one in enumerate(curves)]
         curves.append(curves[1] | {"dataset": "d2"})
-        shown = verdicts(*curves, {"dataset": "of a wave", "n_tests": 99, "n_angles": 72})
+        shown = verdicts(*curves, {"dataset": "of a wave", "n_tests": 99, "n_angles_per_seed": 72})
         floors = shown[KEY].assign(cell_sd=[0.5, 0.0179, 0.001, 0.5])
         said = glance.next_step(shown, floors, NO_BENCHMARKS, section)
         assert all(word in said for word in (*words, "half of the 3 open curves"))

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import feature
 from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from thetascope.analysis import hog as hog_module
 from thetascope.analysis.gradient_orientation import seen
@@ -200,3 +203,20 @@ def test_the_table_has_every_cell_size_at_every_angle():
         (pairs,) = hog_pairs(images, place[1], [place[0]])
         expected = hog_svm(pairs, cases, intervals())
         assert {column: row[column] for column in expected} == expected
+
+
+def test_few_cases_have_few_folds_and_a_wider_interval():
+    """Of three cases each fold is trained on two: √(1 + 3/2) of the width of the draws alone."""
+    rng = np.random.default_rng(1)
+    pairs, cases = rng.normal(size=(60, 2, 8)), np.repeat(["a", "b", "c"], 20)
+    found = hog_svm(pairs, cases, intervals(4000, 0.95))
+    right = []
+    for case in "abc":
+        model = make_pipeline(StandardScaler(), SVC())
+        model.fit(np.concatenate(pairs[cases != case]), np.tile([0, 1], 40))
+        told = model.predict(pairs[cases == case].reshape(-1, 8))
+        right.append((told == np.tile([0, 1], 20)).mean())
+    draws = rng.choice(right, (20_000, 3)).mean(axis=1) - np.mean(right)
+    low, high = np.mean(right) + np.sqrt(2.5) * np.quantile(draws, [0.025, 0.975])
+    assert found["accuracy"] == pytest.approx(np.mean(right))
+    assert [found["ci_low"], found["ci_high"]] == pytest.approx([low, high], abs=0.005)

@@ -318,6 +318,16 @@ def test_cases_test_what_does_not_change_with_the_corners():
     assert few["p"].isna().all()
 
 
+def test_what_a_map_has_over_that_of_other_cases_is_tested_by_cases_in_a_disc_alone():
+    rows = seen(np.random.default_rng(0), 20, content=0.03)
+    others = rows.assign(attribution="others", value=0.5)
+    both = pd.concat([rows.assign(attribution="smoothgrad"), others])
+    for discs, tested in ([], False), (["plain"], True):
+        table = period_tests(curves_of(both), PERIODS, shuffling(), discs)
+        p = curve_of(table[table["attribution"] == "smoothgrad"], "picture", "eval").loc[90, "p"]
+        assert np.isfinite(p) == tested
+
+
 def test_cases_hold_their_level():
     p = [
         curve_of(

@@ -182,8 +182,8 @@ def test_items_that_lack_a_score_are_left_out_of_the_whole_curve():
     rows.loc[broken, "value"] = np.nan
     found = fits(rows).loc[180]
     assert found["amplitude"] == pytest.approx(0.1)
-    counts = ["n_angles", "n_items", "n_left_out", "n_cases", "n_seeds"]
-    assert found[counts].tolist() == [12, 4, 1, 3, 2]
+    counts = ["n_angles", "n_angles_per_seed", "n_items", "n_left_out", "n_cases", "n_seeds"]
+    assert found[counts].tolist() == [12, 12, 4, 1, 3, 2]
 
 
 @pytest.mark.parametrize(("column", "series"), [("chance", "excess"), ("own_cut", "turning")])

@@ -274,16 +274,25 @@ def test_no_p_is_below_what_all_orders_allow(theta, draws):
 
 
 def test_the_tail_begins_where_draws_end():
-    """With an exponential tail of slope 1, of 10,000 draws: p is that of the distribution."""
-    draws = stats.expon.isf((np.arange(10_000) + 0.5) / 10_000)
+    """With an exponential tail of slope 1, of 100,000 draws: p is that of the distribution."""
+    draws = stats.expon.isf((np.arange(100_000) + 0.5) / 100_000)
     for p in 0.5, 0.05, 1e-5, 1e-9:
         share = -np.expm1(-np.concatenate([[stats.expon.isf(p)], draws]))
         assert tail_p(share, share, 0) == pytest.approx(p, rel=0.02, abs=0)
         assert tail_p(share, share, 1e-6) == pytest.approx(max(p, 1e-6), rel=0.02, abs=0)
-    short = np.linspace(0.5, 0, 10_000)  # which ends: an exponential would go beyond
-    assert tail_p(short, short, 0) == p_value(short, short)
-    few = share[::200]
+    few = share[::2000]
     assert tail_p(few, few, 0) == p_value(few, few)  # with 50 draws there is no tail to fit
+
+
+@pytest.mark.parametrize(("draws", "count"), [(199, 100_000), (999, 20_000)])
+def test_p_of_an_exponential_tail_come_at_their_rate(draws, count):
+    """Whatever the draws say of its slope: of so few an exponential of that slope errs by a lot."""
+    rng = np.random.default_rng(2)
+    parts = [-np.expm1(-rng.exponential(size=(5000, 1 + draws))) for _ in range(count // 5000)]
+    p = np.concatenate([tail_p(part, part, 0) for part in parts])
+    for level in 0.0005, 0.002, 0.005, 0.02:
+        expected = level * count
+        assert abs((p <= level).sum() - expected) < 3 * np.sqrt(expected)
 
 
 # -- invariances -----------------------------------------------------------------------------------

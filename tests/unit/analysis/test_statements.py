@@ -209,6 +209,13 @@ def test_the_page_answers_question_by_question():
     assert f"Of 2 pairs they cannot be told apart: {crests}" in said
 
 
+def test_curves_of_one_question_that_differ_in_more_have_names_of_their_own():
+    held = [{"sweep": "train", "held_angle": angle} for angle in (30.0, 60.0)]
+    said = page(verdicts(*held), tables(), ANALYSIS)
+    assert said.count("- **30.0, m, original, auroc**: ") == 1
+    assert said.count("- **60.0, m, original, auroc**: ") == 1
+
+
 def test_differences_that_are_not_there_are_not_claimed():
     contrasts = tables()["contrasts"].assign(q=0.2)
     phases = tables()["phases"].assign(q=0.01)

@@ -233,6 +233,61 @@ def test_what_was_not_tested_is_no_test_to_correct_for(tables):
     assert set(of(table, question="training")["n_tests"]) == {len(of_x) - 1}
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize(
+    ("control", "dataset", "p", "q", "column", "said"),
+    [
+        ("sham", "resampled", [0.01, 0.5], [0.6, 0.02], "sham_q", "resampling"),
+        ("disc", "canvas", [0.5, 0.01], [0.01, 0.6], "canvas_q", "canvas"),
+    ],
+)
+def test_of_two_such_views_the_one_that_explains_a_wave_gives_its_q(
+    tables, order, control, dataset, p, q, column, said
+):
+    """View a explains it and b does not, whichever comes first."""
+    waves, pairs = tables["oscillation"], tables["contrasts"]
+    own = waves[waves["view"] == control]
+    of_pairs = pairs[pairs["levels"].str.contains(control)]
+    copies = [own.assign(view=view, p=each) for view, each in zip("ab", p, strict=True)]
+    tests = [
+        of_pairs.assign(levels=of_pairs["levels"].str.replace(control, view), q=each)
+        for view, each in zip("ab", q, strict=True)
+    ]
+    known = {"oscillation": pd.concat([waves, *copies]), "contrasts": pd.concat(tests)}
+    views = {"plain": VIEWS["plain"], **dict.fromkeys(order, VIEWS[control])}
+    row = row_of(judged(tables | known, views=views), dataset=dataset, question="turning")
+    assert (row["verdict"], row[column]) == (said, q[0])
+
+
+def test_a_wave_that_differs_from_that_of_the_sham_is_a_wave():
+    """The sham has one of its own at this period, and the turned picture another one."""
+    rows = [
+        scores(cosine(0.1, 90), "d", own_cut=0.6),
+        scores(cosine(0.03, 90, 45), "d", own_cut=0.6, view="sham", seed=2),
+    ]
+    found = tables_of(rows)
+    row = row_of(judged(found), question="turning")
+    sham = row_of(found["oscillation"], view="sham", series="turning", period=90)
+    assert sham["p"] <= 0.05 and row["sham_q"] <= 0.05 and row["verdict"] == "wave"
+
+
+def test_seeds_of_a_staggered_grid_are_counted_with_the_angles_of_one():
+    rng = np.random.default_rng(0)
+    names = {"model": "m", "input": "original", "dataset": "d"}
+    values = 0.6 + 0.05 * rng.normal(size=(2, len(FINE) // 2, 1, 4))
+    rows = [
+        score_rows(FINE[seed::2], value, items=4, **names).assign(seed=seed)
+        for seed, value in enumerate(values)
+    ]
+    tables = tables_of(rows)
+    row = row_of(judged(tables), question="training")
+    assert (row["verdict"], row["n_angles"]) == ("open", len(FINE))
+    noise = row_of(tables["noise"], series="excess", period=row["period"])["cell_sd"]
+    of_test = 0.015, 0.05 / row["n_tests"]
+    assert row["seeds_needed"] == planner.seeds_needed(len(FINE) // 2, PERIODS, noise, *of_test)
+    assert row["seeds_needed"] > planner.seeds_needed(len(FINE), PERIODS, noise, *of_test)
+
+
 # -- levels ----------------------------------------------------------------------------------------
 
 
@@ -279,7 +334,7 @@ def test_all_numbers_of_a_row_are_of_its_own_curve_and_period():
         assert {column: row[column] for column in at} == at
         own = ["amplitude", "amplitude_ci_low", "amplitude_ci_high", "phase_deg", "p", "q"]
         own += ["amplitude_cases_ci_low", "phase_ci_low", "p_without_0", "aliases"]
-        own += ["n_angles", "n_items", "n_cases", "n_seeds"]
+        own += ["n_angles", "n_angles_per_seed", "n_items", "n_cases", "n_seeds"]
         found = row_of(tables["oscillation"], **at)
         pd.testing.assert_series_equal(pd.Series(row)[own], pd.Series(found)[own])
         assert row["n_tests"] == 4 and row["plan"] == ANALYSIS.plan

@@ -49,6 +49,7 @@ def test_brats_slices_and_channels(brats):
     assert items[0].image.max() == 255
     assert {item.case for item in items} == {"BraTS20_Training_001", "BraTS20_Training_002"}
     assert slices(brats, slices="largest")[0].id.endswith("z007")
+    assert slices(brats, slices="largest", foreground="core")[0].id.endswith("z005")
     assert slices(brats, slices=3)[0].id.endswith("z003")
     assert len(slices(brats, slices={"every": 4})) == 2 * 3
     with_tumour = slices(brats, slices={"every": 1}, minimum_foreground=0.01)

@@ -196,6 +196,17 @@ def test_classes_of_grey_that_are_lost_are_pointed_out(folder, caplog):
     assert "no mask holds the labels 250" in caplog.text
 
 
+@pytest.mark.parametrize(("count", "said"), [(19, False), (21, True)])
+def test_grey_is_pointed_out_where_it_is_more_than_a_fifth_of_what_is_marked(
+    folder, caplog, count, said
+):
+    mask = np.zeros(DISC.shape, np.uint8)
+    mask.flat[:100], mask.flat[200 : 200 + count] = 255, 100
+    save(folder, mask)
+    masks(folder)
+    assert (f"{count} pixels of masks are background, being below half" in caplog.text) == said
+
+
 @pytest.mark.parametrize("quality", [40, 75, 95])
 def test_values_of_a_jpeg_have_a_tolerance(folder, quality):
     save(folder, np.array([0, 127, 255], np.uint8)[CLASSES], kind="jpg", quality=quality)

@@ -7,7 +7,7 @@ from factories import FINE, coordinates, noise_images
 
 from thetascope.analysis.waves import harmonics
 from thetascope.datasets import arrays
-from thetascope.datasets.arrays import central_crop, turn
+from thetascope.datasets.arrays import turn
 from thetascope.datasets.options import check_options, load_items
 from thetascope.datasets.splits import Split
 from thetascope.errors import UserError
@@ -15,15 +15,6 @@ from thetascope.files import read_csv
 from thetascope.learning.rotation import View, rotate
 
 SPLIT = Split(train=0.7, validation=0.1, test=0.2, seed=0)
-
-
-@pytest.mark.parametrize("size", [48, 65])
-def test_the_crop_of_figures_is_what_the_view_shows(size):
-    """Up to half a pixel at either side, since it cuts whole ones."""
-    ramp = np.linspace(0, 255, size).round().astype(np.uint8)
-    image = np.stack([np.tile(ramp, (size, 1)), np.tile(ramp[:, None], size)])
-    shown = View("crop").original(torch.from_numpy(image)[None].float())[0].numpy()
-    assert np.abs(central_crop(image) - shown).max() < 255 / size
 
 
 @pytest.mark.parametrize("size", [32, 33])

@@ -353,6 +353,18 @@ def test_only_a_grid_of_training_can_be_staggered_and_not_every_one(key, value, 
     assert re.search(said, refusal(config))
 
 
+@pytest.mark.parametrize(
+    ("noise", "start", "seeds", "refused"),
+    [(0, 0, 3, True), (0, 10, 3, False), (0.04, 0, 3, False), (0, 0, 1, False)],
+)
+def test_a_staggered_grid_may_not_lack_a_score_at_0(noise, start, seeds, refused):
+    for level in noise, {"pretrained": noise, "finetuned": 0.1}:
+        config = changed("saliency.noise_level", level) | {"seeds": list(range(seeds))}
+        config["angles"] = STAGGERED | {"start": start}
+        said = config_checks.scores_at_0(config)
+        assert [text.split(": ")[0] for text in said] == refused * ["saliency.noise_level"]
+
+
 @pytest.mark.parametrize("overlay", sorted((ROOT / "experiments").glob("*.yaml")), ids=str)
 def test_overlays_change_only_what_exists(overlay):
     for path, _ in leaves(yaml.safe_load(overlay.read_text("utf-8"))):

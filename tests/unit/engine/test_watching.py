@@ -1,6 +1,7 @@
 """A training's numbers in TensorBoard, read back with TensorBoard's own reader."""
 
 import logging
+import threading
 
 import pandas as pd
 import pytest
@@ -127,3 +128,14 @@ def test_a_training_that_cannot_be_watched_is_finished(job, tmp_path, caplog):
     table = job(pretrained)
     assert len(table) == 5
     assert caplog.text.count("no files for TensorBoard in") == 1
+
+
+def test_a_handler_that_is_closed_leaves_no_thread(tmp_path):
+    """A warm worker does one training after another."""
+    handler = EventFiles(tmp_path, "pretrain")
+    record = logging.makeLogRecord({"scalars": {"epoch": 1, "loss": 0.5}})
+    before = threading.active_count()
+    handler.emit(record)
+    assert threading.active_count() > before
+    handler.close()
+    assert threading.active_count() == before

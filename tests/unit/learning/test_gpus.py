@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
+from thetascope.errors import UserError
 from thetascope.learning import gpus
 
 HOLDER = """
@@ -55,6 +57,30 @@ def test_what_the_driver_says_of_itself_is_no_gpu(monkeypatch, tmp_path):
     )
     with_program(monkeypatch, tmp_path, said)
     assert gpus.visible() == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("device", "listed", "seen", "refused"),
+    [
+        ("cuda", False, False, True),
+        ("cuda:1", False, False, True),
+        ("cuda", True, False, False),  # jobs will say it, should torch not see what is listed
+        ("cuda", False, True, False),  # a container without `nvidia-smi`
+        ("auto", False, False, False),
+        ("cpu", False, False, False),
+    ],
+)
+def test_a_gpu_that_nothing_knows_of_is_refused(
+    monkeypatch, tmp_path, device, listed, seen, refused
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with_program(monkeypatch, tmp_path, "echo 'GPU 0: NVIDIA A100'" if listed else "exit 9")
+    torch = tmp_path / "torch"
+    torch.write_text(f"#!/bin/sh\nexit {int(not seen)}\n")  # in the place of a Python with torch
+    torch.chmod(0o755)
+    monkeypatch.setattr(gpus.sys, "executable", str(torch))
+    with pytest.raises(UserError, match=device) if refused else nullcontext():
+        gpus.check(device)
 
 
 def test_each_process_gets_its_own_until_it_ends(tmp_path):

@@ -52,6 +52,12 @@ def test_a_curve_holds_its_rows_in_order_of_theta():
     json.dumps(series, allow_nan=False)
 
 
+def test_maps_that_were_not_turned_back_have_no_look_and_no_curve():
+    """As in the figures: the page's script knows what it draws, and stops at any other."""
+    found = curves(scores([0, 90], input=["rotated", "unaligned"]))
+    assert [series["input"] for series in found] == ["rotated"]
+
+
 def test_the_first_offer_is_the_main_question_and_nothing_is_lost():
     kinds = [("finetuned", "another", "auroc"), ("finetuned", "smoothgrad", "new_metric")]
     kinds += [("baseline", "sobel", "dice_area"), ("pretrained", "smoothgrad", "dice_area")]

@@ -182,6 +182,17 @@ def test_chance_is_the_mean_over_all_orders_of_the_maps_values():
         assert chance == pytest.approx(expected, abs=1e-12), metric
 
 
+def test_chance_of_nothing_marked_is_no_hit():
+    """A quantile may leave no pixel above it: Dice and overlap are 0, and so is their chance."""
+    settings = metrics.Scoring(0.999, ["overlap_quantile"])
+    values, mask = np.full(9, 0.5), np.arange(9) < 3
+    hits = scoring.hits_by_rank(np.random.default_rng(0).random((4, 9)), mask)
+    found = scoring.chance(values, mask, hits, 0.5, settings)
+    value = metrics.score(values, mask, settings)
+    for metric in "dice_quantile", "overlap_quantile":
+        assert value[metric] == found[metric] == 0
+
+
 def test_hits_are_counted_from_the_highest_pixel():
     draws = np.array([[0.1, 0.9, 0.5, 0.3], [4.0, 3.0, 2.0, 1.0]])
     mask = np.array([True, False, True, False])

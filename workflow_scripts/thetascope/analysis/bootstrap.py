@@ -10,7 +10,6 @@ intervals are narrower than new cases would make them.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from functools import lru_cache
 
@@ -19,8 +18,6 @@ from numpy.typing import NDArray
 
 from thetascope.analysis.scores import Array
 from thetascope.analysis.settings import Bootstrap, Permutations
-
-log = logging.getLogger(__name__)
 
 
 def bootstrap_means(values: Array, bootstrap: Bootstrap) -> Array:

@@ -21,7 +21,7 @@ from thetascope.angles import FIXED
 from thetascope.vocabulary import ARM, SCORE, SHARED
 
 KEY = [*ARM, "training", "sweep", "held_angle", *SCORE, "series"]
-COUNTS = ["n_angles", "n_items", "n_left_out", "n_cases", "n_seeds"]
+COUNTS = ["n_angles", "n_angles_per_seed", "n_items", "n_left_out", "n_cases", "n_seeds"]
 MIN_ANGLES = 4
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,8 @@ def _curve(
     turned = None if of.pre_rotation is None else of.pre_rotation[seeds][:, complete]
     cases = of.cases[complete]
     items = int(complete.sum()), int((~complete).sum()), len(set(cases))
-    counts = dict(zip(COUNTS, (len(np.unique(theta)), *items, len(seeds)), strict=True))
+    angles = len(np.unique(theta)), len(theta)
+    counts = dict(zip(COUNTS, (*angles, *items, len(seeds)), strict=True))
     return Curve(key, theta, values[..., complete], cases, counts, turned)
 
 

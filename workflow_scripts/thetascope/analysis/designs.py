@@ -19,7 +19,16 @@ from thetascope.analysis.waves import fit, known_periods
 ANGLES = (12, 24, 36, 72)
 MORE_CASES = (1, 2, 4)  # times as many test cases as the pilot has
 OF_RUN, OF_MAPS = ("pretrain", "finetune"), ("saliency", "score", "perceptron")
-COLUMNS = ["question", "angles", "cases", "seeds_half", "seeds_all", "runs", "hours", "n_tests"]
+COLUMNS = [
+    "question",
+    "angles",
+    "times_cases",
+    "seeds_half",
+    "seeds_all",
+    "runs",
+    "hours",
+    "n_tests",
+]
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def design_table(
 
     Parameters
     ----------
-    scores : iterable of Scores
+    curves : iterable of Curve
         Of a finished pilot.
     benchmarks : DataFrame
         Of its jobs, as `tables.benchmarks_table` makes them.
@@ -74,7 +83,8 @@ def design_table(
     Returns
     -------
     DataFrame
-        One row per question, number of angles round the circle and number of test cases: seeds with
+        One row per question, number of angles round the circle and `times_cases` (how many times as
+        many test cases as the pilot has, whose sets may have unlike numbers of them): seeds with
         which half of the question's curves would show such a wave at whatever period, and all of
         them (NaN if it takes too many), after a correction for all tests of the question; `runs` of
         one arm and the `hours` that these take one after the other, for all curves.
@@ -116,7 +126,7 @@ def _designs(
         numbers = [
             x if np.isfinite(x) else np.nan for x in (half, every, runs, runs * of_run / 3600)
         ]
-        yield question, angles, more * found[0].cases, *numbers, n_tests
+        yield question, angles, more, *numbers, n_tests
 
 
 def report(designs: pd.DataFrame, amplitude: float) -> str:

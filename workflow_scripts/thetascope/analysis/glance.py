@@ -198,7 +198,7 @@ def _design(found: pd.DataFrame, analysis: Analysis) -> tuple[int, int] | None:
     """Choose angles and seeds for curves with these columns `cell_sd` and `n_tests`."""
     noise = found["cell_sd"].median()
     level = analysis.level / found["n_tests"].max()
-    here = (found["n_angles"] * found["n_seeds"]).max()
+    here = (found["n_angles_per_seed"] * found["n_seeds"]).max()
     designs = []
     for angles in ANGLES:
         seeds = seeds_needed(angles, analysis.periods, noise, analysis.smallest_effect, level)

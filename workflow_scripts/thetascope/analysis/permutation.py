@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from scipy import stats
 
 from thetascope.analysis.bootstrap import shuffles
 from thetascope.analysis.scores import DECIMALS, Array
@@ -107,9 +108,10 @@ def tail_p(share: Array, null: Array, least: float) -> Array:
     """`p_value` of a share of variance, beyond what the draws can say by their tail's slope.
 
     In Gaussian noise −log(1 − share) of a wave is exponential. So where fewer than `FEW` draws
-    reach the observed share, p follows from the exponential through the highest tenth of the draws
-    (Knijnenburg et al. 2009 fit such tails by a distribution with one parameter more). No p is
-    below `least` (see `least_p`).
+    reach the observed share, p follows from the highest tenth of the draws (Knijnenburg et al. 2009
+    fit such tails by a distribution with one parameter more). How far the observed one lies beyond
+    the lowest of these, in units of the mean of the k others, is F(2, 2 k): so p comes at its rate,
+    where an exponential of that mean would be too small. No p is below `least` (see `least_p`).
 
     Float [..., 1 + B] in [0, 1], the observed first → [...].
     """
@@ -122,10 +124,11 @@ def tail_p(share: Array, null: Array, least: float) -> Array:
     tail = np.sort(draws, axis=-1)[..., -tenth:]
     start = tail[..., 0]
     slope = (tail[..., 1:] - start[..., None]).mean(axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        beyond = tenth / draws.shape[-1] * np.exp(-(observed - start) / slope)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        far = (observed - start) / slope
+    beyond = tenth / null.shape[-1] * stats.f.sf(far, 2, 2 * (tenth - 1))
     usable = (p < FEW / draws.shape[-1]) & (slope > 0)
-    return np.maximum(np.where(usable, np.minimum(p, beyond), p), least)
+    return np.maximum(np.where(usable, beyond, p), least)
 
 
 @lru_cache(maxsize=8)  # curves over the same angles ask for the same

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import logging
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -15,7 +14,6 @@ from thetascope.analysis.curves import COUNTS, KEY, Curve, curve_table, exchange
 from thetascope.analysis.scores import DECIMALS, Array
 from thetascope.analysis.waves import fit, known_periods, powers, staggered, unit_variance
 
-log = logging.getLogger(__name__)
 NOISE = ["cell_sd", "seed_sd", "replicate_sd", "period", "resolved"]
 NOISE += ["noise_amplitude", "detectable_amplitude"]
 MANY = 200  # seeds, beyond which no study goes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +30,6 @@ COLUMNS = [*ARM, *ANGLES, "seed", "item", "case", *SCORE, *MEASURES, TURNED]  # 
 DECIMALS = 9  # scores have six digits; what lies beyond these is rounding, no peak and no ripple
 
 Array = NDArray[np.float64]
-
-log = logging.getLogger(__name__)
 
 
 # -- merging ---------------------------------------------------------------------------------------
@@ -277,7 +274,7 @@ def _with_others(one: Scores, scores: Sequence[Scores]) -> Scores:
     if one.key.get("attribution") != ATTRIBUTION:
         return one
     key = one.key | {"attribution": OTHERS}
-    found = [o.value for o in scores if o.key == key and o.value.shape == one.value.shape]
+    found = [o.value for o in scores if o.key == key]
     return replace(one, others=found[0]) if found else one
 
 

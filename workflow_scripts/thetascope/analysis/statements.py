@@ -212,12 +212,14 @@ def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
         yield ""
         yield "No curve is what was declared: too few angles, or other names."
         return
+    telling = [name for name in glance.TELLING if verdicts[name].nunique(dropna=False) > 1]
+    named = [*(name for name in telling if name not in ARM), "model", "input", "metric"]
     for arm, rows in verdicts.groupby(ARM):
         yield ""
         yield f"### {' · '.join(map(str, arm))}"
         yield ""
         for _, row in rows.iterrows():
-            yield f"- **{row['model']}, {row['input']}, {row['metric']}**: {finding(row)}"
+            yield f"- **{', '.join(str(row[name]) for name in named)}**: {finding(row)}"
 
 
 def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:

@@ -25,7 +25,7 @@ BESIDE += ["others_p", "picture_p", "canvas_q", "sham_q"]
 BESIDE += ["noise_amplitude", "detectable_amplitude", "seeds_needed"]
 RELIABILITY = ["reliability", "reliability_ci_low", "reliability_ci_high"]
 RELIABILITY += ["sameness", "mask_sameness"]
-COUNTS = ["n_angles", "n_items", "n_cases", "n_seeds", "n_tests"]
+COUNTS = ["n_angles", "n_angles_per_seed", "n_items", "n_cases", "n_seeds", "n_tests"]
 COLUMNS = ["question", *KEY, *LEVEL, *FOUND, *BESIDE, *RELIABILITY, *COUNTS, "plan"]
 
 WAVE, NO_WAVE, OPEN, UNTESTED = "wave", "no wave", "open", "not testable"
@@ -141,7 +141,7 @@ def _judge(waves: pd.DataFrame, controls: _Controls, analysis: Analysis) -> dict
     if best["amplitude_bound"] <= analysis.smallest_effect:
         return best | {"verdict": NO_WAVE}
     needed = seeds_needed(
-        best["n_angles"],
+        best["n_angles_per_seed"],
         analysis.periods,
         best["cell_sd"],
         analysis.smallest_effect,
@@ -178,15 +178,17 @@ class _Controls:
         return own, next((self.q[(*at, pair)] for pair in pairs if (*at, pair) in self.q), np.nan)
 
     def cause(self, wave: Mapping[Any, Any]) -> dict[str, Any]:
-        """Verdict on a wave, `canvas_q` and `sham_q`."""
-        verdict, sham, canvas = WAVE, np.nan, np.nan
+        """Verdict on a wave, `canvas_q`, `sham_q`: of the first view that explains it, if any."""
+        found: dict[str, Any] = {"verdict": WAVE, "sham_q": np.nan, "canvas_q": np.nan}
         if wave["input"] == "rotated":
             for view in self.shams:
-                own, sham = self._other(wave, view)
-                if own <= self.level < sham:
-                    verdict = RESAMPLING
+                own, found["sham_q"] = self._other(wave, view)
+                if own <= self.level < found["sham_q"]:
+                    found["verdict"] = RESAMPLING
+                    break
             for view in self.discs if wave["view"] in self.cornered else []:
-                own, canvas = self._other(wave, view)
-                if canvas <= self.level < own:
-                    verdict = CANVAS
-        return {"verdict": verdict, "sham_q": sham, "canvas_q": canvas}
+                own, found["canvas_q"] = self._other(wave, view)
+                if found["canvas_q"] <= self.level < own:
+                    found["verdict"] = CANVAS
+                    break
+        return found

@@ -71,8 +71,10 @@ def prepare(
     images: list[Image] = []
     masks: list[Image] = []
     rows: list[dict[str, Any]] = []
+    ids: set[str] = set()
     for item in items:
-        _check(item, images, {row["id"] for row in rows})
+        _check(item, images, ids)
+        ids.add(item.id)
         height, width = item.image.shape[1:]
         image, share = _placed(item.image, image_size, rotate), np.nan
         mask = np.zeros(image.shape[1:], np.uint8)
@@ -240,13 +242,6 @@ def turn(array: Image, degrees: float, *, labels: bool = False) -> Image:
         order = 0 if labels else 1
         turned[index] = rotate(plane, degrees, reshape=False, order=order, mode="reflect").round()
     return turned
-
-
-def central_crop(image: Image) -> Image:
-    """What the view `crop` shows of an image, for figures: uint8 [C, S, S] → [C, S, S]."""
-    size = image.shape[-1]
-    edge = round(size * (1 - 0.5**0.5) / 2)
-    return resize(image[:, edge : size - edge, edge : size - edge], size)
 
 
 def _check(item: Item, images: list[Image], ids: set[str]) -> None:

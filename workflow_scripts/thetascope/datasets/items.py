@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,19 @@ def pre_rotation(config: Config) -> Iterator[str]:
         )
 
 
+def scores_at_0(config: Config) -> Iterator[str]:
+    """A staggered grid of which one seed alone lacks a score."""
+    spec, noise = config["angles"], config["saliency"]["noise_level"]
+    noise = noise["pretrained"] if isinstance(noise, Mapping) else noise
+    staggered = isinstance(spec, Mapping) and spec.get("stagger") and len(config["seeds"]) > 1
+    if staggered and not noise and spec["start"] == 0:
+        yield (
+            "saliency.noise_level: 0 for the pretrained encoder: maps without noise are 0 "
+            "everywhere at θ = 0, so that the first seed of a staggered grid lacks an angle that "
+            "the others have; set a noise level, or a `start` above 0"
+        )
+
+
 def split(config: Config) -> Iterator[str]:
     """Shares that are not a whole."""
     shares = [config["split"][part] for part in ("train", "validation", "test")]
@@ -206,6 +219,6 @@ def watching(config: Config) -> Iterator[str]:
 
 
 CHECKS = (
-    *(image_sets, grids, views, pre_rotation, split, analysis),
+    *(image_sets, grids, views, pre_rotation, scores_at_0, split, analysis),
     *(weights, spike, probe, encoders, precision, watching),
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from thetascope.engine.runs import GPU_RULES
-from thetascope.files import read_record
+from thetascope.files import DamagedError, read_record
 from thetascope.vocabulary import ARM
 
 CHECKPOINT = ".pt"  # what `keep: results` does not keep
@@ -96,7 +96,7 @@ def _measured(job: Job) -> dict[str, Any] | None:
         kept = sum(path.stat().st_size for path in job.kept)
         made_by = read_record(job.outputs[0])
         params = made_by["params"]
-    except (OSError, KeyError, ValueError):  # never run, or deleted since
+    except (OSError, KeyError, ValueError, DamagedError):  # never run, or deleted since
         return None
     current = json.loads(json.dumps(job.params))
     if {key: params.get(key) for key in current} != current:

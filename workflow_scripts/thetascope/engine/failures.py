@@ -56,7 +56,7 @@ class Failures:
                 lines.append(f"  log: {log}")
         if n > SHOWN:
             lines.append(f"- and {n - SHOWN} more, named above")
-        lines.append("What is finished stays. Fix this, then start the same command again.")
+        lines.append("What other jobs made stays. Fix this, then start the same command again.")
         return "\n".join(lines)
 
 

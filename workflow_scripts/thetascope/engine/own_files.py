@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -16,7 +17,7 @@ from thetascope.datasets.listing import stamps, user_path
 from thetascope.datasets.options import list_files
 from thetascope.engine.fingerprint import LIBRARY
 from thetascope.errors import UserError
-from thetascope.files import read_record
+from thetascope.files import DamagedError, read_record
 
 log = logging.getLogger("snakemake.logging")
 
@@ -35,9 +36,12 @@ def check(datasets: Datasets) -> None:
     ------
     UserError
         With one line per data set whose folder, patterns, pairs or cases do not fit.
+    DamagedError
+        If prepared arrays were written to since, and hold something else.
     """
     problems = []
     for name, dataset in datasets.items():
+        _check_arrays(Path(f"results/data/{name}"))
         try:
             _listing(json.dumps(dataset))
         except UserError as error:
@@ -76,6 +80,23 @@ def _listing(dataset: str) -> str | None:
     return hashlib.sha256(found.encode()).hexdigest()[:16]
 
 
+def _check_arrays(folder: Path) -> None:
+    """See what arrays hold that are younger than their manifest, which is written last.
+
+    Snakemake would take them for new ones, delete all that was trained on them, and train again.
+    Those that are as they were get their time back.
+    """
+    manifest = folder / "manifest.csv"
+    for array in folder / "images.npy", folder / "masks.npy":
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            since = manifest.stat().st_mtime_ns
+            if array.stat().st_mtime_ns > since:
+                from thetascope.datasets.arrays import read_array
+
+                read_array(array)
+                os.utime(array, ns=(since, since))
+
+
 def _prepared(name: str, dataset: Mapping[str, Any]) -> str | None:
     """Digest of the files from which a set was prepared, if its folder is gone since then."""
     if user_path(dataset["path"]).exists():
@@ -83,7 +104,7 @@ def _prepared(name: str, dataset: Mapping[str, Any]) -> str | None:
     try:
         params = read_record(f"results/data/{name}/manifest.csv")["params"]
         files: str | None = params["files"] if params["options"] == dataset else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, KeyError, DamagedError):
         return None
     return files
 

@@ -47,6 +47,12 @@ class EventFiles(logging.Handler):
             self._failed = True
             log.warning("no files for TensorBoard in %s: %s", self.folder, error)
 
+    def close(self) -> None:
+        """End the thread that writes: a warm worker goes on to other trainings."""
+        if self._writer is not None:
+            self._writer.close()
+        super().close()
+
     def _write(self, scalars: Mapping[str, float]) -> None:
         epoch = int(scalars["epoch"])
         if self._writer is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from torch import Generator, Tensor, nn
 
 from thetascope.angles import NONE
 from thetascope.learning.encoders import Encoder, memory_format
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ["epoch", "lr", "loss", "top1", "positive", "negative", "own_key_share", "spread"]
 

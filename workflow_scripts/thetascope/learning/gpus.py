@@ -7,11 +7,18 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from thetascope.errors import UserError
+
+MISSING = (
+    "device: {}: torch sees no CUDA device here; set `device: auto` or `device: cpu`, or run on a "
+    "machine with a GPU"
+)
 held: list[IO[str]] = []  # open as long as the process lives, so that the lock is
 
 # of a job: CUDA, its kernels, weights and what optimisers keep; and of a pass, per pixel of its
@@ -48,6 +55,21 @@ def _nvidia_smi(*options: str) -> str:
     if not (program := shutil.which("nvidia-smi")):
         return ""
     return subprocess.run([program, *options], capture_output=True, text=True, check=False).stdout
+
+
+def check(device: str) -> None:
+    """Refuse a GPU that is not there before any job runs, which first deletes what it makes again.
+
+    Raises
+    ------
+    UserError
+        If `device` names a GPU and torch, which is asked if nothing else knows of one, sees none.
+    """
+    if not device.startswith("cuda") or visible():
+        return
+    asked = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    if subprocess.run([sys.executable, "-c", asked], check=False).returncode:
+        raise UserError(MISSING.format(device))
 
 
 def slots(config: Mapping[str, Any], cores: int) -> int:

@@ -38,10 +38,7 @@ def setup(device: str, threads: int) -> torch.device:
     elif device == "auto":
         device = "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            f"device: {device}: torch sees no CUDA device here; "
-            "set `device: auto` or `device: cpu`, or run on a machine with a GPU"
-        )
+        raise UserError(gpus.MISSING.format(device))
     # warn_only: some CUDA kernels (the gradient of bilinear upsampling) have no repeatable form
     torch.use_deterministic_algorithms(True, warn_only=True)
     # would fill all new memory first, a tenth of a training step; no result of ours reads it unset

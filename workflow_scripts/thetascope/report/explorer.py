@@ -89,6 +89,7 @@ def curves(
     """
     key = [*CURVE, "input"]
     series = []
+    scores = scores[scores["input"].isin(COLOURS)]  # others have no look, as in the figures
     reliabilities = reliability.set_index(KIND)["reliability"].dropna().round(2).to_dict()
     # apart, since a segmentation has no angle of evaluation but its own
     for (dataset, _), rows in scores.groupby(["dataset", "attribution"]):

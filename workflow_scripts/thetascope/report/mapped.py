@@ -16,7 +16,7 @@ from skimage.measure import find_contours
 
 from thetascope.datasets.arrays import read_array, resize
 from thetascope.files import read_csv, read_npz
-from thetascope.report.figures.pictures import mapped_images, marked_pixels
+from thetascope.report.figures.pictures import as_picture, mapped_images, marked_pixels
 from thetascope.report.figures.style import INPUTS
 from thetascope.vocabulary import ARM
 
@@ -155,7 +155,7 @@ def _at_angle(
         parts = tuple(key.split("."))  # of maps: model, input, attribution
         if len(parts) == 3 and parts[1] in INPUTS:
             input_ = parts[1]
-            marked, _ = marked_pixels(arrays[key][place], mask, arrays[f"valid.{input_}"])
+            marked = marked_pixels(arrays[key][place], mask, arrays[f"valid.{input_}"])
             row = scores.get((*parts, name), {})
             numbers = {
                 column: round(row[column], 4) if np.isfinite(row.get(column, np.nan)) else None
@@ -166,16 +166,11 @@ def _at_angle(
                 "marked": pictures.add(marked.astype(np.uint8) * 255, lossless=True),
             }
     return {
-        "original": pictures.add(_picture(original[place])),
-        "rotated": pictures.add(_picture(rotated[place])),
+        "original": pictures.add(as_picture(original[place])),
+        "rotated": pictures.add(as_picture(rotated[place])),
         "turned_outline": _outline(turned[place]),
         "maps": maps,
     }
-
-
-def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Three channels as colour, of others the first as grey."""
-    return np.ascontiguousarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0])
 
 
 def _map(saliency: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from thetascope.analysis import glance
+from thetascope.analysis.inference import EXPLORATORY
 from thetascope.analysis.statements import FOREST
 from thetascope.report.figures.style import VERDICTS
 from thetascope.vocabulary import ARM
@@ -146,7 +147,7 @@ def table_page(table: pd.DataFrame, name: str, made_by: Mapping[str, Any]) -> st
     body = f"<h1>{escape(TITLES[name])}</h1>"
     if "question" in table:
         body += "<p>The declared tests; the file holds the exploratory ones too.</p>"
-        table = table[table["question"] != "exploratory"]
+        table = table[table["question"] != EXPLORATORY]
     table = table[[column for column in COLUMNS.get(name, table) if column in table]]
     return _page(TITLES[name], body + table_html(table), made_by)
 

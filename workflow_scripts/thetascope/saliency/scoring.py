@@ -138,8 +138,8 @@ def chance(
     cuts = {name: int(found.sum()) for name, found in binarised(saliency, mask, settings).items()}
     expected = {f"dice_{name}": 2 * k * m / (n * (k + m)) for name, k in cuts.items()}
     for name, k in cuts.items():
-        both = hits[:, k - 1]
-        expected[f"overlap_{name}"] = float((2 * both / (k + m + both)).mean())
+        both = hits[:, k - 1] if k else 0
+        expected[f"overlap_{name}"] = float(np.mean(2 * both / (k + m + both)))
     expected |= {"auprc": precision, "auroc": 0.5}
     expected |= dict.fromkeys(("relevance_mass", "pointing_game"), m / n)
     return {name: expected[name] for name in names}

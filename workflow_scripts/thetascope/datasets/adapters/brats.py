@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -247,10 +247,13 @@ def _slices(
     for volume in volumes:
         if volume.shape != labels.shape:
             raise UserError(f"{volume.get_filename()}: {volume.shape} but labels {labels.shape}")
-    for z in _choose(labels, slices, case.truth):
+
+    def mask_of(z: int) -> NDArray[np.uint8]:
         mask = _labels(_axial(labels, z), case, seen)
-        if foreground:
-            mask = np.isin(mask, foreground).astype(np.uint8)
+        return np.isin(mask, foreground).astype(np.uint8) if foreground else mask
+
+    for z in _choose(labels.shape[2], slices, case.truth, mask_of):
+        mask = mask_of(z)
         if (mask > 0).mean() >= minimum:
             image = np.stack([_to_bytes(_axial(volume, z), volume) for volume in volumes])
             source = f"{case.truth.parent.name}[z={z}]"
@@ -283,8 +286,12 @@ def _check_slices(slices: str | int | dict[str, int]) -> None:
     raise UserError(f"slices: {slices!r}: must be middle, largest, an index or {{every: k}}")
 
 
-def _choose(labels: Any, slices: str | int | dict[str, int], truth: Path) -> Sequence[int]:
-    depth = labels.shape[2]
+def _choose(
+    depth: int,
+    slices: str | int | dict[str, int],
+    truth: Path,
+    mask_of: Callable[[int], NDArray[np.uint8]],
+) -> Sequence[int]:
     if isinstance(slices, dict):
         return range(0, depth, slices["every"])
     if isinstance(slices, int):
@@ -293,8 +300,7 @@ def _choose(labels: Any, slices: str | int | dict[str, int], truth: Path) -> Seq
         return [slices]
     if slices == "middle":
         return [depth // 2]
-    counts = [(_axial(labels, z) > 0).sum() for z in range(depth)]
-    return [int(np.argmax(counts))]
+    return [int(np.argmax([np.count_nonzero(mask_of(z)) for z in range(depth)]))]
 
 
 def _axial(volume: Any, z: int) -> NDArray:

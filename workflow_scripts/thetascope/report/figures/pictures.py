@@ -16,7 +16,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from thetascope.datasets.arrays import central_crop
 from thetascope.report.figures.style import (
     INPUTS,
     MASK,
@@ -26,7 +25,7 @@ from thetascope.report.figures.style import (
     headline,
     in_style,
 )
-from thetascope.saliency.metrics import binarise_area, dice
+from thetascope.saliency.metrics import binarise_area
 
 PICTURES = {"original": "x", "rotated": "$R_θ x$"}
 SHORT = {"pretrained": "pretrained", "finetuned": "fine-tuned"}
@@ -39,8 +38,8 @@ def _frame(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _picture(image: NDArray) -> NDArray:
-    """Three channels as colour, of others the first as grey."""
+def as_picture(image: NDArray) -> NDArray:
+    """Three channels [3, S, S] as colour [S, S, 3], of others the first as grey [S, S]."""
     return image.transpose(1, 2, 0) if len(image) == 3 else image[0]
 
 
@@ -67,7 +66,7 @@ def samples_figure(
     grid = figure.subplots(rows, len(images), squeeze=False)
     for axes, image, name in zip(grid[0], images, names, strict=True):
         _frame(axes)
-        axes.imshow(_picture(image), "gray", vmin=0, vmax=255)
+        axes.imshow(as_picture(image), "gray", vmin=0, vmax=255)
         axes.set_title(fill(name, 100 // max(len(images), 4)), fontsize=7)
     grid[0, 0].set_ylabel("image")
     if masks is not None:
@@ -118,7 +117,7 @@ def pairs_figure(
         for axes in row:
             _frame(axes)
         left = iter(row)
-        next(left).imshow(_picture(images[input_][i]), "gray", vmin=0, vmax=1)
+        next(left).imshow(as_picture(images[input_][i]), "gray", vmin=0, vmax=1)
         row[0].set_ylabel(PICTURES[input_])
         if masked:
             foreground = masks[input_][i] > 0
@@ -137,16 +136,11 @@ def pairs_figure(
 
 def marked_pixels(
     saliency: NDArray[np.floating], mask: NDArray[np.bool_], shown: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], float]:
-    """Highest pixels of a map, as many as the mask has, and their Dice; of the shown pixels alone.
-
-    All [S, S].
-    """
-    inside = mask[shown]
-    highest = binarise_area(saliency[shown], int(inside.sum()))
+) -> NDArray[np.bool_]:
+    """Highest pixels of a map, as many as the mask has, of the shown pixels alone; all [S, S]."""
     marked = np.zeros_like(mask)
-    marked[shown] = highest
-    return marked, dice(highest, inside)
+    marked[shown] = binarise_area(saliency[shown], int(mask[shown].sum()))
+    return marked
 
 
 def of_attribution(saliency: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
@@ -160,36 +154,6 @@ def mapped_images(
 ) -> NDArray[np.uint8]:
     """Pictures that the maps are of, uint8 [n, C, S, S]; pre-rotated ones lie beside the maps."""
     return saliency["images"] if "images" in saliency else images[saliency["items"]]
-
-
-def example(
-    saliency: Mapping[str, NDArray[Any]], images: NDArray[np.uint8], canvas: str
-) -> tuple[int, NDArray[np.uint8], NDArray[np.bool_]]:
-    """Choose the item that stands for its data set, by the middle size of its mask.
-
-    Parameters
-    ----------
-    saliency : mapping
-        Arrays of a `saliency.npz`.
-    images : ndarray
-        All images of the data set, uint8 [N, C, S, S].
-    canvas : str
-        Of the view: `crop` shows the central square alone.
-
-    Returns
-    -------
-    int
-        Its place among the mapped items.
-    ndarray
-        The image, uint8 [C, S, S].
-    ndarray
-        The mask, bool [S, S].
-    """
-    masks = saliency["masks"] > 0
-    shares = masks.mean(axis=(1, 2))
-    shown = int(np.argsort(shares)[len(shares) // 2])
-    image = mapped_images(saliency, images)[shown]
-    return shown, central_crop(image) if canvas == "crop" else image, masks[shown]
 
 
 @dataclass(frozen=True)
@@ -317,7 +281,7 @@ def _of_models(rows: pd.DataFrame, measure: str) -> str:
 def _panel(axes: Axes, of: Mapped, item: int | None, model: str, input_: str) -> None:
     """Show a picture, where there is no model, or a map and its score; the mean if no item."""
     if not model and item is not None:
-        axes.imshow(_picture(of.pictures[input_][item]), "gray", vmin=0, vmax=1)
+        axes.imshow(as_picture(of.pictures[input_][item]), "gray", vmin=0, vmax=1)
         _outline(axes, of.masks[input_][item])
         return
     maps = _bright(of.maps[f"{model}.{input_}"])

@@ -48,7 +48,7 @@ def specification_figure(
     verdicts : DataFrame
         Of `verdict.verdict_table`.
     oscillation : DataFrame
-        Of `inference.oscillation_table`.
+        Of `oscillation.oscillation_table`.
     metrics : DataFrame
         Of `together.metrics_table`.
     analysis : Analysis
