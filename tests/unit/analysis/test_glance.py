@@ -123,6 +123,14 @@ def test_the_next_step_finds_the_smallest_effect_and_no_smaller_design_does():
     assert f"{angles * seeds} runs of every arm." in said
 
 
+@pytest.mark.parametrize("noise", [0.03, 9.0])
+def test_the_next_step_says_where_test_cases_are_few(noise):
+    for cases, said in ([9, 8], False), ([9, 3], True):
+        rows = [{"verdict": "open", "dataset": name} for name in "ab"]
+        rows = [row | {"n_cases": n} for row, n in zip(rows, cases, strict=True)]
+        assert ("fewest test cases of a curve are 3:" in step(noise, *rows)) == said
+
+
 def test_the_design_has_the_fewest_runs_for_open_curves_and_their_strictest_test():
     """At this noise 24 runs are enough at 24 angles and not at 12; 24 may have been run already."""
     assert smallest(24, 1, 0.0179, 0.2 / 9) <= 0.02 < smallest(12, 2, 0.0179, 0.2 / 9)

@@ -119,6 +119,16 @@ def test_staggered_seeds_are_tested_at_periods_that_no_seed_resolves_alone():
     assert found["p"].tolist() == pytest.approx([*expected, np.nan], nan_ok=True)
 
 
+def test_what_rests_on_0_where_too_few_angles_are_left_is_no_wave_without_it():
+    """Eight angles of one seed and three waves: without 0 there is nothing to test by."""
+    noise = np.random.default_rng(59).normal(size=(8, 1))  # which has waves with p ≤ 0.05
+    rows = of_runs(noise, np.arange(8) * 45.0)
+    found = curve_of(period_tests(curves_of(rows), [360, 180, 120], shuffling()))
+    tested = found["p"].notna()
+    assert tested.any() and found["p"].min() <= 0.05
+    assert (found["p_without_0"][tested] == 1).all() and found["p_without_0"][~tested].isna().all()
+
+
 def test_a_spike_at_0_has_a_small_p_at_some_period_and_none_without_0():
     noise = 0.05 * np.random.default_rng(5).normal(size=(12, 3))
     spike = curve_of(period_table(of_runs(noise + 0.4 * (REGULAR == 0)[:, None])))

@@ -190,7 +190,16 @@ def test_an_unknown_key_is_refused_at_every_depth(path):
         ("analysis.questions.training.held_angle", ["north"], "questions.training.held_angle.0: 'north': must be"),
         ("analysis.questions.turning.metrc", ["x"], "questions.turning.metrc: unknown key; did you mean `metric`?"),
         ("analysis.questions.turning.series", ["residual"], "series.0: 'residual': must be one of value, excess, turning"),
-        ("analysis.questions.own", {"dataset": ["ihc", "icc"]}, "questions.own.dataset: icc: no such data set; correct"),
+        ("analysis.questions.own", {"dataset": ["ihc", "icc"]}, "questions.own.dataset: icc: not among `datasets`; correct it"),
+        ("analysis.questions.own", {"view": ["crop"]}, "questions.own.view: crop: not among `views`; correct it"),
+        ("analysis.questions.own", {"encoder": ["vgg"]}, "questions.own.encoder: vgg: not among `encoders`"),
+        ("analysis.questions.own", {"method": ["simclr"]}, "questions.own.method: simclr: not among `methods`"),
+        ("analysis.questions.own", {"period": [72]}, "questions.own.period: 72: not among `analysis.periods`"),
+        ("analysis.questions.own", {"metric": ["auroc"]}, "questions.own.series: must name one series"),
+        ("analysis.questions.own", {"series": ["value", "excess"]}, "questions.own.series: must name one series"),
+        ("analysis.questions.turning.model", ["finetune"], "questions.turning.model.0: 'finetune': must match"),
+        ("analysis.questions.turning.metric", ["auroc", "dice"], "questions.turning.metric.1: 'dice': must match"),
+        ("analysis.questions.turning.attribution", ["smoothgrd"], "attribution.0: 'smoothgrd': must be one of smoothgrad"),
         ("analysis.questions.own", {}, "analysis.questions.own: {}: needs at least 1 entry"),
         ("analysis.questions.own", ["auroc"], "analysis.questions.own: ['auroc']: must be of type object"),
         ("analysis.questions.exploratory", {"metric": ["auroc"]}, "questions.exploratory: means all other rows; choose"),
@@ -315,11 +324,12 @@ def test_null_takes_a_question_away_and_others_are_added_and_changed():
 def test_a_question_about_data_sets_that_are_taken_away_goes_with_them():
     config = copy.deepcopy(DEFAULT)
     for name, sets in ("one", ["retina"]), ("two", ["ihc", "retina"]):
-        config["analysis"]["questions"][name] = {"dataset": sets}
+        config["analysis"]["questions"][name] = {"dataset": sets, "series": ["value"]}
     config["datasets"]["retina"] = None
     questions = configuration.resolve(config)["analysis"]["questions"]
-    assert questions == DEFAULT["analysis"]["questions"] | {"two": {"dataset": ["ihc"]}}
-    assert config["analysis"]["questions"]["two"] == {"dataset": ["ihc", "retina"]}
+    assert questions.keys() - DEFAULT["analysis"]["questions"] == {"two"}
+    assert questions["two"]["dataset"] == ["ihc"]
+    assert config["analysis"]["questions"]["two"]["dataset"] == ["ihc", "retina"]
 
 
 def test_one_number_for_both_models_or_one_for_each():
@@ -411,7 +421,7 @@ def test_a_question_goes_with_the_data_sets_that_it_is_about():
     assert "control" not in questions and questions["mine"]["dataset"] == ["retina"]
     assert {"training", "turning"} <= questions.keys()
     assert configuration.resolve(resolved) == resolved
-    with pytest.raises(UserError, match=r"questions\.mine\.dataset: retinas: no such data set"):
+    with pytest.raises(UserError, match=r"questions\.mine\.dataset: retinas: not among"):
         configuration.resolve(changed("analysis.questions.mine", asked | {"dataset": ["retinas"]}))
 
 
@@ -509,7 +519,9 @@ def test_a_networks_patches_have_to_fit():
 
 
 def test_periods_that_divide_a_turn_though_not_in_binary():
-    resolved = configuration.resolve(changed("analysis.periods", [7.2, 14.4, 0.1]))
+    config = changed("analysis.periods", [7.2, 14.4, 0.1])
+    config["analysis"]["questions"]["control"] = None  # it is about 180°
+    resolved = configuration.resolve(config)
     assert resolved["analysis"]["periods"] == [7.2, 14.4, 0.1]
 
 

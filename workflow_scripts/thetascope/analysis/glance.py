@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from thetascope.analysis.cases import MIN_CASES
 from thetascope.analysis.curves import KEY
 from thetascope.analysis.designs import ANGLES
 from thetascope.analysis.planner import seeds_needed
@@ -178,11 +179,17 @@ def next_step(
         return "Nothing is open. To learn more: other image sets, or a smaller `smallest_effect`."
     deviations = noise[[*KEY, "cell_sd"]].drop_duplicates(KEY)
     found = verdicts[is_open].merge(deviations, how="left", on=KEY, validate="m:1")
-    design = _design(found, analysis)
+    design, cases = _design(found, analysis), found["n_cases"].min()
+    few = ""
+    if cases < MIN_CASES:
+        few = (
+            " Intervals of levels are for other cases, such as patients. The fewest test cases of "
+            f"a curve are {cases}: with more of them intervals get narrower, with more runs hardly."
+        )
     if design is None:
         return (
             "To learn more: more test cases, or maps with less noise (`saliency.samples`). More "
-            "angles and seeds alone do not settle half of the open curves."
+            f"angles and seeds alone do not settle half of the open curves.{few}"
         )
     angles, seeds = design
     return (
@@ -190,7 +197,7 @@ def next_step(
         f"{360 // angles}}}`) and {seeds} {'seed' if seeds == 1 else 'seeds'}. If noise is as it "
         f"is here, at least half of the {len(found)} open curves would then show a wave of "
         f"{analysis.smallest_effect:g} with probability 0.8. "
-        f"That is {angles * seeds} runs of every arm{_time(angles * seeds, benchmarks)}."
+        f"That is {angles * seeds} runs of every arm{_time(angles * seeds, benchmarks)}.{few}"
     )
 
 

@@ -68,6 +68,8 @@ def test_rows(
         p[known], p_max[known] = permutation_test(theta, cells, asked, permutations)
         if (theta % 360 == 0).any() and (p <= SMALL).any():
             without_0[known] = permutation_test(theta, cells, asked, permutations, spike=True)[0]
+            # where too few angles are left for a test, nothing speaks for a wave without it
+            without_0[known & np.isnan(without_0)] = 1
         p_any = agreement_test(theta, cells, permutations)
     columns = zip(periods, known, p, p_max, without_0, strict=True)
     return [
@@ -108,13 +110,13 @@ def period_tests(
     DataFrame
         One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
         `p`, `p_max` (see `permutation_test`), `p_without_0` (p where θ = 0 has values of its own,
-        so that it cannot make a wave alone; NaN where there is no such angle, and where all p of
-        the curve are above `SMALL`), `p_any` (see `agreement_test`), `permutations`, and the
-        curve's counts. All p are NaN where the period is not resolved or no test is valid.
-        `false_discovery` corrects `p`. In the sweeps `eval` and `eval_margin` p is that of
-        `cases.pre_rotation_tests`, where pictures were turned beforehand, or else of
-        `cases.case_tests`, of what does not change with the corners; `p_max` is Bonferroni's over
-        the periods.
+        so that it cannot make a wave alone; 1 where too few angles are left for a test, NaN where
+        there is no such angle, and where all p of the curve are above `SMALL`), `p_any` (see
+        `agreement_test`), `permutations`, and the curve's counts. All p are NaN where the period is
+        not resolved or no test is valid. `false_discovery` corrects `p`. In the sweeps `eval` and
+        `eval_margin` p is that of `cases.pre_rotation_tests`, where pictures were turned
+        beforehand, or else of `cases.case_tests`, of what does not change with the corners; `p_max`
+        is Bonferroni's over the periods.
     """
     rows = []
     for curve in curves:

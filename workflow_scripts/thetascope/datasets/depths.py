@@ -66,8 +66,8 @@ def scale_of(paths: Sequence[Path], value_range: Sequence[float] | None) -> pict
             assert other  # noqa: S101 (there are two)
             raise UserError(
                 f"{extremes.highest} holds integers up to {extremes.high:g} and {other.highest} "
-                "values of another kind, so they share no scale; save all alike, or say which "
-                f"values are black and white in all, such as `value_range: [0, {2**bits - 1}]`"
+                "values of another kind, so they share no scale; save all alike, or, if a number "
+                f"is as bright in all, say so, such as with `value_range: [0, {2**bits - 1}]`"
             )
     for kind, extremes in seen.items():
         if kind != "bytes":

@@ -234,7 +234,7 @@ def cases(
     if key:
         compiled = compile_key("case_key", key)
         found = {name: match[1] for name in names if (match := compiled.fullmatch(name))}
-        where = f"case_key: {key!r}"
+        where = f"case_key: {key!r} (of whole names)"
     elif file:
         path = case_file(folders, file)
         found = _read_cases(path, file)

@@ -17,6 +17,7 @@ from thetascope.datasets.options import check_options
 from thetascope.engine.runs import angles_and_seeds, weights_of
 from thetascope.errors import UserError
 from thetascope.learning.timm_names import known, timm_name
+from thetascope.vocabulary import ARM
 
 ADAPTERS = Path(__file__).parents[1] / "datasets" / "adapters"
 
@@ -109,11 +110,21 @@ def split(config: Config) -> Iterator[str]:
 
 
 def analysis(config: Config) -> Iterator[str]:
-    """Periods that do not come round to themselves, angles that are none, a name that is taken."""
+    """Questions about what is not there, periods that do not come round, a name that is taken."""
+    there = {column: config[f"{column}s"] for column in ARM}
+    there["period"] = config["analysis"]["periods"]
     for name, asked in config["analysis"]["questions"].items():
-        if unknown := set(asked.get("dataset", [])) - set(config["datasets"]):
-            key = f"analysis.questions.{name}.dataset"
-            yield f"{key}: {', '.join(sorted(unknown))}: no such data set; correct the name"
+        for column, names in there.items():
+            if unknown := set(asked.get(column, [])) - set(names):
+                key = f"analysis.questions.{name}.{column}"
+                where = "analysis.periods" if column == "period" else f"{column}s"
+                said = ", ".join(sorted(map(str, unknown)))
+                yield f"{key}: {said}: not among `{where}`; correct it, or add it there"
+        if len(asked.get("series", [])) != 1:
+            yield (
+                f"analysis.questions.{name}.series: must name one series, such as [excess], since "
+                "several of one curve would be tests of one thing"
+            )
         if name == "exploratory":
             yield f"analysis.questions.{name}: means all other rows; choose another name"
         for angle in asked.get("held_angle", []):
