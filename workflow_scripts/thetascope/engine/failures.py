@@ -8,8 +8,8 @@ from typing import Any
 
 SHOWN = 5
 SILENT = (
-    "it ended without a word in its log. See above; if there is nothing, it was killed, perhaps "
-    "for want of memory or time: ask for more (`mem_mb`, `runtime`) or run fewer jobs at once"
+    "it ended without a word in its log. See above; if there is nothing, it was killed: by Ctrl-C, "
+    "or for want of memory or time; then ask for more (`mem_mb`, `runtime`) or run fewer at once"
 )
 Stamp = tuple[int, int] | None
 
