@@ -33,7 +33,6 @@ with job(snakemake):
     maps = {
         key: _turned(map_, turns[key.split(".")[1]], "bilinear")
         for key, map_ in (of_attribution(file, ATTRIBUTION) | of_attribution(file, "hog")).items()
-        if key.split(".")[1] in turns  # maps as they are (`unaligned`) would be the same ones again
     }
     angle = f"{degrees(run['angle']):g}°" if is_fixed(run["angle"]) else run["angle"]
     title = f"θ = {theta:g}° (training: {angle}): {', '.join(run[key] for key in ARM)}"

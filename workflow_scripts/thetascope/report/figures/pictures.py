@@ -144,9 +144,12 @@ def marked_pixels(
 
 
 def of_attribution(saliency: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
-    """Maps of one attribution among the arrays of a `saliency.npz`: {model}.{input} → maps."""
-    ending = f".{name}"
-    return {key.removesuffix(ending): saliency[key] for key in saliency if key.endswith(ending)}
+    """Maps of one attribution among the arrays of a `saliency.npz`: {model}.{input} → maps.
+
+    Without those that were not turned back (`unaligned`): they are the same ones again.
+    """
+    of_kind = (key.removesuffix(f".{name}") for key in saliency if key.endswith(f".{name}"))
+    return {key: saliency[f"{key}.{name}"] for key in of_kind if key.split(".")[1] in PICTURES}
 
 
 def mapped_images(
