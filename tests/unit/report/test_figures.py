@@ -176,13 +176,6 @@ def test_two_questions_about_one_curve_are_told_apart():
     assert said == "main: open: up to 0.046; other: no wave above 0.046"
 
 
-def test_two_series_of_one_question_are_told_apart():
-    rows = table(GRID)
-    found = [verdicts(rows), verdicts(rows, series="value", verdict="no wave")]
-    said = title(draw(rows, found=pd.concat(found)).axes[2]).replace("\n", " ")
-    assert said == "main (excess): open: up to 0.046; main (value): no wave above 0.046"
-
-
 def test_where_no_question_was_declared_the_figure_says_so_once():
     rows = table(GRID)
     figure = draw(rows, found=of(verdicts(rows), metric="auroc"))

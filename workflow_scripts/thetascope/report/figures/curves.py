@@ -236,11 +236,8 @@ def _what_is_above(curves: pd.DataFrame, verdicts: pd.DataFrame) -> str:
 
 
 def _answers(verdicts: pd.DataFrame) -> str:
-    """Say what each question found of a curve, by each series if it asks for several."""
-    several = verdicts["question"].duplicated(keep=False)
-    with_series = verdicts["question"] + " (" + verdicts["series"] + ")"
-    names = with_series.where(several, verdicts["question"])
-    answers = {name: answer(row) for name, (_, row) in zip(names, verdicts.iterrows(), strict=True)}
+    """Say what each question found of a curve."""
+    answers = {row["question"]: answer(row) for _, row in verdicts.iterrows()}
     if len(answers) > 1:
         return "; ".join(f"{question}: {said}" for question, said in answers.items())
     return "".join(answers.values()) or "no question was declared"
