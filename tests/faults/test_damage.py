@@ -156,7 +156,7 @@ def test_damage_to_what_lies_beside_a_table_is_found_or_changes_nothing(tmp_path
 
 def test_a_damaged_record_is_named(tmp_path):
     path, _ = csv(tmp_path)
-    path.write_bytes(path.read_bytes()[2:])
+    path.write_bytes(path.read_bytes()[3:])
     with pytest.raises(DamagedError, match=path.name):
         files.read_record(path)
 

@@ -122,6 +122,21 @@ def test_both_ends_miss_alike(freedom):
     assert (high < 100).mean() == pytest.approx(0.05, abs=0.015)
 
 
+@pytest.mark.parametrize(
+    ("amplitude", "found", "too_large", "covered"),
+    [(2, 0.04, 2.0, 0.40), (5, 0.78, 1.08, 0.97)],
+)
+def test_a_weak_wave_that_was_found_is_larger_than_the_truth(amplitude, found, too_large, covered):
+    """As docs/statistics.md says: selected by p ≤ 0.05 / 48, the p of 48 tests."""
+    waves, noise = estimates(amplitude, 25, 40_000)
+    chosen = wave_p(abs(waves), noise) <= 0.05 / 48
+    low, high = amplitude_interval(abs(waves), noise, 0.95)
+    holds = (low <= amplitude) & (amplitude <= high)
+    assert chosen.mean() == pytest.approx(found, abs=0.01)
+    assert abs(waves)[chosen].mean() / amplitude == pytest.approx(too_large, abs=0.03)
+    assert holds[chosen].mean() == pytest.approx(covered, abs=0.03)
+
+
 # -- what always holds -----------------------------------------------------------------------------
 
 

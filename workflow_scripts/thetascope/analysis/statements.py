@@ -219,7 +219,7 @@ def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
         yield f"### {' · '.join(map(str, arm))}"
         yield ""
         for _, row in rows.iterrows():
-            yield f"- **{', '.join(str(row[name]) for name in named)}**: {finding(row)}"
+            yield f"- **{', '.join(map(str, row[named].dropna()))}**: {finding(row)}"
 
 
 def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:
