@@ -322,13 +322,14 @@ onstart:
     to_do = hooks.jobs_to_do(workflow)
     hooks.look_again(workflow, "data", own_files.as_before, to_do)
     here = hooks.runs_locally(workflow)
-    if here and any(map(to_do.__getitem__, GPU_RULES)):
+    of_networks = sum(map(to_do.__getitem__, GPU_RULES))
+    if here and of_networks:
         try:
             gpus.check(config["device"])
         except UserError as error:
             raise WorkflowError(str(error)) from None
     if here and sys.platform == "linux" and not hooks.deploys_software(workflow):
-        if sum(map(to_do.__getitem__, GPU_RULES)) > 1:
+        if of_networks > 1:
             prefork.start()
     hooks.follow_progress(to_do, show_logs=not here)
 

@@ -156,9 +156,11 @@ def test_damage_to_what_lies_beside_a_table_is_found_or_changes_nothing(tmp_path
 
 def test_a_damaged_record_is_named(tmp_path):
     path, _ = csv(tmp_path)
-    path.write_bytes(path.read_bytes()[3:])
-    with pytest.raises(DamagedError, match=path.name):
-        files.read_record(path)
+    whole = path.read_bytes()
+    for damaged in whole[3:], b"\xff" + whole:
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedError, match=path.name):
+            files.read_record(path)
 
 
 def test_the_digest_is_that_of_all_below_the_first_line(tmp_path):

@@ -310,14 +310,14 @@ def read_record(path: str | Path) -> dict[str, Any]:
         If it is not what was written.
     """
     path = Path(path)
-    if path.suffix == ".npz":
-        line = str(read_npz(path, "record")["record"])
-    else:
-        with path.open(encoding="utf-8") as file:
-            line = file.readline().removeprefix("# ")
     try:
+        if path.suffix == ".npz":
+            line = str(read_npz(path, "record")["record"])
+        else:
+            with path.open(encoding="utf-8") as file:
+                line = file.readline().removeprefix("# ")
         contents: dict[str, Any] = json.loads(line)
-    except ValueError as error:
+    except ValueError as error:  # no JSON, or no UTF-8
         raise DamagedError(path, "its record") from error
     return contents
 

@@ -3,16 +3,19 @@
 import json
 import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from factories import NAMES, VERDICT, analysis, dice_rows, of, reliability_rows
 
 from thetascope.analysis import glance
 from thetascope.analysis.verdict import COLUMNS
 from thetascope.report import explorer
 
+ROOT = Path(__file__).parents[3]
 ARM = {"dataset": "brains", "view": "plain", "encoder": "e", "method": "moco"}
 NO_VERDICTS = pd.DataFrame(columns=COLUMNS)
 NO_RELIABILITY = reliability_rows()[:0]
@@ -56,6 +59,13 @@ def test_maps_that_were_not_turned_back_have_no_look_and_no_curve():
     """As in the figures: the page's script knows what it draws, and stops at any other."""
     found = curves(scores([0, 90], input=["rotated", "unaligned"]))
     assert [series["input"] for series in found] == ["rotated"]
+
+
+def test_what_a_question_may_ask_for_has_a_name_here():
+    """Two lists of the kinds of maps, one for the configuration and one for the page."""
+    schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text("utf-8"))
+    asked = schema["$defs"]["question"]["properties"]["attribution"]["items"]["enum"]
+    assert set(asked) == set(explorer.NAMES["attribution"])
 
 
 def test_the_first_offer_is_the_main_question_and_nothing_is_lost():

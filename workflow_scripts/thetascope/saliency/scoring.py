@@ -243,9 +243,9 @@ def of_others(maps: NDArray, cases: Sequence[str]) -> NDArray[np.float64]:
     pictures do in studies of gaze (Tatler et al. 2005). Items of one case, such as slices of a
     patient, show nearly the same, and foreground at the same place.
     """
-    found = np.zeros(maps.shape)
+    found, names = np.zeros(maps.shape), np.array(list(cases))
     for case in set(cases):
-        own = np.array([one == case for one in cases])
+        own = names == case
         if not own.all():
             found[own] = maps[~own].mean(axis=0, dtype=float)
     return found
