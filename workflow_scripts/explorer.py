@@ -35,6 +35,6 @@ with job(snakemake):
     by_set = {name: pair for name, *pair in images}
     opening = explorer.opening(verdicts, analysis, glance.next_step(verdicts, *beside, analysis))
     data = {"opening": opening, "panels": mapped.panels(params.evaluations, files, by_set, turn)}
-    data["series"] = explorer.curves(scores, verdicts, reliability)
+    data["series"] = explorer.curves(scores, verdicts, reliability, analysis.level)
     with atomic(snakemake.output[0]) as temporary:
         temporary.write_text(explorer.page(data | {"record": record(snakemake)}), encoding="utf-8")

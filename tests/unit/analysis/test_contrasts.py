@@ -26,7 +26,7 @@ from thetascope.analysis.contrasts import (
     phase_difference_p,
     phase_table,
 )
-from thetascope.analysis.inference import period_tests
+from thetascope.analysis.inference import false_discovery, period_tests
 from thetascope.analysis.permutation import agreement_test, permutation_test
 
 P = ["p", "p_max", "p_any"]
@@ -263,7 +263,7 @@ def test_both_waves_count_alike():
     assert phase_difference_p(30 + 10j, 20 - 50j, wider) == pytest.approx(p)
 
 
-def phases_of(crests, amplitude=0.2, rotate=(), confidence=0.95, p=None):
+def phases_of(crests, amplitude=0.2, rotate=(), confidence=0.95, q=None):
     """Rows of `phase_table` for sets with their crests at these angles of 90.
 
     Each is of an adapter of its own, but for those that are turned by `rotate`, all of one.
@@ -277,8 +277,9 @@ def phases_of(crests, amplitude=0.2, rotate=(), confidence=0.95, p=None):
         for name, crest in crests.items()
     ]
     curves, settings = curves_of(*rows), analysis(confidence=confidence, permutations=199)
-    tests = period_tests(curves, PERIODS, settings.tests)
-    tests = tests if p is None else tests.assign(p=p)
+    found = period_tests(curves, PERIODS, settings.tests)
+    tests = false_discovery(found, settings.questions)
+    tests = tests if q is None else tests.assign(q=q)
     sets = {name: {"adapter": "one", "rotate": rotate[name]} for name in rotate}
     return phase_table(curves, tests, settings, {n: {"adapter": n} for n in crests} | sets)
 
@@ -293,7 +294,7 @@ def test_crests_of_data_sets_are_compared_where_both_have_a_wave():
     assert (found["p"] < 0.01).tolist() == [True, False, True]
     assert table["q"].tolist() == pytest.approx(stats.false_discovery_control(table["p"]))
     assert phases_of({"a": 80, "b": 5}, amplitude=0).empty
-    weak = [phases_of({"a": 80, "b": 5}, confidence=level, p=0.15) for level in (0.8, 0.9)]
+    weak = [phases_of({"a": 80, "b": 5}, confidence=level, q=0.15) for level in (0.8, 0.9)]
     assert [len(rows) for rows in weak] == [len(PERIODS), 0]
     assert table[["moved", "p_moved"]].isna().all(axis=None)  # they are different sets
 

@@ -139,6 +139,6 @@ def test_all_that_is_shown_of_a_small_design(design, tmp_path):
     forest_figure(judged, ANALYSIS).savefig(forest, format="svg")
     assert verdict_page(words, judged, forest.getvalue(), {})
 
-    explored = explorer.curves(dice, judged, reliability)
+    explored = explorer.curves(dice, judged, reliability, ANALYSIS.level)
     assert explorer.page({"series": explored})
     assert all(series["theta"] == theta for series in explored)

@@ -1,5 +1,7 @@
 """The table of tests over θ, and the correction of its p for their number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,6 +89,14 @@ def test_each_series_is_tested_by_its_own_scores():
     p = table.pivot(index=["sweep", "series"], columns="period", values="p").dropna()
     assert len(p) == 6 and not p.duplicated().any()  # none could stand for another
     assert 0 < table["p_without_0"].notna().sum() < 24
+
+
+def test_whether_a_wave_rests_on_0_is_asked_at_the_level_of_the_tests():
+    rows = of_runs(null_cells(np.random.default_rng(0), 12, 2))
+    smallest = curve_of(period_table(rows))["p"].min()
+    for level, asked in (smallest, True), (smallest - 0.001, False):
+        found = curve_of(period_table(rows, permutations=replace(shuffling(), level=level)))
+        assert found["p_without_0"].notna().any() == asked
 
 
 def test_items_are_no_replicates_of_a_run():

@@ -11,7 +11,7 @@ from thetascope.analysis.settings import Analysis, Bootstrap, Permutations
 def test_intervals_and_tests_have_the_numbers_of_the_section():
     section = analysis(bootstrap=7, confidence=0.8, permutations=11, seed=13)
     assert section.intervals == Bootstrap(draws=7, confidence=0.8, seed=13)
-    assert section.tests == Permutations(draws=11, seed=13)
+    assert section.tests == Permutations(draws=11, seed=13, level=section.level)
     assert section.level == pytest.approx(0.2)
 
 

@@ -17,8 +17,8 @@ QUESTIONS = {
 ANALYSIS = analysis(confidence=0.95, questions=QUESTIONS, smallest_effect=0.02)
 
 
-def say(**changes):
-    return finding(pd.Series(ROW | changes))
+def say(level=0.05, **changes):
+    return finding(pd.Series(ROW | changes), level)
 
 
 def test_a_wave_has_its_size_crest_and_aliases():
@@ -97,6 +97,8 @@ def test_what_else_made_a_wave_is_named():
     assert "resampled and not turned, has it too" in say(verdict="resampling")
     assert "It rests on θ = 0: without it p = 0.2." in say(p_without_0=0.2)
     assert "rests on" not in say(p_without_0=np.nan)
+    assert "rests on" not in say(p_without_0=0.07, level=0.1)
+    assert "rests on" in say(p_without_0=0.03, level=0.01)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_figures_explorer_and_its_maps_show_training_evaluated_at_0():
     assert (rows["eval_angle"] == 0).all()
 
     no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
-    explored = explorer.curves(table, no_verdict, reliability_rows())
+    explored = explorer.curves(table, no_verdict, reliability_rows(), 0.05)
     assert {one["meaning"] for one in explored} == {swept.meaning}
     series = {one["trained"]: one for one in explored}
     assert series["theta"]["theta"] == TWELVE
@@ -137,7 +137,7 @@ def test_segmentations_that_have_no_other_angle_leave_the_curves_of_maps_alone()
     """They are rows of the diagonal, at all angles of training."""
     maps, tasks = dice_rows(TWO_VIEWED), dice_rows(TWELVE, attribution="segmentation")
     no_verdict = pd.DataFrame(columns=verdict.COLUMNS)
-    explored = explorer.curves(pd.concat([maps, tasks]), no_verdict, reliability_rows())
+    explored = explorer.curves(pd.concat([maps, tasks]), no_verdict, reliability_rows(), 0.05)
     meanings = {one["attribution"]: one["meaning"] for one in explored}
     assert meanings == {
         "smoothgrad": "Trained at θ, evaluated at 0°",

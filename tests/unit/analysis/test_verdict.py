@@ -122,7 +122,7 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     assert row["others_amplitude"] == pytest.approx(0.04, abs=0.01)
     assert row["others_p"] <= 0.05 and row["picture_p"] <= 0.05  # theirs is another wave
     assert row["picture_level"] == pytest.approx(0.1, abs=0.01)
-    assert f"It has {row['picture_level']:+.3f} [" in finding(pd.Series(row))
+    assert f"It has {row['picture_level']:+.3f} [" in finding(pd.Series(row), 0.05)
     assert row["sham_q"] <= 0.05  # the turned wave is another than the sham's, which is none
     assert row["canvas_q"] > 0  # known
     assert row["noise_amplitude"] < 0.01
@@ -132,7 +132,7 @@ def test_a_wave_has_its_size_and_what_could_have_made_it_beside_it(tables):
     beside = ["random_amplitude", "sham_q", "canvas_q"]
     beside += ["others_amplitude", "others_p", "picture_p", "picture_level"]
     assert np.isnan([row[name] for name in beside]).all()
-    assert "other cases" not in finding(pd.Series(row))
+    assert "other cases" not in finding(pd.Series(row), 0.05)
 
 
 def test_controls_change_nothing_where_their_view_was_not_run(tables):

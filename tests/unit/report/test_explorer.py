@@ -26,7 +26,7 @@ def scores(angles, **names):
 
 
 def curves(table, verdicts=NO_VERDICTS, reliability=NO_RELIABILITY):
-    return explorer.curves(table, verdicts, reliability)
+    return explorer.curves(table, verdicts, reliability, 0.05)
 
 
 def column_of(table, name):

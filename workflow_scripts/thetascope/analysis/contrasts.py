@@ -163,7 +163,7 @@ def phase_table(
     curves, analysis
         As for `contrast_table`.
     tests : DataFrame
-        Of `inference.period_tests`.
+        Of `inference.false_discovery`.
     datasets : mapping
         Name → adapter and options, as configured.
 
@@ -171,13 +171,13 @@ def phase_table(
     -------
     DataFrame
         One row per question, pair of data sets (`first`, `second`) and period at which both have a
-        wave (p ≤ 1 − confidence): the curve's key without the set, both phases, their `difference`
+        wave (q ≤ 1 − confidence): the curve's key without the set, both phases, their `difference`
         (degrees, first − second, the short way round the period), `p` of none (see
         `phase_difference_p`), and `q`, corrected for all rows of the question. Where the sets are
         the same but for `rotate`, `moved` is the difference that waves have which depend on R_θ x
         alone, and `p_moved` is of that difference instead of none; NaN else.
     """
-    p_of = by_place(tests, [*KEY, "period"], "p")
+    q_of = by_place(tests, [*KEY, "period"], "q")
     rows = []
     for question, factor, group in _asked(curves, analysis):
         if factor != "dataset":
@@ -190,7 +190,7 @@ def phase_table(
                 if period not in wanted:
                     continue
                 places = [(*place(curve.key, KEY), period) for curve in (one, other)]
-                if all(p_of[at] <= analysis.level for at in places):
+                if all(q_of[at] <= analysis.level for at in places):
                     a, b = (complex(each.waves[i]) for each in fits)
                     errors = [Error(f.runs.variance[i], f.runs.freedom[i]) for f in fits]
                     turn = _degrees(a * np.conj(b), period)

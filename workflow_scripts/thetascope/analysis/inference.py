@@ -46,7 +46,6 @@ from thetascope.vocabulary import OTHERS
 log = logging.getLogger(__name__)
 
 EXPLORATORY = "exploratory"  # rows that no declared question asks for
-SMALL = 0.05  # a p above which nobody asks whether it rests on θ = 0
 TEST = ["period", "resolved", "p", "p_max", "p_without_0", "p_any", "permutations"]
 
 
@@ -66,7 +65,7 @@ def test_rows(
     p_any = np.nan
     if exchangeable(key):
         p[known], p_max[known] = permutation_test(theta, cells, asked, permutations)
-        if (theta % 360 == 0).any() and (p <= SMALL).any():
+        if (theta % 360 == 0).any() and (p <= permutations.level).any():
             without_0[known] = permutation_test(theta, cells, asked, permutations, spike=True)[0]
             # where too few angles are left for a test, nothing speaks for a wave without it
             without_0[known & np.isnan(without_0)] = 1
@@ -101,7 +100,7 @@ def period_tests(
     periods : sequence of float
         Degrees; divisors of 360, each once.
     permutations : Permutations
-        Number B of draws and seed; curves of one shape see the same draws.
+        Number B of draws, seed and level; curves of one shape see the same draws.
     discs : collection of str
         Views whose canvas is `disc`: there, scores over chance do not change with the corners.
 
@@ -111,7 +110,7 @@ def period_tests(
         One row per curve and period, as in `oscillation.oscillation_table`: `period`, `resolved`,
         `p`, `p_max` (see `permutation_test`), `p_without_0` (p where θ = 0 has values of its own,
         so that it cannot make a wave alone; 1 where too few angles are left for a test, NaN where
-        there is no such angle, and where all p of the curve are above `SMALL`), `p_any` (see
+        there is no such angle, and where all p of the curve are above the level), `p_any` (see
         `agreement_test`), `permutations`, and the curve's counts. All p are NaN where the period is
         not resolved or no test is valid. `false_discovery` corrects `p`. In the sweeps `eval` and
         `eval_margin` p is that of `cases.pre_rotation_tests`, where pictures were turned

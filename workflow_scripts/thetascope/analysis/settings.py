@@ -38,10 +38,13 @@ class Permutations:
         Number B; a p is at least 1 / (B + 1).
     seed : int
         Of the random state.
+    level : float
+        A p above it is no wave, so that nobody asks whether it rests on θ = 0.
     """
 
     draws: int
     seed: int
+    level: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Analysis:
     @property
     def tests(self) -> Permutations:
         """How its tests are drawn."""
-        return Permutations(self.permutations, self.seed)
+        return Permutations(self.permutations, self.seed, self.level)
 
     @property
     def level(self) -> float:

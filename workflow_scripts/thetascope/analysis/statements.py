@@ -47,23 +47,23 @@ FACTORS = {
 }
 
 
-def finding(row: pd.Series) -> str:
-    """Say one row of `verdict.verdict_table` in plain words."""
-    return " ".join(_sentences(row))
+def finding(row: pd.Series, level: float) -> str:
+    """Say one row of `verdict.verdict_table` in plain words; its tests have this level."""
+    return " ".join(_sentences(row, level))
 
 
-def _sentences(row: pd.Series) -> Iterator[str]:
+def _sentences(row: pd.Series, level: float) -> Iterator[str]:
     """Yield the level, the verdict, what stands beside it, and whether the maps can carry it."""
-    level = (
+    over_chance = (
         f"{row['level']:+.3f} [{row['level_cases_ci_low']:+.3f}, {row['level_cases_ci_high']:+.3f}]"
     )
     above, below = LEVELS.get(row["metric"], OF_MASKS)
     if row["finds"] == ABOVE:
-        yield f"It {above} ({level} over chance)."
+        yield f"It {above} ({over_chance} over chance)."
     elif row["finds"] == BELOW:
-        yield f"It {below} ({level} over chance)."
+        yield f"It {below} ({over_chance} over chance)."
     elif row["finds"] == AT_CHANCE:
-        yield f"Whether it {above} is open ({level} over chance)."
+        yield f"Whether it {above} is open ({over_chance} over chance)."
     wave = (
         f"{row['amplitude']:.3f} [{row['amplitude_ci_low']:.3f}, {row['amplitude_ci_high']:.3f}] "
         f"at period {row['period']:g}°"
@@ -87,7 +87,7 @@ def _sentences(row: pd.Series) -> Iterator[str]:
             yield f"{row['seeds_needed']:.0f} seeds at as many angles could tell."
     else:
         yield f"{row['verdict'].capitalize()} of {wave}, {test}."
-        yield from _explanations(row)
+        yield from _explanations(row, level)
     if row["reliability"] < reliabilities.NOISE:
         yield (
             f"But the map is mostly noise (reliability {row['reliability']:.2f}): raise "
@@ -101,7 +101,7 @@ def _sentences(row: pd.Series) -> Iterator[str]:
         )
 
 
-def _explanations(row: pd.Series) -> Iterator[str]:
+def _explanations(row: pd.Series, level: float) -> Iterator[str]:
     """Yield where a wave's crest is, and what else could have made it."""
     if row["verdict"] == CANVAS:
         yield "It is not there in a disc, which has no corners: the canvas makes it."
@@ -112,7 +112,7 @@ def _explanations(row: pd.Series) -> Iterator[str]:
             f"Crest at {row['phase_deg']:.0f}° [{row['phase_ci_low']:.0f}°, "
             f"{row['phase_ci_high']:.0f}°]."
         )
-    if row["others_p"] <= 0.05 < row["picture_p"]:
+    if row["others_p"] <= level < row["picture_p"]:
         size = f"{row['others_amplitude']:.3f} (p of the difference: {row['picture_p']:.2g})"
         yield (
             f"The mean map of other cases has it too, {size}: it may lie in what all maps "
@@ -120,7 +120,7 @@ def _explanations(row: pd.Series) -> Iterator[str]:
         )
     if row["aliases"]:
         yield f"On this grid waves of {row['aliases']} degrees look the same."
-    if row["p_without_0"] > 0.05:
+    if row["p_without_0"] > level:
         yield f"It rests on θ = 0: without it p = {row['p_without_0']:.2g}."
     of_90 = 90 / row["period"]  # what repeats every 90° has no wave of a longer period
     quarter = abs(of_90 - round(of_90)) < 1e-3 and row["input"] == "rotated"
@@ -189,7 +189,7 @@ def _lines(
         yield ""
         of_curves = (f"{column} {' or '.join(map(str, v))}" for column, v in asked.items())
         yield f"Curves: {', '.join(of_curves)}."
-        yield from _answers(verdicts[verdicts["question"] == name])
+        yield from _answers(verdicts[verdicts["question"] == name], analysis.level)
         contrasts, phases = (
             tables[key][tables[key]["question"] == name] for key in ("contrasts", "phases")
         )
@@ -206,7 +206,7 @@ def _markdown(table: pd.DataFrame) -> Iterator[str]:
         yield f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |"
 
 
-def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
+def _answers(verdicts: pd.DataFrame, level: float) -> Iterator[str]:
     """Yield what one question found, arm by arm."""
     if verdicts.empty:
         yield ""
@@ -219,7 +219,7 @@ def _answers(verdicts: pd.DataFrame) -> Iterator[str]:
         yield f"### {' · '.join(map(str, arm))}"
         yield ""
         for _, row in rows.iterrows():
-            yield f"- **{', '.join(map(str, row[named].dropna()))}**: {finding(row)}"
+            yield f"- **{', '.join(map(str, row[named].dropna()))}**: {finding(row, level)}"
 
 
 def _differences(contrasts: pd.DataFrame, level: float) -> Iterator[str]:

@@ -66,7 +66,7 @@ NAMES = {
 
 
 def curves(
-    scores: pd.DataFrame, verdicts: pd.DataFrame, reliability: pd.DataFrame
+    scores: pd.DataFrame, verdicts: pd.DataFrame, reliability: pd.DataFrame, level: float
 ) -> list[dict[str, Any]]:
     """Arrange the scores as curves over θ.
 
@@ -78,6 +78,8 @@ def curves(
         `verdict.verdict_table`.
     reliability : DataFrame
         `reliability.reliability_table`.
+    level : float
+        Of the tests.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def curves(
         tested = rows_of(verdicts, dataset=dataset, **key_of(swept))
         findings: dict[tuple[Any, ...], list[str]] = defaultdict(list)
         for _, row in tested.iterrows():
-            findings[tuple(row[key])].append(f"{row['question']}: {finding(row)}")
+            findings[tuple(row[key])].append(f"{row['question']}: {finding(row, level)}")
         # encoders that no θ was trained for, at the angle at which each point was evaluated
         others = rows[(rows["training"] != FIXED) & (rows["training"] != swept.training)]
         others = others.merge(shown[["eval_angle", "theta"]].drop_duplicates(), on="eval_angle")
