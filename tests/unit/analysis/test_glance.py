@@ -86,14 +86,23 @@ def test_curves_that_differ_in_more_have_more_columns_and_stand_by_question():
 
 
 def test_the_words_that_are_explained_are_in_the_table_or_in_its_answers():
-    explained = glance.words(ANALYSIS)
-    assert len(explained) == 9
     rows = verdicts(PICTURE, {"verdict": "no wave"}, {"verdict": "open"})
+    explained = glance.words(rows, ANALYSIS)
+    assert len(explained) == 9
     table = glance.table(rows)
     shown = " ".join([*table, *table["verdict"], *table["above chance"]])
     assert all(word in shown for word in explained)
     assert "95 % confidence" in explained["no wave above"] and "0.02" in explained["no wave above"]
-    assert "80 % confidence" in glance.words(analysis(confidence=0.8))["no wave above"]
+    assert "80 % confidence" in glance.words(rows, analysis(confidence=0.8))["no wave above"]
+
+
+def test_metrics_are_explained_where_they_are_shown():
+    def said(*metrics):
+        return glance.words(verdicts(*({"metric": name} for name in metrics)), ANALYSIS)
+
+    assert said("auroc")["metric"].startswith("auroc is 1") and ";" not in said("auroc")["metric"]
+    assert said("cka", "auroc")["metric"].split("; ")[1].startswith("cka is 1")
+    assert "metric" not in said("deletion") and "wave" in said("deletion")
 
 
 # -- the next step ---------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def test_the_opening_is_the_glance_and_every_verdict_leads_to_its_curve():
     verdicts = pd.DataFrame(rows).reindex(columns=COLUMNS)
     found = explorer.opening(verdicts, analysis(), "Do more.")
     assert found["sentence"] == glance.sentence(verdicts) and found["next"] == "Do more."
-    assert found["words"] == glance.words(analysis())
+    assert found["words"] == glance.words(verdicts, analysis())
     assert [row["cells"] for row in found["verdicts"]] == glance.table(verdicts).to_dict("records")
     assert [row["verdict"] for row in found["verdicts"]] == ["wave", "no wave", "open"]
     first = found["verdicts"][0]["curve"]

@@ -24,8 +24,7 @@ WORDS = {
     "model": "pretrained is the encoder before it is fine-tuned on masks, finetuned the network "
     "after it.",
     "map of": "x is the image as it is, R_θ x the image rotated by θ.",
-    "metric": "auroc is 1 if a map is brighter everywhere in the mask than outside, dice_area is 1 "
-    "if as many of its brightest pixels as the mask has are the mask.",
+    "metric": "{metrics}.",
     "above chance": "yes, if the mean score over all θ is above what a random map or a guess would "
     "score; by how much, and the interval for other cases. If yes, maps find the foreground, and a "
     "probe tells pairs apart. The answer is corrected for the number of curves, the interval is of "
@@ -42,6 +41,14 @@ WORDS = {
     "open": "neither a wave nor its absence is shown: there may be one as large as the bound. The "
     "answer is corrected for the number of curves; bound and interval are of one curve. The bound "
     "is one-sided and the interval two-sided, so that the interval may end beyond the bound.",
+}
+METRICS = {
+    "auroc": "auroc is 1 if a map is brighter everywhere in the mask than outside",
+    "dice_area": "dice_area is 1 if as many of its brightest pixels as the mask has are the mask",
+    "dice_otsu": "dice_otsu is 1 if the map cut by Otsu's method is the mask",
+    "probe_accuracy": "probe_accuracy is the share of pairs of which a linear classifier says "
+    "rightly whether they are an image and its rotated copy, or two images",
+    "cka": "cka is 1 if two encoders have the same features, whichever way they are turned",
 }
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
@@ -143,10 +150,12 @@ def _with_interval(verdicts: pd.DataFrame, name: str, prefix: str, digits: str) 
     return texts
 
 
-def words(analysis: Analysis) -> dict[str, str]:
-    """Explain the words of the table."""
+def words(verdicts: pd.DataFrame, analysis: Analysis) -> dict[str, str]:
+    """Explain the words of the table; of metrics those that are in it and widely used."""
     of_run = {"confidence": 100 * analysis.confidence, "smallest": analysis.smallest_effect}
-    return {word: meaning.format(**of_run) for word, meaning in WORDS.items()}
+    metrics = [meaning for name, meaning in METRICS.items() if name in set(verdicts["metric"])]
+    said = {name: meaning for name, meaning in WORDS.items() if metrics or name != "metric"}
+    return {w: meaning.format(metrics="; ".join(metrics), **of_run) for w, meaning in said.items()}
 
 
 def next_step(

@@ -157,7 +157,9 @@ def _lines(
     yield ""
     yield f"![Amplitudes, their intervals and bounds]({FOREST})"
     yield ""
-    yield from (f"- **{word}**: {meaning}" for word, meaning in glance.words(analysis).items())
+    yield from (
+        f"- **{word}**: {meaning}" for word, meaning in glance.words(verdicts, analysis).items()
+    )
     yield ""
     yield glance.next_step(verdicts, tables["noise"], tables["benchmarks"], analysis)
     yield ""

@@ -161,7 +161,11 @@ def opening(verdicts: pd.DataFrame, analysis: Analysis, step: str) -> dict[str, 
             cells.to_dict("records"), glance.in_order(verdicts).iterrows(), strict=True
         )
     ]
-    said = {"sentence": glance.sentence(verdicts), "words": glance.words(analysis), "next": step}
+    said = {
+        "sentence": glance.sentence(verdicts),
+        "words": glance.words(verdicts, analysis),
+        "next": step,
+    }
     return said | {"verdicts": rows}
 
 
