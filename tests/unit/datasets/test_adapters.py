@@ -77,6 +77,17 @@ def test_neighbours_are_of_one_name(tmp_path):
     assert [item.case for item in items] == ["case-00000"] * 2 + ["case-00001"] * 2
 
 
+def test_names_that_look_like_pictures_of_one_case_are_asked_about(tmp_path, caplog):
+    for name in (f"ann{patient}-{n}" for patient in range(5) for n in (1, 2)):
+        for kind in ("images", "masks"):
+            picture(tmp_path / kind / f"{name}.png", disc() * 255)
+    for said in {"case_key": r"(.+)-\d"}, {"case_size": 2}:
+        load(tmp_path, **said)
+    assert not caplog.text
+    load(tmp_path)
+    assert "10 pictures of 5 cases ('ann0-1' and 'ann0-2')" in caplog.text
+
+
 def test_options_that_are_wrong_are_named(pairs):
     assert "case_size: 0: must be at least 1" in refused(pairs, case_size=0)
     assert "mask_key: '(.+': is no regular expression" in refused(pairs, mask_key="(.+")

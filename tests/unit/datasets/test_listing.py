@@ -278,6 +278,24 @@ def of_case(folder, names, file=None, key=None):
     return pairs.cases(names, [folder], file, key, names)
 
 
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        ([f"p{p}-{n}" for p in range(6) for n in range(3)], 6),
+        ([f"patient {p}/slice {n}" for p in range(5) for n in range(2)], 5),
+        ([f"{name}_{n}" for name in ("benign", "malignant", "normal") for n in range(9)], None),
+        ([f"image_{n:04}" for n in range(20)], None),
+        ([f"CHNCXR_{n:04}_{n % 2}" for n in range(20)], None),
+        ([f"cju{n}0qk{n}" for n in range(20)], None),
+        (["extra", *(f"p{p}-{n}" for p in range(6) for n in range(3))], None),
+        ([], None),
+    ],
+)
+def test_names_of_several_pictures_of_a_case_are_told_from_others(names, groups):
+    hint = pairs.hint_of_cases(names)
+    assert hint is None if groups is None else f"{len(names)} pictures of {groups} cases" in hint
+
+
 def test_cases_by_a_pattern(tmp_path):
     assert of_case(tmp_path, ["a-1", "a-2", "b-1"], key=r"(.+)-\d+") == ["a", "a", "b"]
     with pytest.raises(UserError, match=r"case_key: .*has no case for 1 items, first 'c'"):

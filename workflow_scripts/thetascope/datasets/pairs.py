@@ -246,6 +246,23 @@ def cases(
     return [found[name] for name in names]
 
 
+def hint_of_cases(names: Sequence[str]) -> str | None:
+    """Say so where names look like several pictures of the same case, as `p7-1` and `p7-2` do.
+
+    They do if what stands before the last number of the names makes groups: five or more, as two or
+    three may be classes, and of two pictures on average.
+    """
+    parted = [re.fullmatch(r"(.+)[-_. /]\D*\d+\D*", name) for name in names]
+    groups = {match[1] for match in parted if match}
+    if None in parted or not 5 <= len(groups) <= len(names) / 2:
+        return None
+    return (
+        f"every picture is a case, but the names look like {len(names)} pictures of {len(groups)} "
+        f"cases ({names[0]!r} and {names[1]!r}): if they are, say so by `case_key` or `cases`, or "
+        "pictures of one patient get into training and test, and intervals are too narrow"
+    )
+
+
 def case_file(folders: Sequence[Path], file: str) -> Path:
     """Where the file of cases lies: in one of the folders, else as it is named."""
     there = (folder / file for folder in folders)
