@@ -13,6 +13,7 @@ from scipy import ndimage, stats
 from thetascope.analysis.curves import curves
 from thetascope.analysis.scores import arrange
 from thetascope.analysis.settings import Analysis, Bootstrap, Permutations
+from thetascope.analysis.waves import coefficients, phases, powers
 from thetascope.angles import FIXED, NONE, RANDOM
 
 # every family that presets use: the default encoder, and the smallest network that timm has of each
@@ -86,6 +87,12 @@ def pretraining(**changes):
 def wave(theta, amplitude, period, phase=0.0):
     """A cosine that repeats every `period` degrees and has its crest at `phase`."""
     return amplitude * np.cos(2 * np.pi * (np.asarray(theta) - phase) / period)
+
+
+def harmonics(theta, curves, periods):
+    """Amplitude, phase and power of every wave of curves [angles, seeds, n]: [periods, n] each."""
+    found = coefficients(theta, curves, periods)
+    return np.abs(found), phases(found, periods), powers(theta, found, periods)
 
 
 def grid(theta, seeds=1):

@@ -7,6 +7,7 @@ from factories import (
     REGULAR,
     curves_of,
     grid,
+    harmonics,
     of,
     score_rows,
     shuffling,
@@ -25,7 +26,7 @@ from thetascope.analysis.bounds import (
 from thetascope.analysis.curves import KEY, joined
 from thetascope.analysis.inference import period_tests
 from thetascope.analysis.oscillation import levels_table, oscillation_table, peaks_table
-from thetascope.analysis.waves import fit, harmonics
+from thetascope.analysis.waves import fit
 from thetascope.errors import UserError
 
 PERIODS = [360, 180, 120, 90, 60, 45]

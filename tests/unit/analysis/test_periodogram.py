@@ -9,6 +9,7 @@ from factories import (
     REGULAR,
     at_nominal_rate,
     curves_of,
+    harmonics,
     null_cells,
     of,
     score_rows,
@@ -23,7 +24,7 @@ from scipy import signal
 
 from thetascope.analysis.periodogram import lomb_scargle, periodogram_table
 from thetascope.analysis.permutation import shuffled_means
-from thetascope.analysis.waves import harmonics, resolved
+from thetascope.analysis.waves import resolved
 
 modest = settings(max_examples=25, deadline=None)
 

@@ -12,6 +12,7 @@ from factories import (
     WITH_360,
     at_nominal_rate,
     grid,
+    harmonics,
     null_cells,
     shuffling,
     staggered_grid,
@@ -31,7 +32,7 @@ from thetascope.analysis.permutation import (
     tail_p,
     wave_shares,
 )
-from thetascope.analysis.waves import harmonics, staggered
+from thetascope.analysis.waves import staggered
 
 modest = settings(max_examples=25, deadline=None)
 

@@ -12,6 +12,7 @@ from factories import (
     WITH_360,
     curves_of,
     grid,
+    harmonics,
     of,
     score_rows,
     shuffling,
@@ -28,7 +29,6 @@ from thetascope.analysis.planner import (
     noise_table,
     seeds_needed,
 )
-from thetascope.analysis.waves import harmonics
 
 SDS = ["cell_sd", "seed_sd", "replicate_sd"]
 

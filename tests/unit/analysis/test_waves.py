@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from factories import FINE, PERIODS, REGULAR, grid, staggered_grid, wave
+from factories import (
+    FINE,
+    PERIODS,
+    REGULAR,
+    grid,
+    harmonics,
+    staggered_grid,
+    wave,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +19,6 @@ from thetascope.analysis.waves import (
     aliases,
     coefficients,
     fit,
-    harmonics,
     known_periods,
     resolved,
     unit_variance,

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from factories import FINE, coordinates, noise_images
+from factories import (
+    FINE,
+    coordinates,
+    harmonics,
+    noise_images,
+)
 
-from thetascope.analysis.waves import harmonics
 from thetascope.datasets import arrays
 from thetascope.datasets.arrays import turn
 from thetascope.datasets.options import check_options, load_items

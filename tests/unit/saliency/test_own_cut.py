@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from factories import harmonics
 from skimage.transform import resize
 
-from thetascope.analysis.waves import harmonics
 from thetascope.datasets.options import load_items
 from thetascope.learning.rotation import View
 from thetascope.saliency.metrics import Scoring

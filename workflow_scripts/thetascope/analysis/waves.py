@@ -143,12 +143,6 @@ def powers(theta: Array, found: NDArray[np.complex128], periods: Sequence[float]
     return power
 
 
-def harmonics(theta: Array, curves: Array, periods: Sequence[float]) -> tuple[Array, Array, Array]:
-    """Amplitude, phase (see `phases`) and power (see `powers`) of every wave, [periods, n] each."""
-    found = coefficients(theta, curves, periods)
-    return np.abs(found), phases(found, periods), powers(theta, found, periods)
-
-
 @dataclass(frozen=True)
 class Fit:
     """Waves and level of a curve, and what other runs and other cases would do to them.
