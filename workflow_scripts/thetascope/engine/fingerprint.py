@@ -54,10 +54,19 @@ def fingerprint(*files: str, root: Path = LIBRARY.parent) -> str:
 @functools.cache  # most rules share most of the library
 def _code(path: Path, root: Path, source: bytes) -> tuple[bytes, list[Path]]:
     """What a module does, and the files of the package that it imports, without running it."""
-    tree = ast.parse(source)
     package = path.relative_to(root).parent.parts
     names: set[str] = set()
-    for node in ast.walk(tree):
+    said: list[str] = []  # the tree, node after node; every command and every job waits for this
+    waiting: list[Any] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            said.append(str(len(node)))
+            waiting += node
+            continue
+        if not isinstance(node, ast.AST):
+            said.append(repr(node))
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -66,14 +75,10 @@ def _code(path: Path, root: Path, source: bytes) -> tuple[bytes, list[Path]]:
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
+        # empty fields differ between versions of Python
+        held = {name: inner for name, inner in ast.iter_fields(node) if inner not in (None, [])}
+        said += [type(node).__name__, *held]
+        waiting += held.values()
     modules = sorted(name for name in names if name.split(".")[0] == LIBRARY.name)
     candidates = [root / f"{module.replace('.', '/')}.py" for module in modules]
-    return repr(_plain(tree)).encode(), [file for file in candidates if file.is_file()]
-
-
-def _plain(node: Any) -> Any:
-    """What a syntax tree holds; its empty fields differ between versions of Python."""
-    if isinstance(node, ast.AST):
-        fields = [(name, _plain(v)) for name, v in ast.iter_fields(node) if v not in (None, [])]
-        return type(node).__name__, fields
-    return [_plain(inner) for inner in node] if isinstance(node, list) else node
+    return "\n".join(said).encode(), [file for file in candidates if file.is_file()]
