@@ -85,9 +85,10 @@ class Run:
         return Encoder(self.name, 3, self.precision).to(self.device)
 
     def pretrain(self, epochs):
-        """Pre-train an encoder."""
-        settings, self.encoder = replace(self.settings, epochs=epochs), self.new_encoder()
+        """Pre-train the encoder."""
+        settings = replace(self.settings, epochs=epochs)
         pretrain(self.encoder, self.images, ANGLE, PLAIN, "moco", settings, torch.Generator())
+        self.encoder.zero_grad()  # else gradients keep the memory of the graph that made them
 
     def finetune(self, epochs):
         """Fine-tune a U-Net on a copy of the encoder."""
@@ -97,6 +98,7 @@ class Run:
         images, masks = Stored(self.images, PLAIN.original), (self.images[:, 0] > 127).byte()
         parts = range(split, self.count), range(split)
         finetune(self.unet, images.kept(), masks, *parts, settings, drawn)
+        self.unet.zero_grad()
 
     def saliency(self, _):
         """Map what both look at."""
@@ -106,15 +108,24 @@ class Run:
         images = self.images[: settings.items].float() / 255
         saliency_maps(self.encoder, self.unet, images, ANGLE, PLAIN, settings, torch.Generator())
 
+    def timed(self, stage, epochs):
+        """Do one stage: seconds."""
+        begun = time.perf_counter()
+        getattr(self, stage)(epochs)
+        wait(self.device)
+        return time.perf_counter() - begun
+
     def first_step(self):
         """Build an encoder and do one step of pre-training: seconds."""
         begun = time.perf_counter()
+        self.encoder = self.new_encoder()
         self.pretrain(1)
         wait(self.device)
         return time.perf_counter() - begun
 
     def whole(self, epochs):
-        """Do all three."""
+        """Build an encoder and do all three."""
+        self.encoder = self.new_encoder()
         for stage in STAGES:
             getattr(self, stage)(epochs)
         wait(self.device)
@@ -170,27 +181,33 @@ def steps(run):
 def kernel_shares(run, epochs):
     """Print the share of each stage's time in which any kernel runs.
 
-    Saliency comes twice: the second time its kernels are there, as in a worker that has done a run.
+    Each comes twice. First a profiler notes when kernels run, which takes time itself, as does the
+    choice of kernels that are new. Then it takes the time that it takes in a worker.
     """
-    said = []
-    for stage in (*STAGES, "saliency"):
+    said, run.encoder = [], run.new_encoder()
+    for stage in STAGES:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-            begun = time.perf_counter()
-            getattr(run, stage)(epochs)
-            wait(run.device)
-            seconds = time.perf_counter() - begun
-        busy = done = 0
-        # as they were recorded: `profile.events()` takes a minute for as many
-        events = profile.profiler.kineto_results.events()
-        of_gpu = ((e.start_ns(), e.duration_ns()) for e in events if e.device_type().name == "CUDA")
-        for start, length in sorted(of_gpu):
-            busy += max(0, start + length - max(start, done))
-            done = max(done, start + length)
+            first = run.timed(stage, epochs)
         most = torch.cuda.max_memory_reserved() / 1e9
-        said.append(f"{stage} {busy / 1e9 / seconds:.2f} of {seconds:.1f} s with {most:.1f} GB")
-    print(f"{run.name}, {run.count} pictures, {epochs} epochs: kernels run", ", ".join(said))
+        seconds, busy = run.timed(stage, epochs), busy_seconds(profile)
+        share = f"{stage} {busy / seconds:.2f} of {seconds:.1f} s"
+        said.append(f"{share} (first time, profiled: {first:.1f} s) with {most:.1f} GB")
+    stages = ", ".join(said)
+    print(f"{run.name}, {run.count} pictures, {epochs} epochs: kernels run {stages}", flush=True)
+
+
+def busy_seconds(profile):
+    """Time in which any kernel ran."""
+    busy = done = 0
+    # as they were recorded: `profile.events()` takes a minute for as many
+    events = profile.profiler.kineto_results.events()
+    of_gpu = ((e.start_ns(), e.duration_ns()) for e in events if e.device_type().name == "CUDA")
+    for start, length in sorted(of_gpu):
+        busy += max(0, start + length - max(start, done))
+        done = max(done, start + length)
+    return busy / 1e9
 
 
 def many_stored(run):
@@ -210,8 +227,9 @@ def many_stored(run):
 
 
 def count_runs(run, seconds):
-    """Print, in a process of its own, how many runs it does per minute."""
+    """Print, in a process of its own, how many runs it does per minute once all are warm."""
     run.whole(1)
+    wait_for_others()
     begun, count = time.perf_counter(), 0
     while time.perf_counter() < begun + seconds:
         run.whole(DEFAULT["pretrain"]["epochs"])  # as many to fine-tune
@@ -219,20 +237,37 @@ def count_runs(run, seconds):
     print(60 * count / (time.perf_counter() - begun))
 
 
+def wait_for_others():
+    """Say to the process that started this one that it is `ready`, and wait until told to `go`."""
+    print("ready", flush=True)
+    input()
+
+
 def waiting(chosen, *parts):
-    """Start processes, one for each part of this bench, which import and then wait for `told`."""
+    """Start processes, one for each part of this bench, which import and then wait."""
     options = ("--device", chosen.device, "--precision", chosen.precision, "--size", chosen.size)
     command = [sys.executable, __file__, *options, "--seconds", chosen.seconds]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return [subprocess.Popen([*map(str, command), *part], **pipes) for part in parts]
 
 
-def told(*processes):
-    """Let processes do their part, all at once, and read the numbers that each prints."""
+def ready(processes):
+    """Wait until these processes are."""
+    for process in processes:
+        if process.stdout.readline() != "ready\n":
+            sys.exit("a process of this bench ended; what it said is above")
+
+
+def go(processes):
+    """Let these processes go on, all at once."""
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    return [[float(n) for n in process.communicate()[0].split()] for process in processes]
+
+
+def numbers(process):
+    """Read what it found out."""
+    return [float(number) for number in process.communicate()[0].split()]
 
 
 def main():
@@ -241,32 +276,40 @@ def main():
     device, batch = torch.device(chosen.device), PAPER["pretrain"]["batch_size"]
     (small,) = DEFAULT["encoders"]
     if chosen.first_use:
-        input()
+        wait_for_others()
         config, size = (DEFAULT, 64) if chosen.first_use == small else (PAPER, chosen.size)
         run = Run(chosen, config, chosen.first_use, size, config["pretrain"]["batch_size"] + 8)
         wait(device)  # the driver's start is not ours
         print(*(run.first_step() for _ in range(2)))
         return
     if chosen.count_runs:
-        input()
+        wait_for_others()
         count_runs(Run(chosen, DEFAULT, small, 64, RUN_PICTURES), chosen.seconds)
         return
-    print(torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU")
+    print(torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU", flush=True)
+    count = max(chosen.pictures, batch)
     for name in PAPER["encoders"]:
-        run = Run(chosen, PAPER, name, chosen.size, max(chosen.pictures, batch))
-        steps(run)
-        if device.type == "cuda":
-            kernel_shares(run, chosen.epochs)
+        steps(Run(chosen, PAPER, name, chosen.size, count))
     steps(Run(chosen, DEFAULT, small, DEFAULT["image_size"], RUN_PICTURES))
+    # afterwards, since what profiles stays attached and may slow down other steps
+    for name in PAPER["encoders"] if device.type == "cuda" else ():
+        kernel_shares(Run(chosen, PAPER, name, chosen.size, count), chosen.epochs)
     if chosen.stored:
         many_stored(Run(chosen, PAPER, "resnet50", chosen.size, chosen.stored))
     names = *PAPER["encoders"], small
-    processes = waiting(chosen, *(("--first-use", name) for name in names))
-    for name, process in zip(names, processes, strict=True):
-        (took,) = told(process)
-        print("{}: first step after {:.1f} s, of another training {:.1f}".format(name, *took))
-    rates = told(*waiting(chosen, *[("--count-runs",)] * PROCESSES))
-    print(f"runs of the default size per minute, {PROCESSES} processes: {np.sum(rates):.0f}")
+    parts = [("--first-use", name) for name in names] + [("--count-runs",)] * PROCESSES
+    processes = waiting(chosen, *parts)
+    ready(processes)
+    for name, process in zip(names, processes, strict=False):
+        go([process])
+        step, again = numbers(process)
+        print(f"{name}: first step after {step:.1f} s, of another training {again:.1f}", flush=True)
+    counting = processes[len(names) :]
+    go(counting)  # to their first run
+    ready(counting)
+    go(counting)  # to those that count
+    rate = np.sum([numbers(process) for process in counting])
+    print(f"runs per minute of {RUN_PICTURES} pictures of 64 px, {PROCESSES} processes: {rate:.0f}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from thetascope.learning import checkpoints, runtime
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import load_unet, predict
 from thetascope.saliency.baselines import blur
-from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.gradients import folded, gradient_of, smoothgrad
 from thetascope.saliency.maps import choose_items, correlation
 from thetascope.saliency.metrics import auroc
 from thetascope.saliency.objectives import foreground_logit, pair_cosine, scalar_pixels
@@ -55,7 +55,8 @@ def measured(dataset, angle, count):
     ]
     encoder, unet = (folded(model.to(device), x) for model in models)
     over = [scalar_pixels(predict(unet, z, len(z)) > 0, "predicted") for z in (x, y)]
-    cosine, logit = pair_cosine(encoder), foreground_logit(unet)
+    cosine = gradient_of(pair_cosine(encoder), 2, device)
+    logit = gradient_of(foreground_logit(unet), 1, device)
     for level, samples in product(LEVELS, SAMPLES):
         noise = samples, level, config["saliency"]["chunk_size"]
         generator = runtime.generator(dataset, angle, "bench")

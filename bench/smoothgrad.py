@@ -15,7 +15,7 @@ from skimage.data import immunohistochemistry
 from thetascope.learning.checkpoints import initial_backbone
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.segmentation import UNet
-from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.gradients import folded, gradient_of, smoothgrad
 from thetascope.saliency.objectives import foreground_logit
 
 SAMPLES, LEVEL = 8, 0.15
@@ -46,7 +46,8 @@ def main():
         torch.autograd.grad(logit(model)(*inputs).sum(), inputs)
 
     def ours(model):
-        smoothgrad(logit(model), (x,), SAMPLES, LEVEL, len(noisy[0]), torch.Generator())
+        gradient = gradient_of(logit(model), 1, x.device)
+        smoothgrad(gradient, (x,), SAMPLES, LEVEL, len(noisy[0]), torch.Generator())
 
     ways = {
         "bare gradient, folded": lambda: bare(fast),

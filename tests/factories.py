@@ -66,6 +66,14 @@ def mapping(**changes):
     return Saliency(**section | {"deletion": 0, "items": 2, "chunk_size": 4} | changes)
 
 
+def smooth(objective, inputs, *args, **options):
+    """SmoothGrad maps of an objective."""
+    from thetascope.saliency.gradients import gradient_of, smoothgrad  # torch takes seconds
+
+    gradient = gradient_of(objective, len(inputs), inputs[0].device)
+    return smoothgrad(gradient, inputs, *args, **options)
+
+
 def pretraining(**changes):
     """The section `pretrain`: two epochs, a small head and queue."""
     from thetascope.learning.contrastive import Pretrain  # torch takes seconds

@@ -6,13 +6,14 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from factories import smooth
 from torch import nn
 
 from thetascope.errors import UserError
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import UNet
-from thetascope.saliency.gradients import TOGETHER, folded, guided, smoothgrad
+from thetascope.saliency.gradients import TOGETHER, folded, guided
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 
@@ -34,7 +35,7 @@ def of_rows(scalar):
 
 def whole(scalar, *args, **options):
     """Maps of all samples, without those of the halves."""
-    return tuple(maps[0] for maps in smoothgrad(of_rows(scalar), *args, **options))
+    return tuple(maps[0] for maps in smooth(of_rows(scalar), *args, **options))
 
 
 def mirrored(count, shape, noise):
@@ -170,24 +171,22 @@ def test_guided_is_refused_with_other_activations(name):
 def test_the_chunk_size_does_not_change_the_maps_of_a_pair(images, chunk_size, samples):
     inputs = images, images.flip(0)
     cosine = pair_cosine(lambda x: (x**2).flatten(1))  # where copies meet those of the other
-    reference = smoothgrad(cosine, inputs, samples, 0.15, 15, generator())
-    maps = smoothgrad(cosine, inputs, samples, 0.15, chunk_size, generator())
+    reference = smooth(cosine, inputs, samples, 0.15, 15, generator())
+    maps = smooth(cosine, inputs, samples, 0.15, chunk_size, generator())
     for ours, theirs in zip(maps, reference, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_antithetic_noise_takes_the_linear_part_of_the_error(images):
     """The gradient of x² is 2 (x + ε): what is left of ε is 0 for pairs, for any noise."""
-    (pairs,) = smoothgrad(
-        of_rows(lambda x: (x**2).sum((1, 2, 3))), (images,), 4, 0.5, 8, generator()
-    )
+    (pairs,) = smooth(of_rows(lambda x: (x**2).sum((1, 2, 3))), (images,), 4, 0.5, 8, generator())
     for map_ in pairs:  # the whole and both halves
         torch.testing.assert_close(map_, 2 * images.amax(1))
 
 
 def test_the_halves_have_noise_of_their_own(images):
     """Else their correlation would say nothing: for x³ each half leaves 3 ε², its own."""
-    ((_, first, second),) = smoothgrad(
+    ((_, first, second),) = smooth(
         of_rows(lambda x: (x**3).sum((1, 2, 3))), (0 * images + images[:, :, :1],), 4, 0.5, 8,
         generator(),
     )  # fmt: skip
@@ -208,7 +207,7 @@ def test_the_inputs_of_a_pair_get_noise_of_their_own(images):
 
 @pytest.mark.parametrize(("samples", "chunk_size"), [(6, 4), (7, 5), (2, 1)])
 def test_each_half_is_the_map_of_its_own_samples(network, images, samples, chunk_size):
-    (maps,) = smoothgrad(of_rows(network), (images,), samples, 0.15, chunk_size, generator(3))
+    (maps,) = smooth(of_rows(network), (images,), samples, 0.15, chunk_size, generator(3))
     noise, saliency = generator(3), captum.attr.Saliency(network)
     first = samples - samples // 2
     for image, of_image in zip(images, maps.transpose(0, 1), strict=True):
@@ -224,7 +223,7 @@ def test_each_half_is_the_map_of_its_own_samples(network, images, samples, chunk
 
 
 def test_one_sample_has_no_halves(network, images):
-    (maps,) = smoothgrad(of_rows(network), (images,), 1, 0.15, 8, generator())
+    (maps,) = smooth(of_rows(network), (images,), 1, 0.15, 8, generator())
     assert maps[0].isfinite().all() and maps[2].isnan().all()
     assert torch.equal(maps[0], maps[1])
 
@@ -301,7 +300,7 @@ def test_the_inverse_noise_scale_divides_by_the_range():
 def test_times_input_of_a_linear_model_is_the_product(images):
     weights = torch.randn(2, 12, 12, generator=generator(1))
     scalar = of_rows(lambda x: (x * weights).sum((1, 2, 3)))
-    (maps,) = smoothgrad(scalar, (images,), 3, 0.5, 4, generator(), "range", True)
+    (maps,) = smooth(scalar, (images,), 3, 0.5, 4, generator(), "range", True)
     for map_ in maps:  # the whole and both halves
         torch.testing.assert_close(map_, (images * weights).abs().amax(1))
 
@@ -326,7 +325,7 @@ def test_folding_changes_neither_function_nor_gradient(name):
         left = [n for n, m in fast.named_modules() if isinstance(m, nn.BatchNorm2d)]
         assert set(left) <= {"encoder.network.bn2"}  # which the U-Net on EfficientNet does not use
         assert torch.allclose(fast(x), model(x), rtol=1e-9, atol=1e-12)
-        ours = smoothgrad(objective(fast), inputs, 1, 0.0, 4, generator())
+        ours = smooth(objective(fast), inputs, 1, 0.0, 4, generator())
         copies = tuple(i[:, None].clone() for i in inputs)
         theirs = captum.attr.Saliency(objective(model)).attribute(copies, abs=True)
         for one, other in zip(ours, theirs, strict=True):

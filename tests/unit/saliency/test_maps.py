@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from factories import both, mapping
+from factories import both, mapping, smooth
 from scipy.ndimage import gaussian_filter
 
 from thetascope.learning import runtime
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import UNet, predict
-from thetascope.saliency.gradients import folded, smoothgrad
+from thetascope.saliency.gradients import folded
 from thetascope.saliency.maps import Saliency, choose_items, saliency_maps
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 from thetascope.saliency.sanity import deletion_insertion, randomised
@@ -122,7 +122,7 @@ def test_a_matched_view_maps_and_settles_its_first_view():
     found = predict(unet, picture, 1) > 0
     assert found.any() and not found.all()
     logit = foreground_logit(folded(unet, picture))
-    (maps,) = smoothgrad(logit, (picture,), 1, 0.0, 4, generator(), given=(found,))
+    (maps,) = smooth(logit, (picture,), 1, 0.0, 4, generator(), given=(found,))
     expected = view.settle(maps[0], 30.0).numpy()
     np.testing.assert_array_equal(arrays["finetuned.original.smoothgrad"], expected)
     assert not np.allclose(expected, maps[0])
@@ -270,7 +270,7 @@ def test_split_half_is_the_correlation_of_the_halves_as_they_are_scored():
     arrays = saliency_maps(encoder, unet, images, 30.0, view, settings, generator())
     x, y = images, view.rotated(images, 30.0)
     cosine, noise = pair_cosine(folded(encoder, x)), generator()
-    pair = smoothgrad(cosine, (x, y), 4, 0.15, 4, noise)
+    pair = smooth(cosine, (x, y), 4, 0.15, 4, noise)
     for maps, input_, place in zip(pair, INPUTS, (view.settle, view.align), strict=True):
         shown = arrays[f"valid.{input_}"]
         halves = [
@@ -339,8 +339,8 @@ def test_randomised_models_get_maps_and_leave_the_intact_ones_alone():
     randomised(encoder, 100, seen, shuffle)
     logit = foreground_logit(folded(randomised(unet, 100, seen, shuffle), images))
     noise, intact = generator(), predict(unet, images, 4) > 0
-    smoothgrad(pair_cosine(encoder), (images, images), 2, 0.15, 4, noise)  # draws first
-    (expected,) = smoothgrad(logit, (images,), 2, 0.15, 4, noise, given=(intact,))
+    smooth(pair_cosine(encoder), (images, images), 2, 0.15, 4, noise)  # draws first
+    (expected,) = smooth(logit, (images,), 2, 0.15, 4, noise, given=(intact,))
     np.testing.assert_array_equal(with_random[key], expected[0])
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+from factories import smooth
 
 from thetascope.learning.encoders import Encoder
-from thetascope.saliency.gradients import smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine
 
 
@@ -16,7 +16,7 @@ def test_both_inputs_of_a_pair_get_their_own_gradient():
     torch.manual_seed(0)
     encoder = Encoder("test_resnet", 3).eval()
     x, y = (torch.rand(2, 3, 32, 32, generator=generator(i)) for i in (1, 2))
-    ours = smoothgrad(pair_cosine(encoder), (x, y), 1, 0.0, 8, generator())
+    ours = smooth(pair_cosine(encoder), (x, y), 1, 0.0, 8, generator())
     for position, map_ in enumerate(ours):
         pair = [x.clone(), y.clone()]
         pair[position].requires_grad_()
@@ -42,7 +42,7 @@ def test_the_cosine_of_a_picture_with_itself_has_no_gradient():
     cosine = pair_cosine(Encoder("test_resnet", 3).eval())
     x = torch.rand(1, 3, 32, 32, generator=generator())
     largest = {
-        turns: smoothgrad(cosine, (x, x.rot90(turns, (2, 3))), 1, 0.0, 2, generator())[0][0].max()
+        turns: smooth(cosine, (x, x.rot90(turns, (2, 3))), 1, 0.0, 2, generator())[0][0].max()
         for turns in (0, 1)
     }
     assert largest[0] < 1e-4 * largest[1]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from factories import smooth
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from thetascope.learning.encoders import Encoder
-from thetascope.saliency.gradients import smoothgrad
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
 
@@ -87,7 +87,7 @@ def test_maps_of_a_linear_model_do_not_survive_its_weights():
     model = nn.Sequential(nn.Flatten(), nn.Linear(2 * 12 * 12, 1), nn.Flatten(0))
     images = torch.rand(3, 2, 12, 12, generator=generator())
     shuffled = randomised(model, 100, images, generator())
-    (maps,) = smoothgrad(lambda x: shuffled(x[:, 0]), (images,), 1, 0.0, 3, generator())
+    (maps,) = smooth(lambda x: shuffled(x[:, 0]), (images,), 1, 0.0, 3, generator())
     weights = shuffled[1].weight.view(2, 12, 12).detach()
     torch.testing.assert_close(maps[0], weights.abs().amax(0).expand(3, -1, -1))
     assert not torch.equal(weights.flatten(), model[1].weight[0])

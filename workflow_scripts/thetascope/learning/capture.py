@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -36,6 +36,12 @@ class Graphs(Protocol):
         """
 
 
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings: what was cached for one stream is of no use to another."""
+    return torch.cuda.Stream(device)
+
+
 class CudaGraphs:
     """CUDA graphs of one device, recorded on a stream of their own.
 
@@ -44,7 +50,7 @@ class CudaGraphs:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)
+        self.stream = _stream(device)
         self.pool = torch.cuda.graph_pool_handle()
 
     def run(self, function: Callable[[], Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from thetascope.errors import UserError
 from thetascope.learning import runtime
-from thetascope.learning.capture import captured
+from thetascope.learning.capture import Captured, Function, captured
 from thetascope.learning.encoders import memory_format
 
 # batches of copies [N, K, C, S, S], then what is given with each item [N, ...] → their mean [N]
@@ -31,8 +31,28 @@ ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")  # wher
 GATES = {"Sigmoid", "Hardsigmoid", "HardSigmoid"}  # these are factors, not what a layer gives
 
 
+def gradient_of(objective: Objective, count: int, device: torch.device) -> Function:
+    """Gradients with respect to the first `count` tensors that an objective takes.
+
+    Captured where the device can. Calls of `smoothgrad` may share it, and then find their passes
+    recorded.
+
+    Parameters
+    ----------
+    objective : callable
+        Takes up to `TOGETHER` copies of each item of every input, [N, K, C, S, S], then what is
+        given with each item, [N, ...], and returns the mean scalar of these copies, [N]; the model
+        behind it must be in evaluation mode, so that rows do not depend on each other.
+    count : int
+        Number of inputs.
+    device : device
+        Where the tensors will be.
+    """
+    return captured(partial(_pass, objective, count), device)
+
+
 def smoothgrad(
-    objective: Objective,
+    gradient: Function,
     inputs: tuple[Tensor, ...],
     samples: int,
     noise_level: float,
@@ -51,10 +71,8 @@ def smoothgrad(
 
     Parameters
     ----------
-    objective : callable
-        Takes up to `TOGETHER` copies of each item of every input, [N, K, C, S, S], then rows of
-        `given`, and returns the mean scalar of these copies, [N]; the model behind it must be in
-        evaluation mode, so that rows do not depend on each other.
+    gradient : callable
+        Of the objective, see `gradient_of`.
     inputs : tuple of Tensor
         Float, each [N, C, S, S].
     samples : int
@@ -89,8 +107,6 @@ def smoothgrad(
     drawn = runtime.on_device(generator, device)
     sizes = [samples - samples // 2, samples // 2]
     maps: list[list[Tensor]] = [[] for _ in inputs]
-    plain = partial(_pass, objective, len(inputs))
-    run = captured(plain, device)
     groups = math.ceil(len(inputs[0]) / max(1, chunk_size // min(TOGETHER, sizes[0])))
     at_once = math.ceil(len(inputs[0]) / groups)
     for rows in torch.arange(len(inputs[0]), device=device).split(at_once):
@@ -99,7 +115,7 @@ def smoothgrad(
             [torch.cat([mirrored(n, x[0], drawn) for n in sizes]) for x in inputs] for _ in rows
         ]
         # every shape is recorded by itself: with the last item again all groups have one
-        lacking = 0 if run is plain else at_once - len(rows)
+        lacking = at_once - len(rows) if isinstance(gradient, Captured) else 0
         group = torch.cat([rows, rows[-1:].expand(lacking)])
         noise += noise[-1:] * lacking
         noisy = [
@@ -109,9 +125,10 @@ def smoothgrad(
         beside = [g[group] for g in given]
         sums = inputs[0].new_zeros(len(inputs), 2, len(group), *inputs[0].shape[1:])
         for half, copies in enumerate(zip(*(n.split(sizes, dim=1) for n in noisy), strict=True)):
-            for parts in zip(*(c.split(TOGETHER, dim=1) for c in copies), strict=True):
+            passes = math.ceil(sizes[half] / TOGETHER)  # about equal, so that few shapes are new
+            for parts in zip(*(c.tensor_split(max(1, passes), dim=1) for c in copies), strict=True):
                 if count := parts[0].shape[1]:  # of one sample the second half has none
-                    sums[:, half] += count * run(*parts, *beside)
+                    sums[:, half] += count * gradient(*parts, *beside)
         for found, total, x in zip(maps, sums[:, :, : len(rows)], inputs, strict=True):
             means = [total.sum(dim=0) / samples, *(total[i] / sizes[i] for i in (0, 1))]
             relevance = torch.stack(means) * (x[rows] if times_input else 1)

@@ -13,11 +13,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 from thetascope.learning import runtime
+from thetascope.learning.capture import Function
 from thetascope.learning.encoders import Encoder
 from thetascope.learning.rotation import View
 from thetascope.learning.segmentation import UNet, predict
 from thetascope.saliency.baselines import blur, centre, hog, random, sobel
-from thetascope.saliency.gradients import Objective, folded, guided, smoothgrad
+from thetascope.saliency.gradients import Objective, folded, gradient_of, guided, smoothgrad
 from thetascope.saliency.objectives import foreground_logit, pair_cosine, scalar_pixels
 from thetascope.saliency.sanity import deletion_insertion, randomised
 
@@ -220,17 +221,19 @@ def _network_maps(
     encoder, unet = folded(encoder, x), folded(unet, x) if unet else None
     networks = nn.ModuleList(filter(None, [encoder, unet]))
 
-    def gradients(model: str, objective: Objective, inputs: tuple, given: tuple = ()) -> tuple:
+    def of_model(model: str, gradient: Function, inputs: tuple, given: tuple = ()) -> tuple:
         samples, noise_level = settings.samples[model], settings.noise_level[model]
         options = (settings.noise_scale, settings.times_input, given)
         noise = samples, noise_level, settings.chunk_size, generator
-        return smoothgrad(objective, inputs, *noise, *options)
+        return smoothgrad(gradient, inputs, *noise, *options)
 
     with guided(networks) if settings.guided else nullcontext():
-        maps = {"pretrained": gradients("pretrained", pair_cosine(encoder), views)}
+        of_pairs = gradient_of(pair_cosine(encoder), 2, x.device)
+        maps = {"pretrained": of_model("pretrained", of_pairs, views)}
         if unet is not None:
+            of_masks = gradient_of(foreground_logit(unet), 1, x.device)
             of_x, of_y = (
-                gradients("finetuned", foreground_logit(unet), (z,), (where,))[0]
+                of_model("finetuned", of_masks, (z,), (where,))[0]
                 for z, where in zip(views, pixels, strict=True)
             )
             maps["finetuned"] = of_x, of_y
