@@ -166,9 +166,10 @@ def test_time_is_what_the_jobs_took_and_is_not_said_if_nothing_was_measured():
     other = [arms[0] | {"rule": "pretrain", "training": "none", "s": 1e6}]
     said = step(0.03, *rows, benchmarks=pd.DataFrame(jobs + other))
     runs = int(said.split("That is ")[1].split()[0])
-    assert f"together about {2 * runs} minutes of jobs" in said or (
-        f"together about {2 * runs / 60:.2g} hours of jobs" in said
-    )
+    for minutes, words in (89.4, "89 minutes"), (90.6, "1.5 hours"):
+        longer = [job | {"s": job["s"] * minutes / (2 * runs)} for job in jobs]
+        said = step(0.03, *rows, benchmarks=pd.DataFrame(longer + other))
+        assert f"together about {words} of jobs" in said
     assert "minutes" not in step(0.03, *rows) and "hours" not in step(0.03, *rows)
 
 

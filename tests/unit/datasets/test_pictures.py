@@ -195,6 +195,15 @@ def test_a_set_that_gets_dark_is_pointed_out_with_its_scale(folder, caplog):
     assert "set `value_range`, such as [0, 2376]" in caplog.text
 
 
+@pytest.mark.parametrize(("share", "dark"), [(0.24, True), (0.26, False)])
+def test_a_set_is_dark_below_a_quarter_of_white(folder, share, dark, caplog):
+    pixels = np.full(RAMP.shape, 65535 * share, np.uint16)
+    pixels[0, 0] = 65535
+    save(folder, pixels)
+    items(folder, 1)
+    assert ("a quarter of white" in caplog.text) == dark
+
+
 def test_one_bright_picture_is_enough_for_a_set_not_to_be_dark(folder, caplog):
     save(folder, RAMP.astype(np.uint16), (RAMP // 100).astype(np.uint16))
     items(folder)

@@ -58,6 +58,14 @@ def test_pairs_are_the_same_where_they_do_not_fit(angle, monkeypatch):
         assert torch.equal(a, View().rotated(FLOATS[rows], expected))
 
 
+def test_both_views_together_are_kept_up_to_the_limit(monkeypatch):
+    made = []
+    monkeypatch.setattr(Stored, "kept", lambda _, limit: made.append(limit))
+    monkeypatch.setattr(module, "KEPT", 1000)
+    pairs_of(BYTES, 30.0, View(), torch.Generator())
+    assert made == [500, 500]
+
+
 @pytest.mark.parametrize("angle", [30.0, None])
 def test_pre_training_on_bytes_is_that_on_floats(angle, monkeypatch):
     def weights(images):
