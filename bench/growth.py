@@ -2,8 +2,9 @@
 """How long the tables of a large study take, and how much memory: 43,200 runs of 75 items each.
 
 Usage: python bench/growth.py FOLDER. Writes what the rules write for 3 data sets × 3,600 angles × 4
-seeds (random numbers; seven metrics of one map), then runs the scripts of the rules that make
-tables of it, each in a process of its own. Given again, it finds the files in the same folder.
+seeds (random numbers; seven metrics of one map and of that of other cases), then runs the scripts
+of the rules that make tables of it, each in a process of its own. Given again, it finds the files
+in the same folder.
 """
 
 import os
@@ -25,6 +26,7 @@ from thetascope.angles import label
 from thetascope.files import write_csv, write_npz
 from thetascope.saliency.metrics import METRICS
 from thetascope.saliency.scoring import COLUMNS
+from thetascope.vocabulary import OTHERS
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -130,7 +132,9 @@ def tables_of_a_run(rng):
     names = {"item": [f"item-{i:03d}" for i in range(ITEMS)], "case": range(ITEMS)}
     items = pd.DataFrame(names).astype(str)
     turned = {"pre_rotation": np.nan}
-    maps = items.merge(pd.DataFrame({**MAP, "metric": METRICS}), "cross").assign(**turned)
+    kinds = pd.DataFrame({**MAP, "metric": METRICS})
+    kinds = pd.concat([kinds, kinds.assign(attribution=OTHERS)])
+    maps = items.merge(kinds, "cross").assign(**turned)
     probe = {"model": "pretrained", "input": "pair", "attribution": "probe", **turned}
     epochs = pd.DataFrame({"epoch": range(1, EPOCHS + 1)})
     found = (
