@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a GPU does with this: steps beside their bare limit, kernel time, first use, many runs.
 
-Usage: python bench/gpu.py; three minutes on an H100, without Snakemake and without a network. Steps
-and stages are those of experiments/paper-2025-medical.yaml, runs those of config.yaml. To see
+Usage: python bench/gpu.py; about three minutes on an H100, without Snakemake and without a network.
+Steps and stages are those of experiments/paper-2025-medical.yaml, runs those of config.yaml. To see
 without a GPU that it works: python bench/gpu.py --device cpu --size 32 --pictures 40 --seconds 5
 """
 

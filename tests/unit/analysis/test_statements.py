@@ -58,6 +58,8 @@ def test_a_wave_that_maps_of_other_cases_have_too_is_called_so(p, of_picture, sa
     words = say(others_p=p, picture_p=of_picture, others_amplitude=0.0234)
     expected = "other cases has it too, 0.023 (p of the difference: 0.2): it may lie"
     assert (expected in words) == ("has it too" in words) == said
+    at_another = say(level=0.1, others_p=0.07, picture_p=0.2, others_amplitude=0.0234)
+    assert expected in at_another
 
 
 OF_PAIRS = "tells pairs apart", "tells pairs apart less often than a guess would"
@@ -227,10 +229,11 @@ def test_differences_that_are_not_there_are_not_claimed():
 
 
 @pytest.mark.parametrize(("confidence", "told"), [(0.9, False), (0.8, True)])
-def test_differences_are_claimed_at_the_level_of_the_confidence(confidence, told):
+def test_the_page_is_at_the_level_of_the_confidence(confidence, told):
     weak = {name: tables()[name].assign(q=0.15) for name in ("contrasts", "phases")}
     section = analysis(confidence=confidence, questions=QUESTIONS)
-    said = page(verdicts({}), tables(**weak), section)
+    said = page(verdicts({"p_without_0": 0.15}), tables(**weak), section)
+    assert ("It rests on θ = 0" in said) == (not told)
     assert ("differ in shape? They do" in said) == told
     assert ("Of 2 pairs some do not" in said) == told
 

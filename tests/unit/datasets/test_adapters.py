@@ -78,14 +78,16 @@ def test_neighbours_are_of_one_name(tmp_path):
 
 
 def test_names_that_look_like_pictures_of_one_case_are_asked_about(tmp_path, caplog):
-    for name in (f"ann{patient}-{n}" for patient in range(5) for n in (1, 2)):
+    names = [f"ann{patient}-{n}" for patient in range(5) for n in (1, 2)]
+    for name in names:
         for kind in ("images", "masks"):
             picture(tmp_path / kind / f"{name}.png", disc() * 255)
-    for said in {"case_key": r"(.+)-\d"}, {"case_size": 2}:
+    (tmp_path / "cases.csv").write_text("id,case\n" + "".join(f"{i},{i}\n" for i in names))
+    for said in {"case_key": r"(.+)-\d"}, {"case_size": 2}, {"cases": "cases.csv"}:
         load(tmp_path, **said)
     assert not caplog.text
     load(tmp_path)
-    assert "10 pictures of 5 cases ('ann0-1' and 'ann0-2')" in caplog.text
+    assert "10 names make 5 groups, such as 'ann0-1' and 'ann0-2'" in caplog.text
 
 
 def test_options_that_are_wrong_are_named(pairs):

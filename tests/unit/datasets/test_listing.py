@@ -293,7 +293,13 @@ def of_case(folder, names, file=None, key=None):
 )
 def test_names_of_several_pictures_of_a_case_are_told_from_others(names, groups):
     hint = pairs.hint_of_cases(names)
-    assert hint is None if groups is None else f"{len(names)} pictures of {groups} cases" in hint
+    said = f"the {len(names)} names make {groups} groups"
+    assert hint is None if groups is None else said in hint
+
+
+def test_the_example_is_of_one_group():
+    names = ["a-1", *(f"p{p}-{n}" for p in range(6) for n in range(3))]
+    assert "'p0-0' and 'p0-1'" in pairs.hint_of_cases(names)
 
 
 def test_cases_by_a_pattern(tmp_path):

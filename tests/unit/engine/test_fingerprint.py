@@ -67,6 +67,23 @@ def test_imports_of_every_form_are_followed(tmp_path):
     assert fingerprint("job.py", root=tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("if a:\n b\n c\nelse:\n d", "if a:\n b\nelse:\n c\n d"),
+        ("def f(*a): pass", "def f(**a): pass"),
+        ("x[a:]", "x[:a]"),
+        ("x = 1", "x = '1'"),
+    ],
+)
+def test_programs_of_the_same_words_differ(tmp_path, one, other):
+    marks = set()
+    for text in (one, other):
+        (tmp_path / "job.py").write_text(text)
+        marks.add(fingerprint("job.py", root=tmp_path))
+    assert len(marks) == 2
+
+
 def test_a_file_that_is_no_python_counts_where_it_is_named(tmp_path):
     (tmp_path / "job.py").write_text("")
     marks = set()

@@ -139,6 +139,14 @@ def test_verdicts_stand_with_the_curve_that_is_shown(angles, own, other):
     }
 
 
+@pytest.mark.parametrize(("level", "told"), [(0.1, True), (0.2, False)])
+def test_a_verdict_is_said_at_the_level_of_the_tests(level, told):
+    row = VERDICT | NAMES | {"dataset": "brains", "input": "original"}
+    verdicts = pd.DataFrame([row | {"p_without_0": 0.15}])
+    found = explorer.curves(scores([0, 90]), verdicts, NO_RELIABILITY, level)
+    assert ("It rests on θ = 0" in found[0]["finding"]) == told
+
+
 # -- the verdict -----------------------------------------------------------------------------------
 
 

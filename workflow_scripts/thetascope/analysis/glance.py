@@ -48,7 +48,9 @@ METRICS = {
     "dice_otsu": "dice_otsu is 1 if the map cut by Otsu's method is the mask",
     "probe_accuracy": "probe_accuracy is the share of pairs of which a linear classifier says "
     "rightly whether they are an image and its rotated copy, or two images",
-    "cka": "cka is 1 if two encoders have the same features, whichever way they are turned",
+    "perceptron_accuracy": "perceptron_accuracy is the same of a perceptron",
+    "dice_macro": "dice_macro is 1 if the fine-tuned model's segmentation is the mask",
+    "cka": "cka is 1 if two encoders have the same features but for a rotation of their space",
 }
 # columns that are shown where not all curves have the same in them
 TELLING = ["view", "encoder", "method", "training", "sweep", "held_angle", "attribution", "series"]
@@ -151,7 +153,7 @@ def _with_interval(verdicts: pd.DataFrame, name: str, prefix: str, digits: str) 
 
 
 def words(verdicts: pd.DataFrame, analysis: Analysis) -> dict[str, str]:
-    """Explain the words of the table; of metrics those that are in it and widely used."""
+    """Explain the words of the table; of metrics those in it that `METRICS` has."""
     of_run = {"confidence": 100 * analysis.confidence, "smallest": analysis.smallest_effect}
     metrics = [meaning for name, meaning in METRICS.items() if name in set(verdicts["metric"])]
     said = {name: meaning for name, meaning in WORDS.items() if metrics or name != "metric"}

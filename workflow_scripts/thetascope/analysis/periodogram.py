@@ -82,7 +82,7 @@ def periodogram_table(
     """Lomb–Scargle periodogram of every curve, for power at periods that nobody declared.
 
     One sinusoid at a time: on irregular grids neighbours share power, which
-    `waves.harmonics` tells apart. To each period the waves of all others are noise.
+    `waves.coefficients` tells apart. To each period the waves of all others are noise.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class Permutations:
     seed : int
         Of the random state.
     level : float
-        A p above it is no wave, so that nobody asks whether it rests on θ = 0.
+        Of the tests. Whether a wave rests on θ = 0 is asked where some p is at most this.
     """
 
     draws: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,19 +247,23 @@ def cases(
 
 
 def hint_of_cases(names: Sequence[str]) -> str | None:
-    """Say so where names look like several pictures of the same case, as `p7-1` and `p7-2` do.
+    """Ask whether names are of several pictures of a case each, as `p7-1` and `p7-2` may be.
 
-    They do if what stands before the last number of the names makes groups: five or more, as two or
-    three may be classes, and of two pictures on average.
+    They may if they differ in their last number only: in five groups or more, since two or three
+    may be classes, and of at least two pictures on average.
     """
-    parted = [re.fullmatch(r"(.+)[-_. /]\D*\d+\D*", name) for name in names]
-    groups = {match[1] for match in parted if match}
-    if None in parted or not 5 <= len(groups) <= len(names) / 2:
+    groups = defaultdict(list)
+    for name in names:
+        parted = re.fullmatch(r"(.+)[-_. /]\D*\d+\D*", name)
+        groups[parted and parted[1]].append(name)
+    if None in groups or not 5 <= len(groups) <= len(names) / 2:
         return None
+    one, other = max(groups.values(), key=len)[:2]
     return (
-        f"every picture is a case, but the names look like {len(names)} pictures of {len(groups)} "
-        f"cases ({names[0]!r} and {names[1]!r}): if they are, say so by `case_key` or `cases`, or "
-        "pictures of one patient get into training and test, and intervals are too narrow"
+        f"every picture is a case, but the {len(names)} names make {len(groups)} groups, such as "
+        f"{one!r} and {other!r}. If several pictures show one patient, name the patient by "
+        "`case_key` or `cases`: else training and test share patients, and intervals are too "
+        "narrow. If each stands for itself, `case_key: (.+)` says so"
     )
 
 

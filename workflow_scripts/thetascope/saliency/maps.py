@@ -228,8 +228,9 @@ def _network_maps(
         return smoothgrad(gradient, inputs, *noise, *options)
 
     with guided(networks) if settings.guided else nullcontext():
-        of_pairs = gradient_of(pair_cosine(encoder), 2, x.device)
-        maps = {"pretrained": of_model("pretrained", of_pairs, views)}
+        # handed over, so that what was recorded of the encoder is gone before the U-Net is mapped
+        of_pairs = of_model("pretrained", gradient_of(pair_cosine(encoder), 2, x.device), views)
+        maps = {"pretrained": of_pairs}
         if unet is not None:
             of_masks = gradient_of(foreground_logit(unet), 1, x.device)
             of_x, of_y = (
