@@ -72,7 +72,7 @@ class Project:
         return done
 
     def watch(self, *arguments, configfile="experiments/smoke.yaml"):
-        """Run as `snakemake` does: what it said, and its main process at four times a second.
+        """Run as `snakemake` does: what it said, and its main process at twenty times a second.
 
         The table has `memory` (resident, MB), `files` (open), `threads`, and how many jobs were
         `done`.
@@ -88,7 +88,7 @@ class Project:
                     done = said.read_text().count("Finished jobid")
                     size = main.memory_info().rss / 1e6
                     rows.append((size, main.num_fds(), main.num_threads(), done))
-                    main.wait(0.25)
+                    main.wait(0.05)
         assert main.returncode == 0, said.read_text()
         return said.read_text(), pd.DataFrame(rows, columns=["memory", "files", "threads", "done"])
 
