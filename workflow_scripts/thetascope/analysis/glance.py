@@ -42,15 +42,15 @@ WORDS = {
     "answer is corrected for the number of curves; bound and interval are of one curve. The bound "
     "is one-sided and the interval two-sided, so that the interval may end beyond the bound.",
 }
-OF_PAIRS = "says rightly whether they are an image and its rotated copy, or two images"
+RIGHTLY = "says rightly whether they are an image and its rotated copy, or two images"
 METRICS = {
     "auroc": "auroc is 1 if a map is brighter everywhere in the mask than outside",
     "dice_area": "dice_area is 1 if as many of its brightest pixels as the mask has are the mask",
     "dice_otsu": "dice_otsu is 1 if the map cut by Otsu's method is the mask",
     "probe_accuracy": "probe_accuracy is the share of pairs of which a linear classifier "
-    f"{OF_PAIRS}",
+    f"{RIGHTLY}",
     "perceptron_accuracy": "perceptron_accuracy is the share of pairs of which a perceptron "
-    f"{OF_PAIRS}",
+    f"{RIGHTLY}",
     "dice_macro": "dice_macro is 1 if the fine-tuned model's segmentation is the mask",
     "cka": "cka is 1 if two encoders have the same features but for a rotation of their space",
 }

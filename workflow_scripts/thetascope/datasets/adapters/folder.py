@@ -102,12 +102,12 @@ def load(
     folders = [top, listing.user_path(path)]
     of_case = pairing.cases(keys, folders, cases, case_key, neighbours)
     pairing.check([pair.problem for pair in pairs], on_error)
-    hint = None if cases or case_key or case_size > 1 else pairing.hint_of_cases(keys)
+    told = bool(cases or case_key or case_size > 1)
     sound = [pair for pair in pairs if not pair.problem]
     used = {case for pair, case in zip(pairs, of_case, strict=True) if not pair.problem}
     files = [file for pair in sound for file in (pair.image, *pair.masks)]
     files += [pairing.case_file(folders, cases)] if cases else []
-    items = _items(pairs, of_case, top, colour, value_range, truth, on_error, left_out, hint)
+    items = _items(pairs, of_case, top, colour, value_range, truth, on_error, left_out, told)
     return Listed(top, files, used, items, left_out, unused)
 
 
@@ -129,9 +129,9 @@ def _items(
     truth: MaskReader,
     on_error: str,
     left_out: list[str],
-    hint: str | None,
+    told: bool,
 ) -> Iterator[Item]:
-    if hint:
+    if not told and (hint := pairing.hint_of_cases([pair.key for pair in pairs])):
         log.warning(hint)
     scale = depths.scale_of([pair.image for pair in pairs if not pair.problem], value_range)
     for pair, case in zip(pairs, of_case, strict=True):
